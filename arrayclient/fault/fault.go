@@ -111,3 +111,20 @@ func HintOf(err error) string {
 	}
 	return ""
 }
+
+// Detail is an Error as it is written in JSON and YAML.
+type Detail struct {
+	Kind    Kind   `json:"kind" yaml:"kind"`
+	Message string `json:"message" yaml:"message"`
+	Hint    string `json:"hint,omitempty" yaml:"hint,omitempty"`
+}
+
+// DetailOf describes err, which must not be nil.
+func DetailOf(err error) Detail {
+	return Detail{KindOf(err), err.Error(), HintOf(err)}
+}
+
+// Err returns the error that d describes.
+func (d Detail) Err() *Error {
+	return &Error{Kind: d.Kind, Message: d.Message, Hint: d.Hint}
+}

@@ -14,6 +14,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore"
 )
 
 // KeyHeader is the header of the idempotency key, 16 to 64 characters of
@@ -29,14 +30,7 @@ const MaxBody = 4 << 20
 
 // ErrorBody is the body of every answer that is not a success.
 type ErrorBody struct {
-	Error ErrorDetail `json:"error"`
-}
-
-// ErrorDetail carries a fault.Error.
-type ErrorDetail struct {
-	Kind    fault.Kind `json:"kind"`
-	Message string     `json:"message"`
-	Hint    string     `json:"hint,omitempty"`
+	Error fault.Detail `json:"error"`
 }
 
 // Server is the answer of GET /v1/server.
@@ -50,16 +44,6 @@ type Server struct {
 	NBD     string    `json:"nbd,omitempty"` // address of the NBD export, empty when off
 	Arrays  []string  `json:"arrays"`        // "2105.13698"
 }
-
-// Role of a user.
-type Role string
-
-// The roles. Each may do what the ones after it may.
-const (
-	RoleAdmin    Role = "admin"    // everything
-	RoleOperator Role = "operator" // runs tasks, primes hosts
-	RoleMonitor  Role = "monitor"  // reads
-)
 
 // User as listed; passwords never leave the server.
 type User struct {
@@ -78,97 +62,12 @@ type UserChange struct {
 	Role     Role   `json:"role,omitempty"`
 }
 
-// Host is a machine that primed the server.
-type Host struct {
-	Name    string    `json:"name" yaml:"name"`
-	OS      string    `json:"os" yaml:"os"`
-	Devices []Device  `json:"devices" yaml:"devices"`
-	Primed  time.Time `json:"primed" yaml:"primed"` // set by the server
-}
-
-// Device is one disk of a host that is a volume of an array.
-type Device struct {
-	Name   string             `json:"name" yaml:"name"`
-	Serial arrayclient.Serial `json:"serial" yaml:"serial"`
-}
-
-// TaskType is what a task does.
-type TaskType string
-
-// The task types.
-const (
-	TaskEstablish          TaskType = "establish"
-	TaskWithdraw           TaskType = "withdraw"
-	TaskResync             TaskType = "resync"
-	TaskReverse            TaskType = "reverse"
-	TaskBackgroundCopy     TaskType = "background-copy"
-	TaskConsistencyCreated TaskType = "consistency-created"
-)
-
-// TaskTypes lists them in the order in which they are documented.
-var TaskTypes = []TaskType{TaskEstablish, TaskWithdraw, TaskResync, TaskReverse, TaskBackgroundCopy, TaskConsistencyCreated}
-
-// Task is a named, stored copy services operation. It is also the format of
-// a task file (YAML).
-type Task struct {
-	Name    string              `json:"name" yaml:"name"`
-	Type    TaskType            `json:"type" yaml:"type"`
-	Pairs   []TaskPair          `json:"pairs" yaml:"pairs"`
-	Options arrayclient.Options `json:"options" yaml:"options"`
-}
-
-// TaskPair names a source and a target, each as a volume serial or as
-// host:device, which is looked up when the task runs.
-type TaskPair struct {
-	Source string `json:"source" yaml:"source"`
-	Target string `json:"target" yaml:"target"`
-}
-
-// RunState of a run.
-type RunState string
-
-// The states of a run.
-const (
-	RunRunning     RunState = "running"
-	RunDone        RunState = "done"
-	RunFailed      RunState = "failed"
-	RunInterrupted RunState = "interrupted" // the server ended in the middle of it
-	RunDry         RunState = "dry-run"     // nothing was done; never stored
-)
-
 // RunRequest is the body of POST /v1/tasks/{name}/runs.
 type RunRequest struct {
 	// Wait: the run lasts until the background copy is complete. The answer
 	// comes at once all the same; GET /v1/runs/{id}?wait=SECONDS follows it.
 	Wait   bool `json:"wait,omitempty"`
 	DryRun bool `json:"dry_run,omitempty"`
-}
-
-// Run is one execution of a task.
-type Run struct {
-	ID    string   `json:"id" yaml:"id"`
-	Task  string   `json:"task" yaml:"task"`
-	Type  TaskType `json:"type" yaml:"type"`
-	User  string   `json:"user" yaml:"user"`
-	State RunState `json:"state" yaml:"state"`
-	// Wait as in RunRequest.
-	Wait    bool      `json:"wait,omitempty" yaml:"wait,omitempty"`
-	Started time.Time `json:"started" yaml:"started"`
-	Ended   time.Time `json:"ended,omitzero" yaml:"ended,omitempty"`
-	// Pairs as they were resolved when the run started.
-	Pairs []ResolvedPair `json:"pairs" yaml:"pairs"`
-	// Warnings such as targets whose content a withdraw left undefined.
-	Warnings []string     `json:"warnings,omitempty" yaml:"warnings,omitempty"`
-	Error    *ErrorDetail `json:"error,omitempty" yaml:"error,omitempty"`
-	// Percent copied over all pairs; of a running run, as of the answer.
-	Percent int `json:"percent" yaml:"percent"`
-}
-
-// ResolvedPair is a pair of a task with the volumes it stood for.
-type ResolvedPair struct {
-	Source string   `json:"source" yaml:"source"` // serial
-	Target string   `json:"target" yaml:"target"` // serial
-	From   TaskPair `json:"from" yaml:"from"`     // as the task names them
 }
 
 // Completion is the answer of GET /v1/tasks/{name}/completion: how far the
@@ -267,22 +166,17 @@ type Array struct {
 	Free       int64    `json:"free"`
 }
 
-// EntryKind tells the two kinds of setdevice entries apart.
-type EntryKind string
-
-// The kinds of entries.
-const (
-	EntryESS       EntryKind = "ess"       // a storage array ("provider entry")
-	EntryESSServer EntryKind = "essserver" // a Copy Services server
+// The types that the server stores and the API carries are the same.
+type (
+	Role         = taskstore.Role
+	Host         = taskstore.Host
+	Device       = taskstore.Device
+	Task         = taskstore.Task
+	TaskType     = taskstore.TaskType
+	TaskPair     = taskstore.TaskPair
+	Run          = taskstore.Run
+	RunState     = taskstore.RunState
+	ResolvedPair = taskstore.ResolvedPair
+	Entry        = taskstore.Entry
+	EntryKind    = taskstore.EntryKind
 )
-
-// Entry is a registered array or server: what setdevice keeps. The password
-// is never in an answer.
-type Entry struct {
-	Kind      EntryKind `json:"kind" yaml:"kind"`
-	Address   string    `json:"address" yaml:"address"`
-	User      string    `json:"user" yaml:"user"`
-	Password  string    `json:"password,omitempty" yaml:"-"`
-	Alternate string    `json:"alternate,omitempty" yaml:"alternate,omitempty"` // second address of a server
-	Added     time.Time `json:"added,omitzero" yaml:"added"`
-}

@@ -1,0 +1,32 @@
+// Package taskstore is what the Copy Services server remembers: tasks, hosts,
+// users, registered entries and runs. Store is the interface; Dir keeps it in
+// YAML files, each replaced atomically, so that it is whole at every instant.
+package taskstore
+
+// Store is the server's memory. Its collections may be used from many
+// goroutines at once.
+type Store interface {
+	Tasks() Collection[Task]
+	Hosts() Collection[Host]
+	Users() Collection[User]
+	Entries() Collection[Entry] // named KIND/ADDRESS
+	Runs() Collection[Run]      // named by their ID
+	Close() error
+}
+
+// Collection holds the things of one kind by name. Names are compared without
+// case and kept as first written. What a method returns is the caller's own
+// copy. A change that returned nil is durable; one that returned an error has
+// changed nothing.
+type Collection[T any] interface {
+	// List returns all, ordered by name (runs: oldest first).
+	List() ([]T, error)
+	// Get answers fault.NotFound where there is none of that name.
+	Get(name string) (T, error)
+	// Create refuses a name that exists with fault.Usage.
+	Create(v T) error
+	// Put creates or replaces.
+	Put(v T) error
+	// Delete answers fault.NotFound where there is none of that name.
+	Delete(name string) error
+}

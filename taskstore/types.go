@@ -1,0 +1,143 @@
+package taskstore
+
+import (
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+)
+
+// TaskType is what a task does.
+type TaskType string
+
+// The task types.
+const (
+	TaskEstablish          TaskType = "establish"
+	TaskWithdraw           TaskType = "withdraw"
+	TaskResync             TaskType = "resync"
+	TaskReverse            TaskType = "reverse"
+	TaskBackgroundCopy     TaskType = "background-copy"
+	TaskConsistencyCreated TaskType = "consistency-created"
+)
+
+// TaskTypes lists them in the order in which they are documented.
+var TaskTypes = []TaskType{TaskEstablish, TaskWithdraw, TaskResync, TaskReverse, TaskBackgroundCopy, TaskConsistencyCreated}
+
+// Task is a named, stored copy services operation. It is also the format of
+// a task file (YAML).
+type Task struct {
+	Name    string              `json:"name" yaml:"name"`
+	Type    TaskType            `json:"type" yaml:"type"`
+	Pairs   []TaskPair          `json:"pairs" yaml:"pairs"`
+	Options arrayclient.Options `json:"options" yaml:"options"`
+}
+
+// TaskPair names a source and a target, each as a volume serial or as
+// host:device, which is looked up when the task runs.
+type TaskPair struct {
+	Source string `json:"source" yaml:"source"`
+	Target string `json:"target" yaml:"target"`
+}
+
+// RunState of a run.
+type RunState string
+
+// The states of a run.
+const (
+	RunRunning     RunState = "running"
+	RunDone        RunState = "done"
+	RunFailed      RunState = "failed"
+	RunInterrupted RunState = "interrupted" // the server ended in the middle of it
+	RunDry         RunState = "dry-run"     // nothing was done; never stored
+)
+
+// Run is one execution of a task.
+type Run struct {
+	ID    string   `json:"id" yaml:"id"`
+	Task  string   `json:"task" yaml:"task"`
+	Type  TaskType `json:"type" yaml:"type"`
+	User  string   `json:"user" yaml:"user"`
+	State RunState `json:"state" yaml:"state"`
+	// Wait: the run lasts until the background copy is complete.
+	Wait    bool      `json:"wait,omitempty" yaml:"wait,omitempty"`
+	Started time.Time `json:"started" yaml:"started"`
+	Ended   time.Time `json:"ended,omitzero" yaml:"ended,omitempty"`
+	// Pairs as they were resolved when the run started.
+	Pairs []ResolvedPair `json:"pairs" yaml:"pairs"`
+	// Warnings such as targets whose content a withdraw left undefined.
+	Warnings []string      `json:"warnings,omitempty" yaml:"warnings,omitempty"`
+	Error    *fault.Detail `json:"error,omitempty" yaml:"error,omitempty"`
+	// Key is the idempotency key of the request that started it, Body a hash
+	// of that request.
+	Key  string `json:"-" yaml:"key,omitempty"`
+	Body string `json:"-" yaml:"body,omitempty"`
+	// Percent copied over all pairs; of a running run, as of the answer.
+	Percent int `json:"percent" yaml:"percent"`
+}
+
+// ResolvedPair is a pair of a task with the volumes it stood for.
+type ResolvedPair struct {
+	Source string   `json:"source" yaml:"source"` // serial
+	Target string   `json:"target" yaml:"target"` // serial
+	From   TaskPair `json:"from" yaml:"from"`     // as the task names them
+}
+
+// Host is a machine that primed the server.
+type Host struct {
+	Name    string    `json:"name" yaml:"name"`
+	OS      string    `json:"os" yaml:"os"`
+	Devices []Device  `json:"devices" yaml:"devices"`
+	Primed  time.Time `json:"primed" yaml:"primed"` // set by the server
+}
+
+// Device is one disk of a host that is a volume of an array.
+type Device struct {
+	Name   string             `json:"name" yaml:"name"`
+	Serial arrayclient.Serial `json:"serial" yaml:"serial"`
+}
+
+// Role of a user.
+type Role string
+
+// The roles. Each may do what the ones after it may.
+const (
+	RoleAdmin    Role = "admin"    // everything
+	RoleOperator Role = "operator" // runs tasks, primes hosts
+	RoleMonitor  Role = "monitor"  // reads
+)
+
+// User is a user of the server with the hash of its password. It never
+// leaves the server; the API has its own User.
+type User struct {
+	Name string `yaml:"name"`
+	Role Role   `yaml:"role"`
+	// Hash of the password in the PHC string format, argon2id.
+	Hash string `yaml:"hash"`
+	// DefaultPassword: still the one every installation starts with, which is
+	// good from the loopback address only.
+	DefaultPassword bool      `yaml:"default_password,omitempty"`
+	Created         time.Time `yaml:"created"`
+}
+
+// EntryKind tells the two kinds of setdevice entries apart.
+type EntryKind string
+
+// The kinds of entries.
+const (
+	EntryESS       EntryKind = "ess"       // a storage array ("provider entry")
+	EntryESSServer EntryKind = "essserver" // a Copy Services server
+)
+
+// Entry is a registered array or server: what setdevice keeps. The password
+// is never in an answer.
+type Entry struct {
+	Kind    EntryKind `json:"kind" yaml:"kind"`
+	Address string    `json:"address" yaml:"address"`
+	User    string    `json:"user" yaml:"user"`
+	// Password in the clear, on its way in only: never stored, never answered.
+	Password string `json:"password,omitempty" yaml:"-"`
+	// Sealed is the encrypted password as it is stored.
+	Sealed    string    `json:"-" yaml:"sealed"`
+	Alternate string    `json:"alternate,omitempty" yaml:"alternate,omitempty"` // second address of a server
+	Added     time.Time `json:"added,omitzero" yaml:"added"`
+}
