@@ -1,0 +1,218 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"copyservices/arrayclient/fault"
+)
+
+// repeat says what may be done when the answer to a request was lost.
+type repeat int
+
+const (
+	never repeat = iota // it could be done twice
+	safe                // doing it twice is doing it once
+	keyed               // the server knows it again by its key
+)
+
+// request is one logical call.
+type request struct {
+	method string
+	path   string // with the query
+	repeat repeat
+	key    string
+	body   []byte    // JSON; nil for none
+	stream io.Reader // content instead of body; it is sent once only
+	limit  time.Duration
+	// take reads the answer. What it returns is final, unless it is a *lost.
+	// It owns resp.Body; alive is to be called whenever data arrives.
+	take func(server string, resp *http.Response, alive func()) error
+}
+
+// lost says that a request was or may have been sent and no whole answer
+// came.
+type lost struct {
+	server string
+	err    error
+}
+
+func (e *lost) Error() string { return e.server + ": " + reason(e.err) }
+func (e *lost) Unwrap() error { return e.err }
+
+// send carries r to the first server that answers it.
+func (c *Client) send(ctx context.Context, r *request) error {
+	var failures []error
+	sent := false
+	servers := c.order()
+	for i, server := range servers {
+		if i > 0 {
+			if err := c.moveOn(ctx, r, servers[i-1], server, sent); err != nil {
+				failures = append(failures, err)
+				break
+			}
+			c.note("trying " + server + ": " + failures[i-1].Error())
+		}
+		gone, err := c.persist(ctx, r, server, sent)
+		sent = sent || gone
+		if !isSilence(err) {
+			c.answered(server)
+			return err
+		}
+		if ctx.Err() != nil {
+			return stopped(ctx, r, sent)
+		}
+		failures = append(failures, err)
+	}
+	return noAnswer(r, failures, sent)
+}
+
+// moveOn returns nil if r may go to server b after a did not answer it.
+func (c *Client) moveOn(ctx context.Context, r *request, a, b string, sent bool) error {
+	switch {
+	case !sent || r.repeat == safe && r.stream == nil:
+		return nil
+	case r.repeat != keyed:
+		return fmt.Errorf("%s was not asked: the request could be carried out twice", b)
+	}
+	same, err := c.sameCertificate(ctx, a, b)
+	if err == nil && !same {
+		return fmt.Errorf("%s was not asked: it has another certificate than %s", b, a)
+	}
+	return err
+}
+
+// persist sends r to one server, again where that is allowed. sent reports
+// whether any of it may have arrived.
+func (c *Client) persist(ctx context.Context, r *request, server string, before bool) (bool, error) {
+	sent := before
+	end := time.Now().Add(2 * r.limit)
+	for try := 0; ; try++ {
+		err := c.attempt(ctx, server, r)
+		var away *lost
+		if errors.As(err, &away) {
+			sent = true
+		}
+		switch {
+		case !isSilence(err):
+			return sent, repeated(r, err, sent)
+		case !sent || ctx.Err() != nil || try >= c.tries(r) || time.Now().After(end):
+			return sent, err
+		}
+		c.note("asking again: " + err.Error())
+		if pause(ctx, c.backoff[try]) != nil {
+			return sent, err
+		}
+	}
+}
+
+// tries is how often r may be sent again to one server.
+func (c *Client) tries(r *request) int {
+	switch {
+	case r.stream != nil || r.repeat == never:
+		return 0
+	case r.repeat == safe:
+		return min(1, len(c.backoff))
+	}
+	return len(c.backoff)
+}
+
+// repeated is the outcome of r when the server answered err: a deletion that
+// was perhaps done before its answer was lost has nothing left to find.
+func repeated(r *request, err error, sent bool) error {
+	if sent && r.method == http.MethodDelete && fault.KindOf(err) == fault.NotFound {
+		return nil
+	}
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// attempt sends r once. It returns *unreachable, *lost, or what is final.
+func (c *Client) attempt(ctx context.Context, server string, r *request) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timer := time.AfterFunc(time.Hour, func() { cancel(errSilent) })
+	timer.Stop()
+	defer timer.Stop()
+	alive := func() { timer.Reset(r.limit) }
+
+	var connected atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) {
+			connected.Store(true)
+			alive()
+		},
+	})
+	req, err := c.build(ctx, server, r, alive)
+	if err != nil {
+		return err
+	}
+	resp, err := c.transport.RoundTrip(req)
+	if err != nil {
+		return classify(ctx, server, err, connected.Load())
+	}
+	defer resp.Body.Close()
+	alive()
+	err = r.take(server, resp, alive)
+	var away *lost
+	if errors.As(err, &away) && context.Cause(ctx) != nil {
+		away.err = context.Cause(ctx)
+	}
+	return err
+}
+
+func (c *Client) build(ctx context.Context, server string, r *request, alive func()) (*http.Request, error) {
+	var body io.Reader
+	kind := "application/json"
+	switch {
+	case r.stream != nil:
+		body, kind = &watched{r.stream, alive}, SparseContentType
+	case r.body != nil:
+		body = bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, "https://"+server+r.path, body)
+	if err != nil {
+		return nil, fault.New(fault.Usage, "%q is not the address of a server", server).
+			WithHint("an address is HOST or HOST:PORT")
+	}
+	req.SetBasicAuth(c.opts.User, c.opts.Password)
+	req.Header.Set("User-Agent", c.opts.UserAgent)
+	req.Header.Set("Accept", "application/json, "+SparseContentType)
+	if body != nil {
+		req.Header.Set("Content-Type", kind)
+	}
+	if r.repeat == keyed {
+		req.Header.Set(KeyHeader, r.key)
+	}
+	if r.stream != nil {
+		// A server that refuses then says so before the content is on its way.
+		req.Header.Set("Expect", "100-continue")
+	}
+	return req, nil
+}
+
+// watched tells alive of every read.
+type watched struct {
+	io.Reader
+	alive func()
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	w.alive()
+	return w.Reader.Read(p)
+}
