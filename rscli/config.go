@@ -1,0 +1,246 @@
+package rscli
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"copyservices/arrayclient/fault"
+)
+
+// A configuration file is one YAML mapping of the keys below to plain values;
+// anything else in it is refused. Where they are:
+//
+//	user    $RSCLI_CONFIG, which must then exist, else
+//	        $XDG_CONFIG_HOME/rscli/config.yaml, else ~/.config/rscli/config.yaml
+//	        on Windows %APPDATA%\rscli\config.yaml
+//	system  /etc/rscli.yaml
+//	        on Windows %ProgramData%\rscli\config.yaml
+//
+// Relative file names in it count from its own folder; "~/" is the home.
+
+// layer is what one source of settings says: the flags, the environment or a
+// configuration file. Empty fields say nothing.
+type layer struct {
+	server, backup                          string
+	user                                    string
+	password, passwordFile, passwordCommand string
+	cacert                                  string
+	trust                                   string // trustFirstUse or trustAsk
+	knownServers                            string // file of pinned certificates
+	origin                                  string // the file's name
+}
+
+// Values of the key trust.
+const (
+	trustFirstUse = "first-use" // pin what an unknown server presents
+	trustAsk      = "ask"       // ask on a terminal, else refuse
+)
+
+// field returns where the value of a configuration key goes, nil for a key
+// that does not exist.
+func (l *layer) field(key string) *string {
+	fields := map[string]*string{
+		"server": &l.server, "backup_server": &l.backup, "user": &l.user,
+		"password": &l.password, "password_file": &l.passwordFile,
+		"password_command": &l.passwordCommand, "cacert": &l.cacert,
+		"trust": &l.trust, "known_servers": &l.knownServers,
+	}
+	return fields[key]
+}
+
+// settings are what the layers say together: for each key the first layer
+// that has it wins. The three ways to give a password are one key.
+func (c *connection) settings(e *Env) (layer, error) {
+	layers := []layer{
+		{server: c.server, backup: c.backup, user: c.user, password: c.password,
+			passwordFile: c.passwordFile, passwordCommand: c.passwordCommand, cacert: c.cacert},
+		{server: e.Getenv("RSCLI_SERVER"), backup: e.Getenv("RSCLI_BACKUP_SERVER"),
+			user: e.Getenv("RSCLI_USER"), passwordFile: e.Getenv("RSCLI_PASSWORD_FILE"),
+			cacert: e.Getenv("RSCLI_CACERT")},
+	}
+	for _, file := range e.configFiles() {
+		l, err := readConfig(e, file)
+		if err != nil {
+			return layer{}, err
+		}
+		layers = append(layers, l)
+	}
+	var all layer
+	for _, l := range layers {
+		all.fill(l)
+	}
+	return all, nil
+}
+
+// fill takes from l what is still empty.
+func (l *layer) fill(from layer) {
+	if l.password == "" && l.passwordFile == "" && l.passwordCommand == "" {
+		l.password, l.passwordFile, l.passwordCommand =
+			from.password, from.passwordFile, from.passwordCommand
+	}
+	// A backup counts with the server of its own layer or a later one only: a
+	// test server named on the command line must not fall back on the
+	// installation that the configuration describes.
+	if l.server == "" {
+		l.server = from.server
+		l.backup = firstNonEmpty(l.backup, from.backup)
+	}
+	l.user = firstNonEmpty(l.user, from.user)
+	l.cacert = firstNonEmpty(l.cacert, from.cacert)
+	l.trust = firstNonEmpty(l.trust, from.trust)
+	l.knownServers = firstNonEmpty(l.knownServers, from.knownServers)
+}
+
+func firstNonEmpty(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// configFile is a place where a configuration may be.
+type configFile struct {
+	path string
+	must bool // a missing file is an error
+}
+
+func (e *Env) configFiles() []configFile {
+	var files []configFile
+	if named := e.Getenv("RSCLI_CONFIG"); named != "" {
+		files = append(files, configFile{named, true})
+	} else if dir := e.userDir(); dir != "" {
+		files = append(files, configFile{filepath.Join(dir, "config.yaml"), false})
+	}
+	if system := e.systemConfig(); system != "" {
+		files = append(files, configFile{system, false})
+	}
+	return files
+}
+
+// userDir is the user's folder of this suite, "" where the environment names
+// no home, as under cron.
+func (e *Env) userDir() string {
+	if e.GOOS == "windows" {
+		return joinUnder(e.Getenv("APPDATA"), "rscli")
+	}
+	if xdg := e.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(xdg) {
+		return filepath.Join(xdg, "rscli")
+	}
+	return joinUnder(e.Getenv("HOME"), ".config", "rscli")
+}
+
+func (e *Env) systemConfig() string {
+	if e.GOOS == "windows" {
+		return joinUnder(e.Getenv("ProgramData"), "rscli", "config.yaml")
+	}
+	return "/etc/rscli.yaml"
+}
+
+func joinUnder(base string, elem ...string) string {
+	if base == "" {
+		return ""
+	}
+	return filepath.Join(append([]string{base}, elem...)...)
+}
+
+// readConfig reads one file; a missing one, unless it must be there, and one
+// in a home that may not be entered say nothing.
+func readConfig(e *Env, file configFile) (layer, error) {
+	f, err := os.Open(file.path)
+	if errors.Is(err, fs.ErrNotExist) && !file.must {
+		return layer{}, nil
+	}
+	if err != nil {
+		return layer{}, fault.New(fault.Usage, "cannot read the configuration: %w", err)
+	}
+	defer f.Close()
+	text, err := readLimited(f)
+	if err != nil {
+		return layer{}, fault.New(fault.Usage, "cannot read the configuration %s: %w", file.path, err)
+	}
+	l := layer{origin: file.path}
+	if err := l.parse(text); err != nil {
+		return layer{}, err
+	}
+	if l.password != "" {
+		if err := refuseShared(e, f, "holds a password"); err != nil {
+			return layer{}, err
+		}
+	}
+	l.anchorPaths(e)
+	return l, nil
+}
+
+// parse reads the text of a configuration file into l.
+func (l *layer) parse(text []byte) error {
+	dec := yaml.NewDecoder(strings.NewReader(string(text)))
+	var doc, second yaml.Node
+	err := dec.Decode(&doc)
+	if errors.Is(err, io.EOF) {
+		return nil // empty, or comments only
+	}
+	if err != nil {
+		return fault.New(fault.Usage, "%s: %s", l.origin, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if dec.Decode(&second) != io.EOF {
+		return fault.New(fault.Usage, "%s: more than one document", l.origin)
+	}
+	return l.parseMapping(doc.Content[0])
+}
+
+func (l *layer) parseMapping(m *yaml.Node) error {
+	if m.Kind == yaml.ScalarNode && m.Tag == "!!null" {
+		return nil
+	}
+	if m.Kind != yaml.MappingNode {
+		return l.badLine(m, "not a mapping of keys to values")
+	}
+	seen := map[string]bool{}
+	for i := 0; i < len(m.Content); i += 2 {
+		key, value := m.Content[i], m.Content[i+1]
+		field := l.field(key.Value)
+		switch {
+		case field == nil:
+			return l.badLine(key, "unknown key %q", key.Value)
+		case seen[key.Value]:
+			return l.badLine(key, "the key %q for the second time", key.Value)
+		case value.Kind != yaml.ScalarNode:
+			return l.badLine(value, "the value of %s is not plain text", key.Value)
+		case value.Tag != "!!null":
+			*field = value.Value
+		}
+		seen[key.Value] = true
+		if field == &l.trust && l.trust != trustFirstUse && l.trust != trustAsk {
+			return l.badLine(value, "trust is neither %q nor %q", trustFirstUse, trustAsk)
+		}
+	}
+	return nil
+}
+
+func (l *layer) badLine(n *yaml.Node, format string, args ...any) error {
+	args = append([]any{l.origin, n.Line}, args...)
+	return fault.New(fault.Usage, "%s: line %d: "+format, args...).
+		WithHint("rscli-config(5) lists the keys")
+}
+
+// anchorPaths makes the file names of a configuration file independent of the
+// current folder.
+func (l *layer) anchorPaths(e *Env) {
+	for _, path := range []*string{&l.passwordFile, &l.cacert, &l.knownServers} {
+		rest, inHome := strings.CutPrefix(*path, "~/")
+		switch home := e.Getenv("HOME"); {
+		case inHome && home != "":
+			*path = filepath.Join(home, rest)
+		case *path != "" && !filepath.IsAbs(*path):
+			*path = filepath.Join(filepath.Dir(l.origin), *path)
+		}
+	}
+}

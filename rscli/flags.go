@@ -1,0 +1,85 @@
+package rscli
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient/fault"
+)
+
+// Flags that mean the same in two commands are declared here once, as sets.
+// A placeholder for the value stands in backquotes in the usage text.
+
+// connection holds the flags of every command that talks to a server. A field
+// that is empty was not given.
+type connection struct {
+	server, backup                          string
+	user                                    string
+	password, passwordFile, passwordCommand string
+	cacert                                  string
+}
+
+// flags returns the set. Nothing here has a default: what is not given comes
+// from the environment and the configuration files.
+func (c *connection) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "server", Aliases: []string{"s"}, Destination: &c.server,
+			Usage: "Copy Services server `HOST[:PORT]`"},
+		&cli.StringFlag{Name: "backup-server", Aliases: []string{"b"}, Destination: &c.backup,
+			Usage: "tried when it does not answer `HOST[:PORT]`"},
+		&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Destination: &c.user,
+			Usage: "act as the user `NAME`"},
+		&cli.StringFlag{Name: "password", Aliases: []string{"p"}, Destination: &c.password,
+			Usage: "for old scripts: others can see it `PASSWORD`"},
+		&cli.StringFlag{Name: "password-file", Destination: &c.passwordFile,
+			Usage: "read the password from a file, - for stdin `FILE`"},
+		&cli.StringFlag{Name: "password-command", Destination: &c.passwordCommand,
+			Usage: "read the password from a command `CMD`"},
+		&cli.StringFlag{Name: "cacert", Destination: &c.cacert,
+			Usage: "trust the certificates in a file `FILE`"},
+	}
+}
+
+// outputFlags are the flags of every command.
+func (e *Env) outputFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "json", Destination: &e.JSON,
+			Usage: "print one JSON document, also for errors"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Destination: &e.Quiet,
+			Usage: "print errors only"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Destination: &e.Verbose,
+			Usage: "log each step to standard error"},
+	}
+}
+
+// timeoutFlag declares --timeout.
+func timeoutFlag(d *duration, usage string) cli.Flag {
+	return &cli.GenericFlag{Name: "timeout", Value: d, Usage: usage}
+}
+
+// sysrootFlag declares --sysroot.
+func sysrootFlag(dir *string) cli.Flag {
+	return &cli.StringFlag{Name: "sysroot", Destination: dir,
+		Usage: "read the /sys and /etc under another root `DIR`"}
+}
+
+// duration is a flag's value: 90s, 5m, 1h30m, or a plain number of seconds.
+// 0 means no limit.
+type duration time.Duration
+
+// Set reads s.
+func (d *duration) Set(s string) error {
+	v, err := time.ParseDuration(s)
+	if seconds, numErr := strconv.ParseUint(s, 10, 31); numErr == nil {
+		v, err = time.Duration(seconds)*time.Second, nil
+	}
+	if err != nil || v < 0 {
+		return fault.New(fault.Usage, "%q is not a duration, like 90s or 5m", s)
+	}
+	*d = duration(v)
+	return nil
+}
+
+func (d *duration) String() string { return time.Duration(*d).String() }

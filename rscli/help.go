@@ -1,0 +1,62 @@
+package rscli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// printHelp prints the help of the last command in path.
+func printHelp(w io.Writer, path []*command, e *Env) error {
+	cmd := path[len(path)-1]
+	words := (&parsed{path: path}).words()
+	var b strings.Builder
+	fmt.Fprintf(&b, "usage: %s [FLAGS] %s\n\n%s.\n\n", words, cmd.usageTail(), cmd.summary)
+	for _, sub := range cmd.sub {
+		fmt.Fprintf(&b, "  %-14s %s\n", sub.name, sub.summary)
+	}
+	for _, f := range cmd.allFlags(e) {
+		b.WriteString(flagLine(f))
+	}
+	fmt.Fprintf(&b, "  %-29s %s\n", "-h, --help; --version", "print this, or the version")
+	for i, example := range cmd.examples {
+		label := "examples:"
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(&b, "%-9s %s\n", label, example)
+	}
+	fmt.Fprintf(&b, "see also: man %s\n", path[0].name)
+	_, err := io.WriteString(w, strings.ReplaceAll(b.String(), "] \n", "]\n"))
+	return err
+}
+
+func (c *command) usageTail() string {
+	if len(c.sub) > 0 {
+		return "COMMAND ..."
+	}
+	return c.synopsis
+}
+
+// flagLine writes one flag with its short form and placeholder.
+func flagLine(f cli.Flag) string {
+	short, long := "   ", ""
+	for _, name := range f.Names() {
+		if len(name) == 1 {
+			short = "-" + name + ","
+		} else if long == "" {
+			long = "--" + name
+		}
+	}
+	text := ""
+	if doc, ok := f.(cli.DocGenerationFlag); ok {
+		text = doc.GetUsage()
+	}
+	if before, placeholder, found := strings.Cut(text, "`"); found {
+		long += " " + strings.TrimSuffix(placeholder, "`")
+		text = strings.TrimSpace(before)
+	}
+	return fmt.Sprintf("  %s %-25s %s\n", short, long, text)
+}

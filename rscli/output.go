@@ -1,0 +1,134 @@
+package rscli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/olekukonko/tablewriter"
+	"github.com/olekukonko/tablewriter/renderer"
+	"github.com/olekukonko/tablewriter/tw"
+
+	"copyservices/arrayclient/fault"
+)
+
+// sticky is stdout: it counts what was written and keeps the first error, so
+// that a full disk behind a redirection is never taken for success.
+type sticky struct {
+	w       io.Writer
+	written int64
+	err     error
+}
+
+func (s *sticky) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	s.written += int64(n)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+func (s *sticky) failure() error {
+	if s.err == nil {
+		return nil
+	}
+	return fault.New(fault.Failed, "cannot write the result: %w", s.err)
+}
+
+// result prints what a command found: doc with --json, else what text writes;
+// with --quiet only the document.
+func (e *Env) result(doc any, text func(w io.Writer)) error {
+	switch {
+	case e.JSON:
+		return writeJSON(e.Stdout, doc)
+	case e.Quiet:
+		return nil
+	}
+	text(e.Stdout)
+	return e.out.failure()
+}
+
+func writeJSON(w io.Writer, doc any) error {
+	b, err := json.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(b, '\n'))
+	return err
+}
+
+// writeTable prints rows under a header as columns that line up, without any
+// lines, so that awk reads them. An empty cell is printed as "-".
+func writeTable(w io.Writer, header []string, rows [][]string) {
+	var text strings.Builder
+	table := tablewriter.NewTable(&text,
+		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
+			Borders: tw.BorderNone,
+			Settings: tw.Settings{
+				Separators: tw.SeparatorsNone,
+				Lines:      tw.LinesNone,
+			},
+		})),
+		tablewriter.WithHeaderAlignment(tw.AlignLeft),
+		tablewriter.WithRowAlignment(tw.AlignLeft),
+		tablewriter.WithHeaderAutoFormat(tw.Off),
+		tablewriter.WithRowAutoWrap(tw.WrapNone),
+		tablewriter.WithHeaderAutoWrap(tw.WrapNone),
+		tablewriter.WithPadding(tw.Padding{Right: "  ", Overwrite: true}),
+	)
+	table.Header(header)
+	for _, row := range rows {
+		if err := table.Append(filled(row)); err != nil {
+			break
+		}
+	}
+	if err := table.Render(); err != nil {
+		return
+	}
+	for line := range strings.Lines(text.String()) {
+		_, _ = io.WriteString(w, strings.TrimRight(line, " \n")+"\n")
+	}
+}
+
+func filled(row []string) []string {
+	cells := make([]string, len(row))
+	for i, cell := range row {
+		cells[i] = oneLine(cell)
+		if cell == "" {
+			cells[i] = "-"
+		}
+	}
+	return cells
+}
+
+// formatSize writes bytes in the largest binary unit that divides them, as
+// --size takes it.
+func formatSize(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	i := 0
+	for n != 0 && n%1024 == 0 && i < len(units)-1 {
+		n /= 1024
+		i++
+	}
+	if i == 0 {
+		return strconv.FormatInt(n, 10)
+	}
+	return strconv.FormatInt(n, 10) + units[i]
+}
+
+// formatTime writes a time in the local zone, "-" for none.
+func formatTime(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02T15:04:05Z07:00")
+}
+
+func printVersion(w io.Writer, name string) error {
+	_, err := fmt.Fprintf(w, "%s (copyservices) %s\n", name, Version)
+	return err
+}

@@ -1,0 +1,193 @@
+// Package rscli is the command side of the suite: the commands' bodies, the
+// flags they share, configuration, credentials, trust in a server's
+// certificate, output and endings. Every binary's main function is one call
+// of a function here whose name ends in Main; it returns the exit code.
+package rscli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient/fault"
+)
+
+// Version of the suite; the release build sets it.
+var Version = "0.1.0-dev"
+
+// Env is the world a command runs in. Command code uses nothing else of the
+// process: no os.Stdin, os.Stdout, os.Stderr, os.Args or os.Getenv.
+type Env struct {
+	// Name is the program's own, as it stands in front of messages.
+	Name string
+	// Args are the arguments after the program's name.
+	Args []string
+
+	Stdin  io.Reader
+	Stdout io.Writer // results
+	Stderr io.Writer // everything else
+
+	// Getenv returns an environment variable, "" where it is not set.
+	Getenv func(key string) string
+	// GOOS is the system whose folders and file modes count.
+	GOOS string
+	// IsTerminal reports whether a stream of this Env is a terminal.
+	IsTerminal func(stream any) bool
+	// ReadSecret reads a line from the terminal behind Stdin without echo.
+	ReadSecret func(ctx context.Context) (string, error)
+
+	// JSON, Quiet and Verbose are the flags of those names.
+	JSON, Quiet, Verbose bool
+	// Log takes the steps that --verbose shows. Never nil in a running
+	// command.
+	Log *slog.Logger
+
+	out *sticky
+}
+
+// ProcessEnv returns the Env of this process.
+func ProcessEnv() *Env {
+	e := &Env{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Getenv: os.Getenv, GOOS: runtime.GOOS, IsTerminal: isTerminal,
+	}
+	e.ReadSecret = func(ctx context.Context) (string, error) { return readSecret(ctx, e.Stdin) }
+	return e
+}
+
+// command is one binary of the suite, or one branch of its command tree.
+type command struct {
+	name     string
+	synopsis string // what stands after the flags in the usage line: "TASK..."
+	summary  string // one sentence, no full stop
+	examples []string
+	// flags are the command's own; those of sets it takes come after them in
+	// the help.
+	flags []cli.Flag
+	sets  [][]cli.Flag
+	// least and most are how many arguments run takes; most < 0: any number.
+	least, most int
+	run         func(ctx context.Context, e *Env, args []string) error
+	// sub are the commands below this one, which then has no run of its own.
+	sub []*command
+}
+
+// A builder makes a command with fresh options, bound to the flags in e.
+type builder func(e *Env) *command
+
+// mainOf runs a command as this process and returns its exit code. The first
+// signal cancels the command's context, a second one ends the process.
+func mainOf(build builder) int {
+	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return run(ctx, ProcessEnv(), build)
+}
+
+// endingSignals leaves out SIGHUP where the caller ignores it, as nohup does.
+func endingSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// run runs a command in e and returns its exit code. A cancelled ctx ends it
+// as a signal does.
+func run(ctx context.Context, env *Env, build builder) int {
+	e := *env
+	e.out = &sticky{w: e.Stdout}
+	e.Stdout = e.out
+	e.Log = slog.New(slog.DiscardHandler)
+	root := build(&e)
+	e.Name = root.name
+	p, err := parseArgs(root, e.Args)
+	switch {
+	case p.help:
+		err = printHelp(e.Stdout, p.path, &e)
+	case p.version:
+		err = printVersion(e.Stdout, root.name)
+	case err == nil:
+		err = invoke(ctx, &e, p)
+	default:
+		e.JSON = e.JSON || asksJSON(e.Args)
+	}
+	if err == nil {
+		err = e.out.failure()
+	}
+	if err != nil && ctx.Err() != nil && fault.KindOf(err) != fault.Interrupted {
+		err = fault.New(fault.Interrupted, "interrupted")
+	}
+	return e.end(err)
+}
+
+// invoke lets the library bind the flags of the command that was named and
+// runs it.
+func invoke(ctx context.Context, e *Env, p parsed) error {
+	cmd := p.path[len(p.path)-1]
+	app := &cli.App{
+		Name:     cmd.name,
+		Flags:    cmd.allFlags(e),
+		HideHelp: true, HideVersion: true,
+		Reader: e.Stdin, Writer: io.Discard, ErrWriter: io.Discard,
+		Compiled:                  time.Unix(0, 0), // else the library stats os.Args[0]
+		DisableSliceFlagSeparator: true,
+		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
+		ExitErrHandler:            func(*cli.Context, error) {},
+		Action: func(*cli.Context) error {
+			e.startLog()
+			if err := cmd.checkCount(p.rest); err != nil {
+				return err
+			}
+			return cmd.run(ctx, e, p.rest)
+		},
+	}
+	return app.RunContext(ctx, append([]string{cmd.name}, p.flags...))
+}
+
+// usageError gives an error of the library's flag parsing its kind.
+func usageError(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return err
+	}
+	return fault.New(fault.Usage, "%w", err)
+}
+
+func (e *Env) startLog() {
+	if e.Verbose {
+		h := slog.NewTextHandler(e.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
+		e.Log = slog.New(h)
+	}
+}
+
+// allFlags returns the command's own flags, those of its sets and those that
+// every command has.
+func (c *command) allFlags(e *Env) []cli.Flag {
+	flags := append([]cli.Flag(nil), c.flags...)
+	for _, set := range c.sets {
+		flags = append(flags, set...)
+	}
+	return append(flags, e.outputFlags()...)
+}
+
+func (c *command) checkCount(args []string) error {
+	switch {
+	case len(args) < c.least:
+		return fault.New(fault.Usage, "an argument is missing: %s", c.synopsis).
+			WithHint("%s", seeHelp(c.name))
+	case c.most >= 0 && len(args) > c.most:
+		return fault.New(fault.Usage, "unexpected argument %q", args[c.most]).
+			WithHint("%s", seeHelp(c.name))
+	}
+	return nil
+}

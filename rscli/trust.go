@@ -1,0 +1,307 @@
+package rscli
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"copyservices/arrayclient/fault"
+)
+
+// Which server certificates are trusted. With --cacert those that the file
+// holds or signs. Without it a certificate is pinned: the known_servers file
+// in the user's folder (mode 0600) has one line for each server,
+//
+//	host:port sha256:64 hex digits
+//
+// and the connection must show the certificate (its DER form) with that hash.
+// A server without a line is pinned at once on the loopback address or with
+// `trust: first-use`, after a question on a terminal, or by
+// `rsTestConnection --trust`; else it is refused.
+
+// probeTimeout bounds the connection that only looks at a certificate.
+const probeTimeout = 5 * time.Second
+
+// fingerprint returns how a certificate is written in known_servers.
+func fingerprint(cert *x509.Certificate) string {
+	sum := sha256.Sum256(cert.Raw)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// trust decides about certificates. Its methods may be called from many
+// goroutines.
+type trust struct {
+	env      *Env
+	file     string // known_servers; "" where there is no place for it
+	firstUse bool
+	cas      []*x509.Certificate // of --cacert; nil: pinning
+
+	mu   sync.Mutex
+	pins map[string]string // host:port to fingerprint
+}
+
+// newTrust reads the pins or the CA file that l names.
+func newTrust(e *Env, l layer) (*trust, error) {
+	t := &trust{env: e, firstUse: l.trust == trustFirstUse, file: l.knownServers}
+	if t.file == "" {
+		t.file = joinUnder(e.userDir(), "known_servers")
+	}
+	var err error
+	if l.cacert != "" {
+		t.cas, err = readCertificates(l.cacert)
+	} else {
+		t.pins, err = readPins(t.file)
+	}
+	return t, err
+}
+
+// config returns the TLS configuration for a connection to addr (host:port).
+func (t *trust) config(addr string) *tls.Config {
+	return &tls.Config{
+		InsecureSkipVerify: true, // in favour of the check below
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if t.cas != nil {
+				return t.verifySigned(addr, state.PeerCertificates)
+			}
+			return t.verifyPinned(addr, state.PeerCertificates[0])
+		},
+	}
+}
+
+// verifySigned accepts a chain to a certificate of the file, and one that is
+// itself in the file, whatever name it bears.
+func (t *trust) verifySigned(addr string, chain []*x509.Certificate) error {
+	if slices.ContainsFunc(t.cas, chain[0].Equal) {
+		return nil
+	}
+	host, _, _ := net.SplitHostPort(addr)
+	opts := x509.VerifyOptions{
+		DNSName: host, Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(),
+	}
+	for _, ca := range t.cas {
+		opts.Roots.AddCert(ca)
+	}
+	for _, cert := range chain[1:] {
+		opts.Intermediates.AddCert(cert)
+	}
+	if _, err := chain[0].Verify(opts); err != nil {
+		return fault.New(fault.Connection, "the certificate of %s is not to be trusted: %w", addr, err).
+			WithHint("--cacert must name the CA of the server or the server's own certificate")
+	}
+	return nil
+}
+
+// verifyPinned compares a certificate with the pin of addr; without one it
+// pins it where that needs no question.
+func (t *trust) verifyPinned(addr string, cert *x509.Certificate) error {
+	shown := fingerprint(cert)
+	pinned, known := t.pin(addr)
+	switch {
+	case pinned == shown:
+		return nil
+	case known:
+		return fault.New(fault.Connection,
+			"%s shows the certificate %s, but %s is pinned: another server may pose as it",
+			addr, shown, pinned).
+			WithHint("if the server got a new certificate, compare and pin it: rsTestConnection -s %s --trust", addr)
+	case t.firstUse || isLoopback(addr):
+		t.add(addr, shown)
+		return nil
+	}
+	return fault.New(fault.Connection, "%s is unknown; it shows the certificate %s", addr, shown).
+		WithHint("if that is the server's, pin it: rsTestConnection -s %s --trust", addr)
+}
+
+func (t *trust) pin(addr string) (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	pinned, known := t.pins[addr]
+	return pinned, known
+}
+
+// add pins and keeps the pin; where it cannot be kept it holds for this
+// process.
+func (t *trust) add(addr, print string) {
+	if err := t.keep(addr, print); err != nil {
+		t.env.Log.Warn("the certificate is trusted this time only", "server", addr, "error", err)
+	}
+}
+
+// keep pins and writes the file, which is read again first: another command
+// may have changed it. Two that write at the same instant can lose one pin,
+// and the question is then asked once more.
+func (t *trust) keep(addr, print string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pins[addr] = print
+	if t.file == "" {
+		return errors.New("the environment names no home folder to keep it in")
+	}
+	pins, err := readPins(t.file)
+	if err != nil {
+		return err
+	}
+	pins[addr] = print
+	t.env.Log.Info("pinned", "server", addr, "certificate", print, "file", t.file)
+	return writePins(t.file, pins)
+}
+
+// settle asks the user about the first of the servers that answers, if it is
+// not pinned. The question has its own connection: a person may take longer
+// than a server waits.
+func (t *trust) settle(ctx context.Context, servers []string) error {
+	if t.cas != nil || t.firstUse || !t.env.IsTerminal(t.env.Stdin) || !t.env.IsTerminal(t.env.Stderr) {
+		return nil
+	}
+	for _, addr := range servers {
+		if _, known := t.pin(addr); known || isLoopback(addr) {
+			return nil
+		}
+		cert, err := probe(ctx, addr)
+		if err != nil {
+			continue // the request itself will tell why
+		}
+		return t.ask(ctx, addr, fingerprint(cert))
+	}
+	return nil
+}
+
+// ask pins on a "yes"; any other answer leaves the server unknown.
+func (t *trust) ask(ctx context.Context, addr, print string) error {
+	fmt.Fprintf(t.env.Stderr,
+		"%s is unknown. Its certificate has the fingerprint\n  %s\nPin it and go on (yes/no)? ", addr, print)
+	answer, err := t.env.readLine(ctx)
+	if err == nil && strings.EqualFold(answer, "yes") {
+		t.add(addr, print)
+	}
+	return err
+}
+
+// repin pins what addr shows now, in place of an older pin, and returns it.
+func (t *trust) repin(ctx context.Context, addr string) (string, error) {
+	if t.cas != nil {
+		return "", fault.New(fault.Usage, "with a CA file nothing is pinned").
+			WithHint("use either --trust or --cacert")
+	}
+	cert, err := probe(ctx, addr)
+	if err != nil {
+		return "", fault.New(fault.Connection, "cannot get the certificate of %s: %w", addr, err)
+	}
+	print := fingerprint(cert)
+	if err := t.keep(addr, print); err != nil {
+		return "", fault.New(fault.Failed, "cannot keep the certificate: %w", err)
+	}
+	return print, nil
+}
+
+// probe returns the certificate that addr shows, unverified; nothing is sent
+// over that connection.
+func probe(ctx context.Context, addr string) (*x509.Certificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return conn.(*tls.Conn).ConnectionState().PeerCertificates[0], nil
+}
+
+// readCertificates returns the certificates of a PEM file, at least one.
+func readCertificates(path string) ([]*x509.Certificate, error) {
+	rest, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.New(fault.Usage, "cannot read the CA file: %w", err)
+	}
+	var certs []*x509.Certificate
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fault.New(fault.Usage, "the CA file %s is damaged: %w", path, err)
+		}
+		certs = append(certs, cert)
+	}
+	if len(certs) == 0 {
+		return nil, fault.New(fault.Usage, "the CA file %s holds no certificate in PEM form", path)
+	}
+	return certs, nil
+}
+
+// readPins reads a known_servers file; a missing one, or one in a place that
+// cannot exist, is empty. A line that is not understood is an error: passing
+// over it could turn a pinned server into an unknown one.
+func readPins(path string) (map[string]string, error) {
+	pins := map[string]string{}
+	f, err := os.Open(path)
+	if path == "" || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return pins, nil
+	}
+	if err != nil {
+		return nil, fault.New(fault.Usage, "cannot read the pinned certificates: %w", err)
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		fields := strings.Fields(lines.Text())
+		switch {
+		case len(fields) == 0 || fields[0][0] == '#':
+		case len(fields) == 2 && isFingerprint(fields[1]):
+			pins[fields[0]] = fields[1]
+		default:
+			return nil, fault.New(fault.Usage, "%s: line %d is not a server and its fingerprint", path, n)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fault.New(fault.Usage, "cannot read the pinned certificates in %s: %w", path, err)
+	}
+	return pins, nil
+}
+
+func isFingerprint(s string) bool {
+	digits, ok := strings.CutPrefix(s, "sha256:")
+	sum, err := hex.DecodeString(digits)
+	return ok && err == nil && len(sum) == sha256.Size
+}
+
+// writePins replaces the file as a whole.
+func writePins(path string, pins map[string]string) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name())
+	for _, addr := range slices.Sorted(maps.Keys(pins)) {
+		fmt.Fprintln(tmp, addr, pins[addr])
+	}
+	if err := errors.Join(tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
