@@ -1,0 +1,298 @@
+package hostdisk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"copyservices/arrayclient/fault"
+)
+
+// attributeSize is the most that a sysfs attribute holds: one page of memory.
+const attributeSize = 4096
+
+// maxReaders bounds the parallel reads; sysfs answers some attributes from the
+// disk driver, so more than a few do not help.
+const maxReaders = 4
+
+// sysfs reads the disks below one sys/block folder.
+type sysfs struct {
+	block string // DIR/sys/block/
+	opts  Options
+	// read is readSmall, or a test's in its place.
+	read func(path string, buf []byte) (int, error)
+}
+
+// entry is what one name in sys/block turned out to be; both are nil for what
+// is not listed.
+type entry struct {
+	disk    *Disk
+	mapper  *mapper
+	warning string
+}
+
+func listSysfs(ctx context.Context, opts Options) ([]Disk, []string, error) {
+	s := &sysfs{opts: opts, read: readSmall}
+	s.block = filepath.Join(opts.Root, "sys", "block") + string(filepath.Separator)
+	return s.list(ctx)
+}
+
+func (s *sysfs) list(ctx context.Context) ([]Disk, []string, error) {
+	names, err := s.names()
+	if err != nil {
+		return nil, nil, err
+	}
+	entries := s.readAll(ctx, names)
+	if err := ctx.Err(); err != nil {
+		return nil, nil, fmt.Errorf("list the disks: %w", err)
+	}
+	var disks []Disk
+	var mappers []mapper
+	var warnings []string
+	for _, e := range entries {
+		if e.disk != nil {
+			disks = append(disks, *e.disk)
+		}
+		if e.mapper != nil {
+			mappers = append(mappers, *e.mapper)
+		}
+		if e.warning != "" {
+			warnings = append(warnings, e.warning)
+		}
+	}
+	disks, more := foldMappers(disks, mappers)
+	slices.SortFunc(disks, func(a, b Disk) int { return compareNames(a.Name, b.Name) })
+	disks, doubles := foldPaths(disks)
+	disks, unusable := s.wanted(disks)
+	return disks, slices.Concat(warnings, more, doubles, unusable), nil
+}
+
+// wanted leaves out the 2105 disks that no serial is known for, unless all
+// disks are asked for.
+func (s *sysfs) wanted(disks []Disk) ([]Disk, []string) {
+	var warnings []string
+	kept := slices.DeleteFunc(disks, func(d Disk) bool {
+		_, ok := d.Volume()
+		if ok || !d.is2105() {
+			return false
+		}
+		why := "it tells no serial"
+		if d.Serial != "" {
+			why = fmt.Sprintf("%q is not a volume serial", d.Serial)
+		}
+		warnings = append(warnings, fmt.Sprintf("%s is a 2105 disk, but %s", d.Name, why))
+		return !s.opts.All
+	})
+	return kept, warnings
+}
+
+// names returns the names in sys/block, sorted so that warnings come in the same
+// order every time.
+func (s *sysfs) names() ([]string, error) {
+	dir, err := os.Open(s.block)
+	if err != nil {
+		return nil, s.noTree(err)
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, s.noTree(err)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func (s *sysfs) noTree(err error) error {
+	missing := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+	switch {
+	case isMachine(s.opts.Root):
+		return fault.New(fault.Failed, "cannot list the disks: %w", err)
+	case missing:
+		return fault.New(fault.Usage, "%s is not the root of a Linux system: %w",
+			s.opts.Root, err).
+			WithHint("give the folder that has sys/block in it")
+	}
+	return fault.New(fault.Failed, "cannot list the disks below %s: %w", s.opts.Root, err)
+}
+
+// devicePath is the name below /dev of a name in sys/block, where the kernel
+// writes an exclamation mark for a slash.
+func devicePath(name string) string {
+	return "/dev/" + strings.ReplaceAll(name, "!", "/")
+}
+
+// readAll reads every entry, in parallel; the result has the order of names.
+// It stops early when ctx ends.
+func (s *sysfs) readAll(ctx context.Context, names []string) []entry {
+	entries := make([]entry, len(names))
+	var next atomic.Int64
+	var readers sync.WaitGroup
+	for range min(maxReaders, runtime.GOMAXPROCS(0), len(names)) {
+		readers.Go(func() {
+			buf := make([]byte, attributeSize)
+			for i := next.Add(1) - 1; i < int64(len(names)); i = next.Add(1) - 1 {
+				if ctx.Err() != nil {
+					return
+				}
+				entries[i] = s.entry(names[i], buf)
+			}
+		})
+	}
+	readers.Wait()
+	return entries
+}
+
+func (s *sysfs) entry(name string, buf []byte) entry {
+	if name != printable([]byte(name)) {
+		return entry{warning: fmt.Sprintf("left out %+q: not a device name", name)}
+	}
+	if strings.HasPrefix(name, "dm-") {
+		return entry{mapper: s.mapper(name, buf)}
+	}
+	disk, err := s.disk(&attributes{s: s, base: s.block + name + "/", buf: buf}, name)
+	switch {
+	case err == nil:
+		return entry{disk: disk}
+	case gone(err):
+		return entry{warning: fmt.Sprintf("left out %s: it went away while it was read",
+			devicePath(name))}
+	}
+	return entry{warning: fmt.Sprintf("left out %s: %v", devicePath(name), err)}
+}
+
+// attributes reads the attributes of one disk into buf.
+type attributes struct {
+	s    *sysfs
+	base string // sys/block/NAME/
+	buf  []byte
+}
+
+// raw returns the content of an attribute, valid until the next call.
+func (a *attributes) raw(name string) ([]byte, error) {
+	n, err := a.s.read(a.base+name, a.buf)
+	return a.buf[:n], err
+}
+
+// text returns an attribute for people. One that is not there or cannot be read
+// is empty: only the attributes that decide what a disk is must be read.
+func (a *attributes) text(name string) string {
+	raw, err := a.raw(name)
+	if err != nil {
+		return ""
+	}
+	return printable(raw)
+}
+
+// gone tells a disk that was removed from one that cannot be read: sysfs
+// answers reads of an open attribute with ENODEV from then on.
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENODEV) ||
+		errors.Is(err, syscall.ENXIO)
+}
+
+// disk reads the disk at a; nil where it is not one to list. The model comes
+// first, because it alone rules out most others.
+func (s *sysfs) disk(a *attributes, name string) (*Disk, error) {
+	raw, err := a.raw("device/model")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	d := &Disk{Name: devicePath(name), Model: printable(raw)}
+	if d.Vendor = vendorIBM; d.is2105() {
+		raw, err := a.raw("device/vendor")
+		if err != nil {
+			return nil, err
+		}
+		d.Vendor = printable(raw)
+	}
+	switch {
+	case d.is2105():
+		d.Serial, err = a.volume()
+	case s.opts.All && listable(a, name):
+		err = nil
+		a.fillOther(d)
+	default:
+		return nil, nil
+	}
+	if err == nil && s.opts.Details {
+		a.fillDetails(d)
+	}
+	return d, err
+}
+
+// volume returns the serial of a 2105 disk, empty where its pages tell none. A
+// disk without pages is there still; one without its model has gone.
+func (a *attributes) volume() (string, error) {
+	page, err := a.raw("device/vpd_pg80")
+	if err == nil {
+		if serial := page80Serial(page); serial != "" {
+			return serial, nil
+		}
+	}
+	page, err83 := a.raw("device/vpd_pg83")
+	if err83 == nil {
+		if serial := page83Volume(page); serial != "" {
+			return serial, nil
+		}
+	}
+	if _, lost := a.raw("device/model"); lost != nil {
+		return "", lost
+	}
+	for _, err := range []error{err, err83} {
+		if err != nil && !gone(err) && !errors.Is(err, syscall.EINVAL) {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// listable tells a disk of another make from what sys/block holds besides disks:
+// those without a device (loop, ram, md, partitions), CD and floppy drives, and
+// the single paths of an NVMe namespace, which the kernel hides.
+func listable(a *attributes, name string) bool {
+	if strings.HasPrefix(name, "sr") || strings.HasPrefix(name, "fd") {
+		return false
+	}
+	if _, err := os.Stat(a.base + "device"); err != nil {
+		return false
+	}
+	return a.text("hidden") != "1"
+}
+
+// fillOther reads what a disk of another make tells: SCSI in pages, NVMe and
+// virtio in attributes of their own.
+func (a *attributes) fillOther(d *Disk) {
+	d.Vendor = a.text("device/vendor")
+	if strings.HasPrefix(d.Vendor, "0x") {
+		d.Vendor = "" // the number of a virtio or PCI vendor
+	}
+	if page, err := a.raw("device/vpd_pg80"); err == nil {
+		d.Serial = page80Serial(page)
+	}
+	for _, attribute := range []string{"device/serial", "serial"} {
+		if d.Serial == "" {
+			d.Serial = a.text(attribute)
+		}
+	}
+}
+
+const sectorSize = 512 // of the size attribute, whatever the disk's blocks are
+
+func (a *attributes) fillDetails(d *Disk) {
+	if sectors, err := strconv.ParseInt(a.text("size"), 10, 54); err == nil && sectors > 0 {
+		d.Size = sectors * sectorSize
+	}
+	if d.WWID = a.text("device/wwid"); d.WWID == "" {
+		d.WWID = a.text("wwid")
+	}
+}

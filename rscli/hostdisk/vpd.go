@@ -1,0 +1,105 @@
+package hostdisk
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strings"
+
+	"copyservices/arrayclient"
+)
+
+// Vital product data pages (SPC-4, 7.8): a header of device type, page code and
+// length, then the content. The length may lie in either direction: what is
+// there and what is claimed are both limits.
+const (
+	vpdHeader      = 4
+	pageUnitSerial = 0x80
+	pageDeviceID   = 0x83
+)
+
+func vpdContent(page []byte, code byte) []byte {
+	if len(page) < vpdHeader || page[1] != code {
+		return nil
+	}
+	length := int(binary.BigEndian.Uint16(page[2:]))
+	page = page[vpdHeader:]
+	return page[:min(length, len(page))]
+}
+
+// page80Serial returns the unit serial number of page 0x80, trimmed; empty where
+// the page holds none.
+func page80Serial(page []byte) string {
+	return printable(vpdContent(page, pageUnitSerial))
+}
+
+// Fields of an identification descriptor of page 0x83 (SPC-4, 7.8.6).
+const (
+	designatorHeader = 4
+	codeSetASCII     = 2
+	typeVendor       = 0 // vendor specific: QEMU puts the serial here
+	typeT10          = 1 // vendor of 8 characters, then the vendor's own text
+	t10Vendor        = 8
+	associationUnit  = 0
+)
+
+// page83Volume returns the volume serial that one of the ASCII designators of
+// the disk itself ends with, empty where none does.
+func page83Volume(page []byte) string {
+	rest := vpdContent(page, pageDeviceID)
+	for len(rest) >= designatorHeader {
+		head, text := rest[:designatorHeader], rest[designatorHeader:]
+		length := min(int(head[3]), len(text))
+		text, rest = text[:length], text[length:]
+		if head[0]&0x0f != codeSetASCII || head[1]>>4&3 != associationUnit {
+			continue
+		}
+		if serial := designatorVolume(head[1]&0x0f, text); serial != "" {
+			return serial
+		}
+	}
+	return ""
+}
+
+// designatorVolume takes the last word of a designator: a T10 one holds vendor,
+// product and serial, padded with blanks.
+func designatorVolume(kind byte, text []byte) string {
+	switch {
+	case kind == typeT10 && len(text) > t10Vendor:
+		text = text[t10Vendor:]
+	case kind != typeVendor:
+		return ""
+	}
+	words := strings.Fields(printable(text))
+	if len(words) == 0 {
+		return ""
+	}
+	last := words[len(words)-1]
+	if _, err := arrayclient.ParseSerial(last); err != nil {
+		return ""
+	}
+	return last
+}
+
+// printable trims blanks, line ends and NULs on both sides and puts a question
+// mark in place of every other byte that is not printable ASCII: a disk must not
+// be able to send control sequences to a terminal.
+func printable(b []byte) string {
+	b = bytes.Trim(b, " \t\r\n\x00")
+	clean := true
+	for _, c := range b {
+		clean = clean && isPrintable(c)
+	}
+	if clean {
+		return string(b)
+	}
+	out := make([]byte, len(b))
+	for i, c := range b {
+		out[i] = '?'
+		if isPrintable(c) {
+			out[i] = c
+		}
+	}
+	return string(out)
+}
+
+func isPrintable(c byte) bool { return c >= ' ' && c <= '~' }
