@@ -9,8 +9,9 @@ type Store interface {
 	Tasks() Collection[Task]
 	Hosts() Collection[Host]
 	Users() Collection[User]
-	Entries() Collection[Entry] // named KIND/ADDRESS
-	Runs() Collection[Run]      // named by their ID
+	Entries() Collection[Entry]    // named KIND/ADDRESS
+	Runs() Collection[Run]         // named by their ID
+	Requests() Collection[Request] // named by their key
 	Close() error
 }
 

@@ -21,7 +21,9 @@ const (
 )
 
 // TaskTypes lists them in the order in which they are documented.
-var TaskTypes = []TaskType{TaskEstablish, TaskWithdraw, TaskResync, TaskReverse, TaskBackgroundCopy, TaskConsistencyCreated}
+var TaskTypes = []TaskType{
+	TaskEstablish, TaskWithdraw, TaskResync, TaskReverse, TaskBackgroundCopy, TaskConsistencyCreated,
+}
 
 // Task is a named, stored copy services operation. It is also the format of
 // a task file (YAML).
@@ -137,7 +139,22 @@ type Entry struct {
 	// Password in the clear, on its way in only: never stored, never answered.
 	Password string `json:"password,omitempty" yaml:"-"`
 	// Sealed is the encrypted password as it is stored.
-	Sealed    string    `json:"-" yaml:"sealed"`
-	Alternate string    `json:"alternate,omitempty" yaml:"alternate,omitempty"` // second address of a server
+	Sealed string `json:"-" yaml:"sealed"`
+	// Alternate is a second address of a server, may be empty.
+	Alternate string    `json:"alternate,omitempty" yaml:"alternate,omitempty"`
 	Added     time.Time `json:"added,omitzero" yaml:"added"`
+}
+
+// Request remembers a keyed request that is no run, so that it is not done
+// again. It is written before the work begins and again with the answer.
+type Request struct {
+	Key  string `yaml:"key"`  // the idempotency key
+	Hash string `yaml:"hash"` // of user, method, path and body
+	User string `yaml:"user"`
+	// Started in UTC; the key's lifetime counts from it.
+	Started time.Time `yaml:"started"`
+	// Status of the answer; 0 while there is none, for ever when the server
+	// ended in the middle of the work.
+	Status int    `yaml:"status"`
+	Answer string `yaml:"answer"` // its body
 }

@@ -1,0 +1,212 @@
+package taskstore
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/atomicfile"
+)
+
+// files is a collection in a folder.
+type files[T any] struct {
+	kindOf[T]
+	dir  string
+	fsys atomicfile.FS
+
+	writing sync.Mutex // held over a change, so that readers don't wait for the disk
+	mu      sync.RWMutex
+	things  map[string]T // by Key
+	stopped error        // why no more changes are taken; nil while they are
+}
+
+func newFiles[T any](dir string, fsys atomicfile.FS, kind kindOf[T]) *files[T] {
+	return &files[T]{
+		kindOf: kind, fsys: fsys, dir: filepath.Join(dir, kind.folder), things: map[string]T{},
+	}
+}
+
+func (c *files[T]) load() []error {
+	if err := makeFolder(c.dir); err != nil {
+		return []error{err}
+	}
+	if err := atomicfile.Clean(c.dir); err != nil {
+		return []error{err}
+	}
+	return c.check()
+}
+
+// check reads all files, leaving temporary ones alone.
+func (c *files[T]) check() []error {
+	entries, err := os.ReadDir(c.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return []error{fault.New(fault.Failed, "cannot read folder %s: %w", c.dir, err)}
+	}
+	var errs []error
+	for _, e := range entries {
+		if atomicfile.IsTemp(e.Name()) {
+			continue
+		}
+		if err := c.read(e.Name()); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+func (c *files[T]) read(file string) error {
+	var v T
+	path := filepath.Join(c.dir, file)
+	if !strings.HasSuffix(file, extension) {
+		return fault.New(fault.Failed, "%s is not a file of copyserver's", path).
+			WithHint("move it out of the folder")
+	}
+	if err := LoadFile(path, c.word, &v); err != nil {
+		return err
+	}
+	if err := c.validate(v); err != nil {
+		return fault.New(fault.Failed, "%s: %w", path, err).WithHint("%s", hintFor(err))
+	}
+	name := c.name(v)
+	if want := fileName(name); want != file {
+		return fault.New(fault.Failed, "%s holds %s %q, whose file is %s", path, c.word, name, want).
+			WithHint("was the file renamed? give it its name back")
+	}
+	c.things[Key(name)] = v
+	return nil
+}
+
+// List returns all in their order.
+func (c *files[T]) List() ([]T, error) {
+	c.mu.RLock()
+	all := make([]T, 0, len(c.things))
+	for _, v := range c.things {
+		all = append(all, c.clone(v))
+	}
+	c.mu.RUnlock()
+	slices.SortFunc(all, func(a, b T) int {
+		if c.less != nil {
+			return c.less(a, b)
+		}
+		return cmp.Compare(Key(c.name(a)), Key(c.name(b)))
+	})
+	return all, nil
+}
+
+// Get returns the thing of that name.
+func (c *files[T]) Get(name string) (T, error) {
+	v, ok := c.get(name)
+	if !ok {
+		return v, c.missing(name)
+	}
+	return c.clone(v), nil
+}
+
+func (c *files[T]) get(name string) (T, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	v, ok := c.things[Key(name)]
+	return v, ok
+}
+
+func (c *files[T]) missing(name string) error {
+	return fault.New(fault.NotFound, "no %s named %q", c.word, name)
+}
+
+// ErrExists is in the chain of the error of a Create that found the name
+// taken.
+var ErrExists = errors.New("exists already")
+
+// Create stores v, whose name must be free.
+func (c *files[T]) Create(v T) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if old, ok := c.get(c.name(v)); ok {
+		return fault.New(fault.Usage, "a %s named %s %w", c.word, c.name(old), ErrExists)
+	}
+	return c.write(v)
+}
+
+// Put stores v, in place of the one of its name.
+func (c *files[T]) Put(v T) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	return c.write(v)
+}
+
+func (c *files[T]) write(v T) error {
+	if err := c.validate(v); err != nil {
+		return err
+	}
+	if err := c.refusal(); err != nil {
+		return err
+	}
+	name := c.name(v)
+	if old, ok := c.get(name); ok && c.rename != nil {
+		v = c.rename(v, c.name(old))
+	}
+	err := SaveFile(c.fsys, filepath.Join(c.dir, fileName(name)), c.word, v)
+	if err != nil {
+		return c.failed(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.things[Key(name)] = c.clone(v)
+	return nil
+}
+
+// Delete removes the thing of that name.
+func (c *files[T]) Delete(name string) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if _, ok := c.get(name); !ok {
+		return c.missing(name)
+	}
+	if err := c.refusal(); err != nil {
+		return err
+	}
+	if err := atomicfile.Remove(c.fsys, filepath.Join(c.dir, fileName(name))); err != nil {
+		return c.failed(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.things, Key(name))
+	return nil
+}
+
+func (c *files[T]) refusal() error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.stopped
+}
+
+// failed stops the collection after a failed sync of its folder: what is on
+// disk is then unknown, and another try would hide that.
+func (c *files[T]) failed(err error) error {
+	if errors.Is(err, atomicfile.ErrUnsure) {
+		c.stop(fault.New(fault.Server, "no changes in %s after a failed sync: %w", c.dir, err).
+			WithHint("restart copyserver; if it goes on, the disk under the folder is failing"))
+	}
+	return fault.New(fault.Server, "%w", err).WithHint("%s", fault.HintOf(err))
+}
+
+func (c *files[T]) close() {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.stop(fault.New(fault.Server, "the store is closed"))
+}
+
+func (c *files[T]) stop(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = err
+}

@@ -1,0 +1,140 @@
+package taskstore
+
+import (
+	"slices"
+	"strings"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+)
+
+// Validate checks everything about t that needs no array and no host. The
+// error is of kind Usage.
+func (t Task) Validate() error {
+	if err := ValidName("task", t.Name); err != nil {
+		return err
+	}
+	switch {
+	case strings.HasPrefix(t.Name, "-"):
+		return fault.New(fault.Usage, "the name of a task does not begin with '-': %q", t.Name)
+	case !slices.Contains(TaskTypes, t.Type):
+		return fault.New(fault.Usage, "task %q: %q is no type of task", t.Name, t.Type).
+			WithHint("the types are %s", typeNames())
+	case t.Type != TaskEstablish && t.Options != (arrayclient.Options{}):
+		return fault.New(fault.Usage, "task %q: only a task of type establish has options", t.Name)
+	}
+	if err := ValidatePairs(t.Pairs); err != nil {
+		return fault.New(fault.Usage, "task %q: %w", t.Name, err).WithHint("%s", fault.HintOf(err))
+	}
+	return nil
+}
+
+// ValidatePairs checks the form of pairs, of which there must be one. The
+// error is of kind Usage.
+func ValidatePairs(pairs []TaskPair) error {
+	if len(pairs) == 0 {
+		return fault.New(fault.Usage, "no pairs").
+			WithHint("a pair is a source and a target volume")
+	}
+	for _, p := range pairs {
+		for _, end := range []string{p.Source, p.Target} {
+			if _, err := ParseEndpoint(end); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func typeNames() string {
+	names := make([]string, len(TaskTypes))
+	for i, t := range TaskTypes {
+		names[i] = string(t)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Validate checks h and its device map; serials are taken in either case.
+// The error is of kind Usage.
+func (h Host) Validate() error {
+	if err := ValidName("host", h.Name); err != nil {
+		return err
+	}
+	if strings.Contains(h.Name, ":") {
+		return fault.New(fault.Usage, "the name of a host has no ':': %q", h.Name)
+	}
+	if len(h.OS) > maxEndpoint || !printable(h.OS) {
+		return fault.New(fault.Usage, "host %q: the operating system's name is not printable", h.Name)
+	}
+	seen := make(map[string]bool, len(h.Devices))
+	for _, d := range h.Devices {
+		if err := d.validate(h.Name); err != nil {
+			return err
+		}
+		if seen[d.Name] {
+			return fault.New(fault.Usage, "host %q names device %q twice", h.Name, d.Name)
+		}
+		seen[d.Name] = true
+	}
+	return nil
+}
+
+func (d Device) validate(host string) error {
+	if d.Name == "" || len(d.Name) > maxEndpoint-MaxName || !printable(d.Name) {
+		return fault.New(fault.Usage, "host %q: %q is no name for a device", host, d.Name)
+	}
+	if _, err := arrayclient.ParseSerial(string(d.Serial)); err != nil {
+		return fault.New(fault.Usage, "host %q, device %q: %w", host, d.Name, err).
+			WithHint("%s", fault.HintOf(err))
+	}
+	return nil
+}
+
+// Roles lists them, the most powerful first.
+var Roles = []Role{RoleAdmin, RoleOperator, RoleMonitor}
+
+// Includes reports whether a user with role r may do what needs other.
+func (r Role) Includes(other Role) bool {
+	mine := slices.Index(Roles, r)
+	return mine >= 0 && mine <= slices.Index(Roles, other)
+}
+
+// Validate checks u. The error is of kind Usage.
+func (u User) Validate() error {
+	if err := ValidName("user", u.Name); err != nil {
+		return err
+	}
+	switch {
+	case strings.Contains(u.Name, ":"): // HTTP Basic authentication ends a name there
+		return fault.New(fault.Usage, "the name of a user has no ':': %q", u.Name)
+	case !slices.Contains(Roles, u.Role):
+		return fault.New(fault.Usage, "%q is no role", u.Role).
+			WithHint("the roles are admin, operator and monitor")
+	}
+	return nil
+}
+
+const maxAddress = 255 // of a DNS name, RFC 1035
+
+// Validate checks e. The error is of kind Usage.
+func (e Entry) Validate() error {
+	if e.Kind != EntryESS && e.Kind != EntryESSServer {
+		return fault.New(fault.Usage, "%q is no kind of entry", e.Kind).
+			WithHint("the kinds are ess and essserver")
+	}
+	if !validAddress(e.Address) {
+		return fault.New(fault.Usage, "%q is no address", e.Address)
+	}
+	if e.Alternate != "" && !validAddress(e.Alternate) {
+		return fault.New(fault.Usage, "%q is no address", e.Alternate)
+	}
+	return ValidName("user", e.User)
+}
+
+func validAddress(s string) bool {
+	return s != "" && s != "." && s != ".." && len(s) <= maxAddress && printable(s) &&
+		!strings.ContainsAny(s, ` /\`) && s[0] != '-'
+}
+
+// EntryName returns the name under which an entry is stored.
+func EntryName(kind EntryKind, address string) string { return string(kind) + "/" + address }

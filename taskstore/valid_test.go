@@ -1,0 +1,132 @@
+package taskstore_test
+
+import (
+	"errors"
+	"io/fs"
+	"reflect"
+	"strings"
+	"testing"
+
+	"copyservices/arrayclient/fault"
+	"copyservices/taskstore"
+)
+
+func TestParseEndpoint(t *testing.T) {
+	for s, want := range map[string]taskstore.Endpoint{
+		"20313698":        {Serial: "20313698"},
+		"a0f1abcd":        {Serial: "A0F1ABCD"},
+		"h:Disk1":         {Host: "h", Device: "Disk1"},
+		"h:/dev/by:path":  {Host: "h", Device: "/dev/by:path"},
+		"20313698:hdisk2": {Host: "20313698", Device: "hdisk2"},
+	} {
+		got, err := taskstore.ParseEndpoint(s)
+		if err != nil || got != want {
+			t.Errorf("%q is %+v, %v; want %+v", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", ":", "h:", ":d", "2031369", "h:\n", strings.Repeat("x:", 300)} {
+		if _, err := taskstore.ParseEndpoint(s); fault.KindOf(err) != fault.Usage {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
+func TestTaskFileRoundTrip(t *testing.T) {
+	data, err := taskstore.FormatTask(task)
+	must(t, err)
+	got, err := taskstore.ReadTask(strings.NewReader(string(data)))
+	if err != nil || !reflect.DeepEqual(got, task) {
+		t.Errorf("read %+v, %v from\n%s", got, err, data)
+	}
+}
+
+const goodTask = "name: a\ntype: establish\npairs: [{source: h:d, target: 20413698}]\n"
+
+func TestBadTaskFiles(t *testing.T) {
+	for name, text := range map[string]string{
+		"unknown key":    goodTask + "wait: true\n",
+		"wrong type":     strings.Replace(goodTask, "name: a", "name: [a]", 1),
+		"two documents":  goodTask + "---\n" + goodTask,
+		"key twice":      goodTask + "name: b\n",
+		"no name":        strings.Replace(goodTask, "name: a\n", "", 1),
+		"dash":           strings.Replace(goodTask, "name: a", "name: -a", 1),
+		"no such type":   strings.Replace(goodTask, "establish", "flash", 1),
+		"no pairs":       "name: a\ntype: withdraw\npairs: []\n",
+		"bad end":        strings.Replace(goodTask, "h:d", "203", 1),
+		"options":        strings.Replace(goodTask, "establish", "resync", 1) + "options: {nocopy: true}\n",
+		"unknown option": goodTask + "options: {no_copy: true}\n",
+		"empty":          "",
+		"nonsense":       strings.Repeat("\x00nonsense: {", 1000),
+		"too big":        strings.Repeat("# ten megabytes of nonsense\n", 400_000),
+	} {
+		_, err := taskstore.ReadTask(strings.NewReader(text))
+		if fault.KindOf(err) != fault.Usage || len(err.Error()) > 1000 {
+			t.Errorf("%s: %v (kind %q)", name, err, fault.KindOf(err))
+		}
+	}
+	if _, err := taskstore.ReadTask(strings.NewReader(goodTask)); err != nil {
+		t.Errorf("the good one: %v", err)
+	}
+}
+
+// FuzzReadTask: what is read is valid and reads the same when written again.
+func FuzzReadTask(f *testing.F) {
+	f.Add(goodTask)
+	f.Add("name: b\ntype: withdraw\npairs:\n- {source: 20313698, target: h:/dev/sdb}\n")
+	f.Add("a: &a [*a]")
+	f.Fuzz(func(t *testing.T, text string) {
+		first, err := taskstore.ReadTask(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		data, err := taskstore.FormatTask(first)
+		must(t, err)
+		second, err := taskstore.ReadTask(strings.NewReader(string(data)))
+		if err != nil || !reflect.DeepEqual(first, second) {
+			t.Errorf("%+v became %+v, %v", first, second, err)
+		}
+	})
+}
+
+func TestValidateOthers(t *testing.T) {
+	user := taskstore.User{Name: "u", Role: taskstore.RoleMonitor}
+	entry := taskstore.Entry{Kind: taskstore.EntryESSServer, Address: "[fe80::1]:8452", User: "u"}
+	for _, err := range []error{host.Validate(), user.Validate(), entry.Validate()} {
+		must(t, err)
+	}
+	twice := host
+	twice.Devices = append([]taskstore.Device{}, host.Devices[0], host.Devices[0])
+	short := host
+	short.Devices = []taskstore.Device{{Name: "Disk1", Serial: "203"}}
+	colon := host
+	colon.Name = "a:b"
+	bad := []error{
+		twice.Validate(), short.Validate(), colon.Validate(),
+		taskstore.User{Name: "a:b", Role: taskstore.RoleAdmin}.Validate(),
+		taskstore.User{Name: "a", Role: "root"}.Validate(),
+		taskstore.Entry{Kind: "hmc", Address: "x", User: "u"}.Validate(),
+		taskstore.Entry{Kind: taskstore.EntryESS, Address: "x/y", User: "u"}.Validate(),
+		taskstore.Entry{Kind: taskstore.EntryESS, Address: "x", Alternate: "-x", User: "u"}.Validate(),
+		taskstore.Entry{Kind: taskstore.EntryESS, Address: "x"}.Validate(),
+	}
+	for i, err := range bad {
+		if fault.KindOf(err) != fault.Usage {
+			t.Errorf("bad thing %d: %v", i, err)
+		}
+	}
+}
+
+func TestRolesInclude(t *testing.T) {
+	admin, operator, monitor := taskstore.RoleAdmin, taskstore.RoleOperator, taskstore.RoleMonitor
+	if !admin.Includes(monitor) || !operator.Includes(operator) || monitor.Includes(operator) ||
+		taskstore.Role("").Includes(monitor) {
+		t.Error("roles are out of order")
+	}
+}
+
+func TestLoadFileMissing(t *testing.T) {
+	err := taskstore.LoadFile(t.TempDir()+"/none", "task", new(taskstore.Task))
+	if !strings.Contains(err.Error(), "none") || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+}
