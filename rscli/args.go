@@ -191,15 +191,8 @@ func takesValue(f cli.Flag) bool {
 	return ok && doc.TakesValue()
 }
 
-// asksJSON looks for --json in a command line that could not be parsed.
-func asksJSON(args []string) bool {
-	for _, arg := range args {
-		switch arg {
-		case "--":
-			return false
-		case "--json", "-json", "--json=true", "-json=true":
-			return true
-		}
-	}
-	return false
+// asksJSON reports whether --json was seen. It holds for command lines that
+// are refused, too: their flags are all read all the same.
+func (p *parsed) asksJSON() bool {
+	return slices.Contains(p.flags, "--json") || slices.Contains(p.flags, "--json=true")
 }

@@ -1,12 +1,14 @@
 package rscli
 
 import (
+	"context"
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
-	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
 )
 
 // Flags that mean the same in two commands are declared here once, as sets.
@@ -55,8 +57,8 @@ func (e *Env) outputFlags() []cli.Flag {
 }
 
 // timeoutFlag declares --timeout.
-func timeoutFlag(d *duration, usage string) cli.Flag {
-	return &cli.GenericFlag{Name: "timeout", Value: d, Usage: usage}
+func timeoutFlag(t *timeout, usage string) cli.Flag {
+	return &cli.GenericFlag{Name: "timeout", Value: t, Usage: usage}
 }
 
 // sysrootFlag declares --sysroot.
@@ -65,21 +67,49 @@ func sysrootFlag(dir *string) cli.Flag {
 		Usage: "read the /sys and /etc under another root `DIR`"}
 }
 
-// duration is a flag's value: 90s, 5m, 1h30m, or a plain number of seconds.
-// 0 means no limit.
-type duration time.Duration
+// timeout is a flag's value: 90s, 5m, 1h30m, or a plain number of seconds. Not
+// given, nothing limits the waiting; 0 means not to wait at all.
+type timeout struct {
+	limit time.Duration
+	given bool
+}
 
 // Set reads s.
-func (d *duration) Set(s string) error {
-	v, err := time.ParseDuration(s)
+func (t *timeout) Set(s string) error {
+	limit, err := time.ParseDuration(s)
 	if seconds, numErr := strconv.ParseUint(s, 10, 31); numErr == nil {
-		v, err = time.Duration(seconds)*time.Second, nil
+		limit, err = time.Duration(seconds)*time.Second, nil
 	}
-	if err != nil || v < 0 {
-		return fault.New(fault.Usage, "%q is not a duration, like 90s or 5m", s)
+	if err != nil || limit < 0 {
+		return errors.New("not a duration, like 90s or 5m")
 	}
-	*d = duration(v)
+	*t = timeout{limit, true}
 	return nil
 }
 
-func (d *duration) String() string { return time.Duration(*d).String() }
+// String is for the library, which prints defaults with it.
+func (t *timeout) String() string { return t.limit.String() }
+
+// context returns a context that ends when the time is up. With a limit of 0
+// it does not: one answer is to be had even then.
+func (t *timeout) context(ctx context.Context) (context.Context, context.CancelFunc) {
+	if t.limit == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, t.limit)
+}
+
+// pollWait is how long one request may wait on the server: short where a
+// progress bar is to move.
+func (t *timeout) pollWait(bar *progress) time.Duration {
+	switch {
+	case t.given && t.limit == 0:
+		return 0
+	case bar != nil:
+		return time.Second
+	}
+	return api.MaxWait
+}
+
+// once reports whether the answer to the first request is to be the last.
+func (t *timeout) once() bool { return t.given && t.limit == 0 }

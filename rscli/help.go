@@ -20,13 +20,11 @@ func printHelp(w io.Writer, path []*command, e *Env) error {
 	for _, f := range cmd.allFlags(e) {
 		b.WriteString(flagLine(f))
 	}
-	fmt.Fprintf(&b, "  %-29s %s\n", "-h, --help; --version", "print this, or the version")
-	for i, example := range cmd.examples {
-		label := "examples:"
-		if i > 0 {
-			label = ""
-		}
+	fmt.Fprintf(&b, "  %-32s %s\n", "-h, --help; --version", "print this, or the version")
+	label := "\nexamples:"
+	for _, example := range cmd.examples {
 		fmt.Fprintf(&b, "%-9s %s\n", label, example)
+		label = ""
 	}
 	fmt.Fprintf(&b, "see also: man %s\n", path[0].name)
 	_, err := io.WriteString(w, strings.ReplaceAll(b.String(), "] \n", "]\n"))
@@ -58,5 +56,5 @@ func flagLine(f cli.Flag) string {
 		long += " " + strings.TrimSuffix(placeholder, "`")
 		text = strings.TrimSpace(before)
 	}
-	return fmt.Sprintf("  %s %-25s %s\n", short, long, text)
+	return fmt.Sprintf("  %s %-28s %s\n", short, long, text)
 }

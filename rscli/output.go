@@ -97,10 +97,7 @@ func writeTable(w io.Writer, header []string, rows [][]string) {
 func filled(row []string) []string {
 	cells := make([]string, len(row))
 	for i, cell := range row {
-		cells[i] = oneLine(cell)
-		if cell == "" {
-			cells[i] = "-"
-		}
+		cells[i] = orDash(oneLine(cell))
 	}
 	return cells
 }
@@ -131,4 +128,19 @@ func formatTime(t time.Time) string {
 func printVersion(w io.Writer, name string) error {
 	_, err := fmt.Fprintf(w, "%s (copyservices) %s\n", name, Version)
 	return err
+}
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
 }

@@ -118,9 +118,8 @@ func run(ctx context.Context, env *Env, build builder) int {
 		err = printVersion(e.Stdout, root.name)
 	case err == nil:
 		err = invoke(ctx, &e, p)
-	default:
-		e.JSON = e.JSON || asksJSON(e.Args)
 	}
+	e.JSON = e.JSON || p.asksJSON()
 	if err == nil {
 		err = e.out.failure()
 	}

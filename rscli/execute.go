@@ -1,0 +1,171 @@
+package rscli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+	"copyservices/taskstore"
+)
+
+// executeOptions are the flags of rsExecuteTask.
+type executeOptions struct {
+	connection
+	wait    bool
+	timeout timeout
+	dryRun  bool
+}
+
+// ExecuteTaskMain is rsExecuteTask.
+func ExecuteTaskMain() int { return mainOf(newExecuteTask) }
+
+func newExecuteTask(*Env) *command {
+	opts := &executeOptions{}
+	return &command{
+		name:     "rsExecuteTask",
+		synopsis: "TASK...",
+		summary:  "Run stored tasks in this order, up to the first that fails",
+		examples: []string{
+			"rsExecuteTask VMWare_W2K_FC",
+			"rsExecuteTask --wait --timeout 30m VMWare_W2K_FC",
+		},
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "wait", Destination: &opts.wait,
+				Usage: "return when the background copy is complete"},
+			timeoutFlag(&opts.timeout, "end with code 7 when it takes longer `D`"),
+			&cli.BoolFlag{Name: "dry-run", Destination: &opts.dryRun,
+				Usage: "check and print what would be done"},
+		},
+		sets:  [][]cli.Flag{opts.connection.flags()},
+		least: 1, most: -1,
+		run: opts.run,
+	}
+}
+
+// executeReport is what --json prints; Error is that of the last run.
+type executeReport struct {
+	Runs   []api.Run    `json:"runs"`
+	NotRun []string     `json:"not_run,omitempty"`
+	Error  *errorDetail `json:"error,omitempty"`
+}
+
+func (o *executeOptions) run(ctx context.Context, e *Env, tasks []string) error {
+	s, err := o.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	limited, cancel := o.timeout.context(ctx)
+	defer cancel()
+	report := executeReport{Runs: []api.Run{}}
+	for i, task := range tasks {
+		var run api.Run
+		run, err = o.runOne(limited, e, s, task)
+		if run.ID != "" || run.State == taskstore.RunDry {
+			report.Runs = append(report.Runs, run)
+		}
+		if err != nil {
+			report.NotRun = tasks[i+1:]
+			err = taskError(err, task, report.NotRun)
+			break
+		}
+		o.tell(e, run)
+	}
+	if e.JSON {
+		if err != nil {
+			d := detailOf(err)
+			report.Error = &d
+		}
+		return firstOf(err, writeJSON(e.Stdout, report))
+	}
+	return err
+}
+
+// runOne runs a task and, with --wait, follows it to its end. The run is
+// returned as far as it is known, also with an error.
+func (o *executeOptions) runOne(ctx context.Context, e *Env, s *session, task string) (api.Run, error) {
+	e.Log.Debug("running", "task", task)
+	run, err := s.RunTask(ctx, task, api.RunRequest{Wait: o.wait, DryRun: o.dryRun})
+	for _, w := range run.Warnings {
+		e.warn("task %s: %s", task, w)
+	}
+	if err != nil || !o.wait || run.State != taskstore.RunRunning {
+		return run, err
+	}
+	return o.follow(ctx, e, s, run)
+}
+
+// follow waits for the end of a run.
+func (o *executeOptions) follow(ctx context.Context, e *Env, s *session, run api.Run) (api.Run, error) {
+	bar := e.newProgress(run.Task)
+	defer bar.end()
+	for run.State == taskstore.RunRunning {
+		bar.update(int64(run.Percent), 100)
+		next, err := s.Run(ctx, run.ID, o.timeout.pollWait(bar))
+		switch {
+		case ctx.Err() != nil:
+			return run, stillRunning(ctx, run.Task, o.timeout)
+		case err != nil:
+			return run, err
+		case next.State == taskstore.RunRunning && o.timeout.once():
+			return next, stillRunning(ctx, run.Task, o.timeout)
+		}
+		run = next
+	}
+	return run, api.RunError(run)
+}
+
+// stillRunning is the error for a copy that goes on when the time is up or
+// the user has had enough.
+func stillRunning(ctx context.Context, task string, t timeout) error {
+	hint := "it goes on; wait for its end with: rsQueryComplete " + task
+	if context.Cause(ctx) == context.Canceled {
+		return fault.New(fault.Interrupted, "interrupted while task %s is copying", task).WithHint("%s", hint)
+	}
+	return fault.New(fault.TimedOut, "task %s is still copying after %s", task, t.limit).WithHint("%s", hint)
+}
+
+// taskError makes err name its task and the tasks that were not run.
+func taskError(err error, task string, notRun []string) error {
+	d := fault.DetailOf(err)
+	if !strings.Contains(d.Message, task) {
+		d.Message = "task " + task + ": " + d.Message
+	}
+	if len(notRun) > 0 {
+		d.Message += "; not run: " + strings.Join(notRun, ", ")
+	}
+	return d.Err()
+}
+
+// tell prints one line about a run that went well.
+func (o *executeOptions) tell(e *Env, run api.Run) {
+	if e.JSON || e.Quiet {
+		return
+	}
+	if run.State == taskstore.RunDry {
+		writeDryRun(e.Stdout, run)
+		return
+	}
+	fmt.Fprintf(e.Stdout, "task %s done: %s, %s\n", run.Task, run.Type, count(len(run.Pairs), "pair"))
+}
+
+func writeDryRun(w io.Writer, run api.Run) {
+	fmt.Fprintf(w, "task %s would do: %s, %s\n", run.Task, run.Type, count(len(run.Pairs), "pair"))
+	for _, p := range run.Pairs {
+		fmt.Fprintf(w, "  %s\n", describePair(p))
+	}
+}
+
+// describePair writes a pair with the names that the task has for it, where
+// those are others than the serials.
+func describePair(p api.ResolvedPair) string {
+	text := p.Source + ":" + p.Target
+	if p.From.Source != p.Source || p.From.Target != p.Target {
+		text += fmt.Sprintf(" (%s, %s)", oneLine(p.From.Source), oneLine(p.From.Target))
+	}
+	return text
+}

@@ -1,0 +1,95 @@
+package rscli
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient"
+	"copyservices/copyserver/api"
+)
+
+// flashCopyQueryOptions are the flags of rsFlashCopyQuery.
+type flashCopyQueryOptions struct {
+	connection
+}
+
+// FlashCopyQueryMain is rsFlashCopyQuery.
+func FlashCopyQueryMain() int { return mainOf(newFlashCopyQuery) }
+
+func newFlashCopyQuery(*Env) *command {
+	opts := &flashCopyQueryOptions{}
+	return &command{
+		name:     "rsFlashCopyQuery",
+		synopsis: "[SERIAL...]",
+		summary:  "Print the FlashCopy relationships of these volumes, or all",
+		examples: []string{
+			"rsFlashCopyQuery",
+			"rsFlashCopyQuery 20413698 | awk 'NR == 2 { print $5 }'",
+		},
+		sets: [][]cli.Flag{opts.connection.flags()},
+		most: -1,
+		run:  opts.run,
+	}
+}
+
+func (o *flashCopyQueryOptions) run(ctx context.Context, e *Env, args []string) error {
+	serials, err := parseSerials(args)
+	if err != nil {
+		return err
+	}
+	s, err := o.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	relationships, err := s.Relationships(ctx, serials...)
+	if err != nil {
+		return err
+	}
+	for _, r := range relationships {
+		if r.State == arrayclient.StateFailed {
+			e.warn("relationship %s:%s failed: %s", r.Source, r.Target, r.Reason)
+		}
+	}
+	doc := struct {
+		Relationships []api.Relationship `json:"relationships"`
+	}{append([]api.Relationship{}, relationships...)}
+	return e.result(doc, func(w io.Writer) { writeRelationships(w, relationships) })
+}
+
+// writeRelationships prints the table of rsFlashCopyQuery.
+func writeRelationships(w io.Writer, relationships []api.Relationship) {
+	header := []string{
+		"source", "target", "state", "options", "percent", "out-of-sync", "established", "completed",
+	}
+	rows := make([][]string, len(relationships))
+	for i, r := range relationships {
+		rows[i] = []string{
+			string(r.Source), string(r.Target), string(r.State), optionNames(r.Options),
+			strconv.Itoa(r.Percent), strconv.FormatInt(r.OutOfSync, 10),
+			formatTime(r.Established), formatTime(r.Completed),
+		}
+	}
+	writeTable(w, header, rows)
+}
+
+// optionNames lists the options that are on by the names of the flags of
+// "esscli create task", "" for none.
+func optionNames(o arrayclient.Options) string {
+	var on []string
+	for _, option := range []struct {
+		set  bool
+		name string
+	}{
+		{o.NoCopy, "nocopy"}, {o.Record, "record"}, {o.Persistent, "persist"},
+		{o.Freeze, "freeze"}, {o.TargetInhibit, "target-inhibit"},
+	} {
+		if option.set {
+			on = append(on, option.name)
+		}
+	}
+	return strings.Join(on, ",")
+}

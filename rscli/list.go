@@ -1,0 +1,101 @@
+package rscli
+
+import (
+	"bufio"
+	"context"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/rscli/hostdisk"
+)
+
+// listOptions are the flags of rsList2105s.
+type listOptions struct {
+	all     bool
+	sysroot string
+}
+
+// ListMain is rsList2105s.
+func ListMain() int { return mainOf(newList) }
+
+func newList(*Env) *command {
+	opts := &listOptions{}
+	return &command{
+		name:     "rsList2105s",
+		summary:  "List the disks of this host that are 2105 volumes, with their serials",
+		examples: []string{"rsList2105s", `rsList2105s | awk '$2 == "20313698" { print $1 }'`},
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Destination: &opts.all,
+				Usage: "list disks of other makes too"},
+			sysrootFlag(&opts.sysroot),
+		},
+		run: func(ctx context.Context, e *Env, _ []string) error {
+			return opts.run(ctx, e)
+		},
+	}
+}
+
+// diskReport is one disk in the output of --json.
+type diskReport struct {
+	Device string `json:"device"`
+	Serial string `json:"serial"` // upper case for a volume; may be empty with --all
+	Vendor string `json:"vendor"`
+	Model  string `json:"model"`
+	Size   int64  `json:"size"` // bytes
+}
+
+func (o *listOptions) run(ctx context.Context, e *Env) error {
+	disks, warnings, err := hostdisk.List(ctx, hostdisk.Options{
+		Root: o.sysroot, All: o.all, Details: e.JSON,
+	})
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		e.warn("%s", w)
+	}
+	reports := make([]diskReport, len(disks))
+	for i, d := range disks {
+		reports[i] = diskReport{d.Name, diskSerial(d), d.Vendor, d.Model, d.Size}
+	}
+	if !e.JSON {
+		return e.result(nil, func(w io.Writer) { writeDisks(w, reports) })
+	}
+	host, err := hostdisk.HostName(o.sysroot)
+	if err != nil {
+		return err
+	}
+	return e.result(struct {
+		Host  string       `json:"host"`
+		Disks []diskReport `json:"disks"`
+	}{host, reports}, nil)
+}
+
+// diskSerial is the volume serial of a 2105 disk, the disk's own of another.
+func diskSerial(d hostdisk.Disk) string {
+	if serial, ok := d.Volume(); ok {
+		return string(serial)
+	}
+	return d.Serial
+}
+
+// writeDisks prints the layout that scripts have parsed since 2005, to the
+// letter (white paper "Using IBM TotalStorage ESS FlashCopy with the VMware
+// ESX 2.5 Server"). A longer device name pushes its serial to the right, so
+// that the serial stays the second word of the line.
+func writeDisks(w io.Writer, disks []diskReport) {
+	out := bufio.NewWriterSize(w, 64<<10)
+	defer out.Flush() // w keeps the error
+	out.WriteString("disk name        2105 serial number\n")
+	out.WriteString("-------------    ----------------------------\n")
+	const column = 16
+	const blanks = "                "
+	for _, d := range disks {
+		out.WriteString(d.Device)
+		out.WriteString(blanks[min(len(d.Device), column):])
+		out.WriteByte(' ')
+		out.WriteString(orDash(oneLine(d.Serial)))
+		out.WriteByte('\n')
+	}
+}

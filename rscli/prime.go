@@ -1,0 +1,112 @@
+package rscli
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/copyserver/api"
+	"copyservices/rscli/hostdisk"
+)
+
+// primeOptions are the flags of rsPrimeServer.
+type primeOptions struct {
+	connection
+	dryRun   bool
+	sysroot  string
+	hostname string
+}
+
+// PrimeMain is rsPrimeServer.
+func PrimeMain() int { return mainOf(newPrime) }
+
+func newPrime(*Env) *command {
+	opts := &primeOptions{}
+	return &command{
+		name:     "rsPrimeServer",
+		summary:  "Tell the server what this host calls its 2105 volumes, in place of what it knew",
+		examples: []string{"rsPrimeServer -s copyserver.example", "rsPrimeServer --dry-run"},
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "dry-run", Destination: &opts.dryRun,
+				Usage: "print what would be sent, connect to nothing"},
+			&cli.StringFlag{Name: "hostname", Destination: &opts.hostname,
+				Usage: "call this host otherwise `NAME`"},
+			sysrootFlag(&opts.sysroot),
+		},
+		sets: [][]cli.Flag{opts.connection.flags()},
+		run: func(ctx context.Context, e *Env, _ []string) error {
+			return opts.run(ctx, e)
+		},
+	}
+}
+
+// primeReport is what --json prints.
+type primeReport struct {
+	DryRun bool     `json:"dry_run"`
+	Host   api.Host `json:"host"`
+}
+
+func (o *primeOptions) run(ctx context.Context, e *Env) error {
+	host, err := o.thisHost(ctx, e)
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		return e.result(primeReport{true, host}, func(w io.Writer) {
+			writeDevices(w, host)
+			fmt.Fprintf(w, "host %s would be primed with %s\n", host.Name, deviceCount(host))
+		})
+	}
+	s, err := o.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	primed, err := s.PutHost(ctx, host)
+	if err != nil {
+		return err
+	}
+	return e.result(primeReport{false, primed}, func(w io.Writer) {
+		writeDevices(w, host)
+		fmt.Fprintf(w, "host %s primed with %s\n", host.Name, deviceCount(host))
+	})
+}
+
+// thisHost reads the host's name and its volumes.
+func (o *primeOptions) thisHost(ctx context.Context, e *Env) (api.Host, error) {
+	disks, warnings, err := hostdisk.List(ctx, hostdisk.Options{Root: o.sysroot})
+	if err != nil {
+		return api.Host{}, err
+	}
+	for _, w := range warnings {
+		e.warn("%s", w)
+	}
+	name := o.hostname
+	if name == "" {
+		if name, err = hostdisk.HostName(o.sysroot); err != nil {
+			return api.Host{}, err
+		}
+	}
+	host := api.Host{Name: name, OS: hostdisk.OSName(o.sysroot), Devices: []api.Device{}}
+	for _, d := range disks {
+		if serial, ok := d.Volume(); ok {
+			host.Devices = append(host.Devices, api.Device{Name: d.Name, Serial: serial})
+		}
+	}
+	if len(host.Devices) == 0 {
+		e.warn("this host has no 2105 volume: the server forgets the devices it knew of %s", name)
+	}
+	e.Log.Debug("read this host", "name", name, "devices", len(host.Devices))
+	return host, nil
+}
+
+func writeDevices(w io.Writer, host api.Host) {
+	disks := make([]diskReport, len(host.Devices))
+	for i, d := range host.Devices {
+		disks[i] = diskReport{Device: d.Name, Serial: string(d.Serial)}
+	}
+	writeDisks(w, disks)
+}
+
+func deviceCount(host api.Host) string { return count(len(host.Devices), "device name") }

@@ -1,0 +1,140 @@
+package rscli
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient"
+	"copyservices/copyserver/api"
+)
+
+// queryOptions are the flags of rsQuery.
+type queryOptions struct {
+	connection
+}
+
+// QueryMain is rsQuery.
+func QueryMain() int { return mainOf(newQuery) }
+
+func newQuery(*Env) *command {
+	opts := &queryOptions{}
+	return &command{
+		name:     "rsQuery",
+		synopsis: "SERIAL...",
+		summary:  "Print the copy services status of volumes",
+		examples: []string{"rsQuery 20313698", "rsQuery --json 20313698 20413698"},
+		sets:     [][]cli.Flag{opts.connection.flags()},
+		least:    1, most: -1,
+		run: opts.run,
+	}
+}
+
+// The roles of a volume.
+const (
+	roleSource = "source"
+	roleTarget = "target"
+	roleNone   = "none"
+)
+
+// volumeReport is one volume in the output of --json.
+type volumeReport struct {
+	api.Volume
+	Role          string             `json:"role"` // source, target or none
+	Relationships []api.Relationship `json:"relationships"`
+}
+
+func (o *queryOptions) run(ctx context.Context, e *Env, args []string) error {
+	serials, err := parseSerials(args)
+	if err != nil {
+		return err
+	}
+	s, err := o.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	volumes, err := s.Volumes(ctx, serials...)
+	if err != nil {
+		return err
+	}
+	relationships, err := s.Relationships(ctx, serials...)
+	if err != nil {
+		return err
+	}
+	reports := make([]volumeReport, len(volumes))
+	for i, v := range volumes {
+		reports[i] = reportVolume(v, relationships)
+	}
+	doc := struct {
+		Volumes []volumeReport `json:"volumes"`
+	}{reports}
+	return e.result(doc, func(w io.Writer) { writeVolumes(w, reports) })
+}
+
+// parseSerials reads volume serials, each once.
+func parseSerials(args []string) ([]arrayclient.Serial, error) {
+	var serials []arrayclient.Serial
+	seen := map[arrayclient.Serial]bool{}
+	for _, arg := range args {
+		serial, err := arrayclient.ParseSerial(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[serial] {
+			serials = append(serials, serial)
+		}
+		seen[serial] = true
+	}
+	return serials, nil
+}
+
+// reportVolume picks the relationships in which v takes part. It is source or
+// target of all of them: cascades do not exist.
+func reportVolume(v api.Volume, all []api.Relationship) volumeReport {
+	report := volumeReport{Volume: v, Role: roleNone, Relationships: []api.Relationship{}}
+	for _, r := range all {
+		switch v.Serial {
+		case r.Source:
+			report.Role = roleSource
+		case r.Target:
+			report.Role = roleTarget
+		default:
+			continue
+		}
+		report.Relationships = append(report.Relationships, r)
+	}
+	return report
+}
+
+func writeVolumes(w io.Writer, reports []volumeReport) {
+	header := []string{"volume", "size", "role", "state", "peers", "hosts", "copy-of", "copied", "outcome"}
+	rows := make([][]string, len(reports))
+	for i, r := range reports {
+		states, peers := peersOf(r)
+		rows[i] = []string{
+			string(r.Serial), formatSize(r.Size), r.Role, states, peers, strings.Join(r.Hosts, ","), "", "", "",
+		}
+		if r.LastCopy != nil {
+			copy(rows[i][6:], []string{
+				string(r.LastCopy.Source), formatTime(r.LastCopy.Established), string(r.LastCopy.Outcome),
+			})
+		}
+	}
+	writeTable(w, header, rows)
+}
+
+// peersOf lists states and partners of a volume's relationships, in the same
+// order.
+func peersOf(r volumeReport) (states, peers string) {
+	var s, p []string
+	for _, rel := range r.Relationships {
+		peer := rel.Target
+		if r.Role == roleTarget {
+			peer = rel.Source
+		}
+		s, p = append(s, string(rel.State)), append(p, string(peer))
+	}
+	return strings.Join(s, ","), strings.Join(p, ",")
+}
