@@ -150,6 +150,9 @@ func (c *Client) attempt(ctx context.Context, server string, r *request) error {
 	timer.Stop()
 	defer timer.Stop()
 	alive := func() { timer.Reset(r.limit) }
+	if r.stream != nil {
+		r.stream = &source{r.stream, func() { timer.Stop() }, alive}
+	}
 
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -158,7 +161,7 @@ func (c *Client) attempt(ctx context.Context, server string, r *request) error {
 			alive()
 		},
 	})
-	req, err := c.build(ctx, server, r, alive)
+	req, err := c.build(ctx, server, r)
 	if err != nil {
 		return err
 	}
@@ -176,12 +179,12 @@ func (c *Client) attempt(ctx context.Context, server string, r *request) error {
 	return err
 }
 
-func (c *Client) build(ctx context.Context, server string, r *request, alive func()) (*http.Request, error) {
+func (c *Client) build(ctx context.Context, server string, r *request) (*http.Request, error) {
 	var body io.Reader
 	kind := "application/json"
 	switch {
 	case r.stream != nil:
-		body, kind = &watched{r.stream, alive}, SparseContentType
+		body, kind = r.stream, SparseContentType
 	case r.body != nil:
 		body = bytes.NewReader(r.body)
 	}
@@ -206,7 +209,21 @@ func (c *Client) build(ctx context.Context, server string, r *request, alive fun
 	return req, nil
 }
 
-// watched tells alive of every read.
+// source is content on its way out: while it is waited for, the server may be
+// silent.
+type source struct {
+	io.Reader
+	pause func()
+	alive func()
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	s.pause()
+	defer s.alive()
+	return s.Reader.Read(p)
+}
+
+// watched is content on its way in: every read tells alive.
 type watched struct {
 	io.Reader
 	alive func()
