@@ -1,0 +1,173 @@
+package auth
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"copyservices/arrayclient/fault"
+	"copyservices/taskstore"
+)
+
+// After some failures every further try from an address has to wait its turn,
+// longer each time, and is turned away when the queue is too long. Tries for
+// a user are delayed too, wherever they come from, but never turned away:
+// nobody can lock a user out from elsewhere. Right passwords that are still
+// remembered pass by all of this.
+const (
+	freeByAddress  = 3
+	delayByAddress = 250 * time.Millisecond // doubled with every failure, up to
+	mostByAddress  = 8 * time.Second
+
+	freeByUser  = 10
+	delayByUser = 100 * time.Millisecond // doubled with every failure, up to
+	mostByUser  = 2 * time.Second
+
+	longestQueue = 10 * time.Second
+	// forgetAfter the last failure the count starts anew.
+	forgetAfter = 10 * time.Minute
+	// maxTracked bounds the memory: the stalest makes room.
+	maxTracked = 4096
+)
+
+// TooMany says that a login was not even tried because of the failures
+// before it.
+type TooMany struct {
+	RetryAfter time.Duration
+	err        *fault.Error
+}
+
+func (e *TooMany) Error() string { return e.err.Error() }
+
+// Unwrap returns the fault, of kind Denied.
+func (e *TooMany) Unwrap() error { return e.err }
+
+type slowdown struct {
+	mu        sync.Mutex
+	users     map[string]*failures // by taskstore.Key of the name, known or not
+	addresses map[netip.Prefix]*failures
+}
+
+type failures struct {
+	count int
+	last  time.Time
+	free  time.Time // when the next try may begin
+}
+
+func newSlowdown() *slowdown {
+	return &slowdown{users: map[string]*failures{}, addresses: map[netip.Prefix]*failures{}}
+}
+
+// wait returns when a try may begin.
+func (s *slowdown) wait(ctx context.Context, user string, from netip.Addr) error {
+	d := s.reserve(user, from)
+	if d > longestQueue {
+		err := fault.New(fault.Denied, "too many failed logins from %s", from.Unmap()).
+			WithHint("try again in %d seconds", int(d.Seconds())+1)
+		return &TooMany{d, err}
+	}
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// reserve takes the next turn of the address and says how far off it is.
+// Beyond longestQueue it takes none.
+func (s *slowdown) reserve(user string, from netip.Addr) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var d time.Duration
+	now := time.Now()
+	if f := s.addresses[prefixOf(from)]; f.matters(now) && f.count > freeByAddress {
+		start := later(now, f.free)
+		if d = start.Sub(now); d > longestQueue {
+			return d
+		}
+		f.free = start.Add(f.delay(freeByAddress, delayByAddress, mostByAddress))
+	}
+	if f := s.users[taskstore.Key(user)]; f.matters(now) && f.count > freeByUser {
+		d = max(d, f.delay(freeByUser, delayByUser, mostByUser))
+	}
+	return d
+}
+
+func (s *slowdown) failed(user string, from netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	count(s.users, taskstore.Key(user), now)
+	f := count(s.addresses, prefixOf(from), now)
+	if f.count > freeByAddress {
+		f.free = later(f.free, now.Add(f.delay(freeByAddress, delayByAddress, mostByAddress)))
+	}
+}
+
+func count[K comparable](all map[K]*failures, key K, now time.Time) *failures {
+	f := all[key]
+	if !f.matters(now) {
+		makeRoom(all)
+		f = &failures{}
+		all[key] = f
+	}
+	f.count++
+	f.last = now
+	return f
+}
+
+// makeRoom drops the stalest of a full map.
+func makeRoom[K comparable](all map[K]*failures) {
+	if len(all) < maxTracked {
+		return
+	}
+	var stalest K
+	var last time.Time
+	for key, f := range all {
+		if last.IsZero() || f.last.Before(last) {
+			stalest, last = key, f.last
+		}
+	}
+	delete(all, stalest)
+}
+
+func (f *failures) matters(now time.Time) bool {
+	return f != nil && now.Sub(f.last) < forgetAfter
+}
+
+func (f *failures) delay(free int, first, most time.Duration) time.Duration {
+	d := first
+	for i := free + 1; i < f.count && d < most; i++ {
+		d *= 2
+	}
+	return min(d, most)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// prefixOf counts an IPv6 network as one: whoever has an address of a /64
+// has all of them.
+func prefixOf(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{} // of no address at all: they share one
+	}
+	return p
+}
