@@ -16,9 +16,11 @@ const DefaultPort = "8452"
 // returns host:port.
 func parseAddress(s string) (string, error) {
 	host, port := s, DefaultPort
-	switch bare := strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"); {
-	case net.ParseIP(bare) != nil:
-		host = bare
+	if bare, ok := strings.CutPrefix(s, "["); ok && strings.HasSuffix(bare, "]") {
+		host = strings.TrimSuffix(bare, "]")
+	}
+	switch {
+	case isIP(host):
 	case strings.Contains(s, ":"):
 		var err error
 		if host, port, err = net.SplitHostPort(s); err != nil {
@@ -37,15 +39,14 @@ func badAddress(s string) error {
 		WithHint("use HOST, HOST:PORT or [IPV6]:PORT")
 }
 
-func isHostName(s string) bool {
-	if net.ParseIP(s) != nil {
-		return true
-	}
+// isIP also knows link-local addresses with their zone.
+func isIP(s string) bool {
 	addr, zone, zoned := strings.Cut(s, "%")
-	if zoned && zone != "" && net.ParseIP(addr) != nil {
-		return true
-	}
-	return s != "" && len(s) < 256 && !strings.ContainsFunc(s, func(r rune) bool {
+	return net.ParseIP(addr) != nil && (!zoned || zone != "")
+}
+
+func isHostName(s string) bool {
+	return isIP(s) || s != "" && len(s) < 256 && !strings.ContainsFunc(s, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune("/\\:@?#%[]<>\"'`", r)
 	})
 }

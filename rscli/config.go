@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"gopkg.in/yaml.v3"
 
@@ -151,11 +152,22 @@ func joinUnder(base string, elem ...string) string {
 	return filepath.Join(append([]string{base}, elem...)...)
 }
 
-// readConfig reads one file; a missing one, unless it must be there, and one
-// in a home that may not be entered say nothing.
+// isAbsent reports whether err, of opening path, means that there is no such
+// file. A folder that may not be entered, as another user's home after su,
+// has none; a file in it that may not be read is there.
+func isAbsent(path string, err error) bool {
+	if errors.Is(err, fs.ErrPermission) {
+		_, err = os.Stat(path)
+		return errors.Is(err, fs.ErrPermission)
+	}
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
+
+// readConfig reads one file; a missing one says nothing, unless it must be
+// there.
 func readConfig(e *Env, file configFile) (layer, error) {
 	f, err := os.Open(file.path)
-	if errors.Is(err, fs.ErrNotExist) && !file.must {
+	if !file.must && isAbsent(file.path, err) {
 		return layer{}, nil
 	}
 	if err != nil {

@@ -35,7 +35,7 @@ func newTestConnection(e *Env) *command {
 		},
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "trust", Destination: &opts.trust,
-				Usage: "pin the certificate that each server shows now"},
+				Usage: "pin what certificate is shown now"},
 		},
 		sets: [][]cli.Flag{opts.connection.flags()},
 		run: func(ctx context.Context, e *Env, _ []string) error {

@@ -10,7 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net"
 	"os"
@@ -216,6 +215,10 @@ func probe(ctx context.Context, addr string) (*x509.Certificate, error) {
 	defer cancel()
 	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return nil, op.Err // the caller names the address
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -250,13 +253,12 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-// readPins reads a known_servers file; a missing one, or one in a place that
-// cannot exist, is empty. A line that is not understood is an error: passing
+// readPins reads a known_servers file; a missing one is empty. A line that is not understood is an error: passing
 // over it could turn a pinned server into an unknown one.
 func readPins(path string) (map[string]string, error) {
 	pins := map[string]string{}
 	f, err := os.Open(path)
-	if path == "" || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+	if path == "" || isAbsent(path, err) {
 		return pins, nil
 	}
 	if err != nil {

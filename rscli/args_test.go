@@ -1,0 +1,104 @@
+package rscli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+)
+
+// treeCommand is a tree like that of esscli.
+func treeCommand() *command {
+	leaf := func(name string, flags ...cli.Flag) *command {
+		return &command{name: name, flags: flags, most: -1}
+	}
+	size := func() cli.Flag { return &cli.StringFlag{Name: "size", Aliases: []string{"z"}} }
+	return &command{name: "tool", sub: []*command{
+		{name: "create", sub: []*command{leaf("volume", size()), leaf("task", &cli.BoolFlag{Name: "nocopy"})}},
+		leaf("list"),
+	}}
+}
+
+func TestParseArgs(t *testing.T) {
+	tests := []struct {
+		line, path, flags, rest string
+	}{
+		{"list", "tool list", "", ""},
+		{"create volume --size 1", "tool create volume", "--size=1", ""},
+		{"create --size 1 volume", "tool create volume", "--size=1", ""},
+		{"-z 1 create volume a", "tool create volume", "--size=1", "a"},
+		{"create volume a -size=1 b", "tool create volume", "--size=1", "a b"},
+		{"create task --nocopy t", "tool create task", "--nocopy", "t"},
+		{"create task -- --nocopy -q", "tool create task", "", "--nocopy -q"},
+		{"create task - -q", "tool create task", "--quiet", "-"},
+		{"list --size= x", "", "", ""},
+		{"list --json -q create", "tool list", "--json --quiet", "create"},
+		{"create volume --size -- x", "tool create volume", "--size=--", "x"},
+		{"create volume --size=a=b", "tool create volume", "--size=a=b", ""},
+		{"create", "", "", ""},
+		{"make volume", "", "", ""},
+		{"list --", "tool list", "", ""},
+	}
+	for _, tt := range tests {
+		p, err := parseArgs(treeCommand(), strings.Fields(tt.line))
+		if (err != nil) != (tt.path == "") {
+			t.Errorf("%q: error %v", tt.line, err)
+		}
+		if err != nil {
+			continue
+		}
+		flags, rest := strings.Join(p.flags, " "), strings.Join(p.rest, " ")
+		if p.words() != tt.path || flags != tt.flags || rest != tt.rest {
+			t.Errorf("%q: path %q, flags %q, rest %q", tt.line, p.words(), flags, rest)
+		}
+	}
+}
+
+func TestHelpOfABranch(t *testing.T) {
+	for _, line := range []string{"--help", "create -h", "create volume -?", "list --bad -help"} {
+		p, _ := parseArgs(treeCommand(), strings.Fields(line))
+		if !p.help {
+			t.Errorf("%q does not ask for help", line)
+		}
+	}
+	var text strings.Builder
+	tree := treeCommand()
+	if err := printHelp(&text, []*command{tree, tree.sub[0]}, &Env{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"usage: tool create [FLAGS] COMMAND ...\n", "\n  volume ", "\n  task "} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("the help lacks %q:\n%s", want, &text)
+		}
+	}
+}
+
+// FuzzParseArgs: no line panics; what is taken apart is still all there; and
+// where the flags stand makes no difference.
+func FuzzParseArgs(f *testing.F) {
+	f.Add("create volume --size 1 a -- -b")
+	f.Add("-q list -v=false x -- -- y")
+	f.Add("create -z --json volume - -h")
+	f.Add("create\x1f--size")
+	f.Fuzz(func(t *testing.T, line string) {
+		args := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\x1f' })
+		p, err := parseArgs(treeCommand(), args)
+		if err != nil || p.help || p.version {
+			return
+		}
+		var again []string
+		for _, c := range p.path[1:] {
+			again = append(again, c.name)
+		}
+		before := slices.Concat(p.flags, again, []string{"--"}, p.rest)
+		after := slices.Concat(again, p.flags, []string{"--"}, p.rest)
+		for _, line := range [][]string{before, after} {
+			q, err := parseArgs(treeCommand(), line)
+			if err != nil || q.words() != p.words() ||
+				!slices.Equal(q.flags, p.flags) || !slices.Equal(q.rest, p.rest) {
+				t.Errorf("%q became %q, and then %+v, %v", args, line, q, err)
+			}
+		}
+	})
+}
