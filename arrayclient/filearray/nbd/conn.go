@@ -1,0 +1,276 @@
+package nbd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// conn is one client. One goroutine at a time has the reader's role: it takes
+// requests off the connection and carries out itself those that are expected
+// to be fast, with their replies collected in batch. Slow ones go to the
+// workers. A request that turns out to be slow loses the role to a new
+// goroutine; see turn.go.
+type conn struct {
+	srv *Server
+	raw net.Conn // as accepted
+	nc  net.Conn // raw, or TLS on it
+	log *slog.Logger
+	in  input
+	*session
+
+	batch batch // belongs to the reader
+	turn  turn
+	pace  [paces]pace
+	known dataRange
+
+	sending sync.Mutex // held while writing to nc
+
+	mu     sync.Mutex
+	ended  sync.Cond // signalled when active or held shrinks
+	active int       // requests being worked on by others than the reader
+	held   int       // bytes of large buffers
+	limit  int       // of active
+	quits  bool      // no further request is read
+}
+
+// maxHeld limits the memory of the large requests of one connection, in bytes.
+const maxHeld = 2 * maxPayload
+
+func newConn(s *Server, nc net.Conn) *conn {
+	c := &conn{
+		srv: s, raw: nc, nc: nc, limit: s.opts.MaxInFlight,
+		log: s.log.With("client", nc.RemoteAddr().String()),
+	}
+	c.in.src = nc
+	c.ended.L = &c.mu
+	c.turn.init(c.takeOver)
+	return c
+}
+
+// quit lets the connection end when the requests at hand are done. It may be
+// called from any goroutine.
+func (c *conn) quit() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.quits = true
+	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+}
+
+// cut ends the connection at once.
+func (c *conn) cut() { _ = c.raw.Close() }
+
+// setDeadline limits the handshake; a zero time lifts the limit.
+func (c *conn) setDeadline(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.quits {
+		_ = c.raw.SetDeadline(t)
+	}
+}
+
+// run serves the client. The connection may outlive it, when another
+// goroutine took the reader's role.
+func (c *conn) run() {
+	if err := c.negotiate(); err != nil {
+		c.logEnd("NBD handshake ended", err)
+		c.close()
+		return
+	}
+	c.log.Info("NBD client connected", "export", c.name, "read_only", c.readOnly)
+	c.lead()
+}
+
+func (c *conn) negotiate() error {
+	timeout := c.srv.opts.HandshakeTimeout
+	c.setDeadline(time.Now().Add(timeout))
+	ctx, cancel := context.WithTimeout(c.srv.ctx, timeout)
+	defer cancel()
+	h := handshake{
+		ctx: ctx, nc: c.raw, in: &c.in, exports: c.srv.exports, tls: c.srv.opts.TLS,
+	}
+	s, err := h.run()
+	c.nc = h.nc
+	if err != nil {
+		return err
+	}
+	c.session = s
+	c.log = c.log.With("export", s.name)
+	c.in.beforeRead = c.sendBatch
+	c.setDeadline(time.Time{})
+	return nil
+}
+
+// lead has the reader's role until it loses it or the connection ends.
+func (c *conn) lead() {
+	for {
+		r, err := c.next()
+		if err != nil {
+			c.finish(err)
+			return
+		}
+		if !c.serve(&r) {
+			return
+		}
+	}
+}
+
+// errDisconnect says that the client took its leave.
+var errDisconnect = errors.New("disconnected by the client")
+
+// next reads a request with its payload.
+func (c *conn) next() (request, error) {
+	head, err := c.in.peek(headerRequest)
+	if err != nil {
+		return request{}, err
+	}
+	r, err := parseRequest(head)
+	if err != nil {
+		return r, err
+	}
+	c.in.skip(headerRequest)
+	if r.kind == cmdDisconnect {
+		return r, errDisconnect
+	}
+	r.err = c.check(&r)
+	if r.kind == cmdWrite {
+		err = c.readPayload(&r)
+	}
+	return r, err
+}
+
+// readPayload reads what a write brings, or past it when it is refused.
+func (c *conn) readPayload(r *request) error {
+	switch {
+	case r.n > 2*maxPayload:
+		return errors.New("a write is far too big")
+	case r.err != errnoNone:
+		return c.in.discard(int(r.n))
+	}
+	c.sendBatch()
+	c.hold(r.n)
+	r.payload = getBuffer(int(r.n))
+	err := c.in.readFull(r.payload.data)
+	if err != nil {
+		c.drop(r)
+	}
+	return err
+}
+
+// finish ends the connection in good order: replies out, volume closed.
+func (c *conn) finish(err error) {
+	c.sendBatch()
+	c.turn.stop()
+	c.mu.Lock()
+	for c.active > 0 {
+		c.ended.Wait()
+	}
+	c.mu.Unlock()
+	c.session.close()
+	c.logEnd("NBD client gone", err)
+	c.close()
+}
+
+// logEnd tells ordinary ends from those worth a look.
+func (c *conn) logEnd(text string, err error) {
+	level := slog.LevelWarn
+	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, errDisconnect), errors.Is(err, errAborted):
+		level = slog.LevelInfo
+	}
+	c.log.Log(c.srv.ctx, level, text, "reason", err)
+}
+
+func (c *conn) close() {
+	if t, ok := c.nc.(*tls.Conn); ok {
+		// The notice of the end is a courtesy to a client that listens.
+		_ = t.SetWriteDeadline(time.Now().Add(time.Second))
+		_ = t.CloseWrite()
+	}
+	_ = c.raw.Close()
+	c.in.release()
+	c.srv.forget(c)
+}
+
+// send writes whole replies. When it cannot, the connection is of no use any
+// more and the reader will find it closed.
+func (c *conn) send(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	if _, err := c.nc.Write(p); err != nil {
+		c.cut()
+	}
+}
+
+// enlist counts a request that another goroutine than the reader works on. It
+// waits while there are too many.
+func (c *conn) enlist() {
+	c.mu.Lock()
+	for c.active >= c.limit {
+		c.ended.Wait()
+	}
+	c.active++
+	c.mu.Unlock()
+}
+
+func (c *conn) discharge() {
+	c.mu.Lock()
+	c.active--
+	c.mu.Unlock()
+	c.ended.Broadcast()
+}
+
+// alone reports whether no other request is at hand, so that a slow one
+// keeps nobody waiting.
+func (c *conn) alone() bool {
+	if c.in.buffered() > 0 {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.active == 0
+}
+
+// largeBuffer is the size in bytes from which buffers count against maxHeld.
+const largeBuffer = 1 << 20
+
+// hold counts n bytes of buffer. It waits while others hold too many; they
+// always can go on, since the reader holds at most half of maxHeld.
+func (c *conn) hold(n int64) {
+	if n < largeBuffer {
+		return
+	}
+	c.mu.Lock()
+	for c.held > 0 && c.held+int(n) > maxHeld {
+		c.ended.Wait()
+	}
+	c.held += int(n)
+	c.mu.Unlock()
+}
+
+func (c *conn) unhold(n int64) {
+	if n < largeBuffer {
+		return
+	}
+	c.mu.Lock()
+	c.held -= int(n)
+	c.mu.Unlock()
+	c.ended.Broadcast()
+}
+
+// drop gives back the payload of r, if it has one.
+func (c *conn) drop(r *request) {
+	if r.payload != nil {
+		r.payload.release()
+		r.payload = nil
+		c.unhold(r.n)
+	}
+}

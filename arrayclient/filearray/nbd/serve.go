@@ -1,0 +1,124 @@
+package nbd
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// batchSize is the memory for collected replies in bytes.
+	batchSize = 128 << 10
+	// batchFull is how many bytes of replies are sent even when further
+	// requests are at hand, so that the client has something to do.
+	batchFull = 32 << 10
+	// largeRequest is how many bytes of payload, in either direction, are too
+	// many for a batch.
+	largeRequest = 64 << 10
+)
+
+// batch collects replies for one write.
+type batch struct {
+	mem *buffer // nil when there are none
+	n   int     // bytes of mem.data that are replies
+	// pace is that of the request the reader is at.
+	pace int
+}
+
+// serve carries a request out or has it carried out. It reports whether the
+// caller still has the reader's role.
+func (c *conn) serve(r *request) bool {
+	if (!r.large() && !c.pace[r.pace()].slow()) || c.alone() {
+		return c.serveInline(r)
+	}
+	c.sendBatch()
+	c.enlist()
+	c.srv.workers.submit(newJob(c, r))
+	return true
+}
+
+// serveInline carries r out on the reader's goroutine.
+func (c *conn) serveInline(r *request) bool {
+	space := r.replySpace()
+	if c.batch.n+space > batchSize || r.large() {
+		c.sendBatch()
+	}
+	if c.batch.mem == nil {
+		c.batch.mem = getBuffer(batchSize)
+	}
+	mem, n := c.batch.mem.data, c.batch.n
+	c.batch.pace = r.pace()
+	ticket := c.turn.begin()
+	out := c.answerTimed(mem[n:n:n+space], r)
+	c.drop(r)
+	if c.turn.end(ticket) {
+		c.batch.n += len(out)
+		if c.batch.n >= batchFull {
+			c.sendBatch()
+		}
+		return true
+	}
+	// The new reader has sent what was in the batch before. The memory is
+	// left to the collector, since either may finish with it first.
+	c.send(out)
+	c.discharge()
+	return false
+}
+
+// takeOver runs on a goroutine of its own when the reader was too long at a
+// request. It leaves that request to the old reader and goes on in its place.
+func (c *conn) takeOver() {
+	c.mu.Lock()
+	c.active++
+	c.mu.Unlock()
+	c.pace[c.batch.pace].note(stallPeriod)
+	done := c.batch
+	c.batch = batch{}
+	c.send(done.mem.data[:done.n])
+	c.lead()
+}
+
+// answerTimed is answer, with the time noted that a small request took. A
+// large one says more about the client than about the volume.
+func (c *conn) answerTimed(dst []byte, r *request) []byte {
+	start := time.Now()
+	out := c.answer(dst, r)
+	if !r.large() {
+		c.pace[r.pace()].note(time.Since(start))
+	}
+	return out
+}
+
+func (c *conn) sendBatch() {
+	if c.batch.mem == nil {
+		return
+	}
+	c.send(c.batch.mem.data[:c.batch.n])
+	c.batch.mem.release()
+	c.batch = batch{}
+}
+
+// job is a request on its way to a worker.
+type job struct {
+	c *conn
+	r request
+}
+
+var jobs = sync.Pool{New: func() any { return new(job) }}
+
+func newJob(c *conn, r *request) *job {
+	j := jobs.Get().(*job)
+	j.c, j.r = c, *r
+	return j
+}
+
+func (j *job) run() {
+	c := j.c
+	mem := getBuffer(j.r.replySpace())
+	out := c.answerTimed(mem.data[:0], &j.r)
+	c.send(out)
+	mem.release()
+	c.drop(&j.r)
+	*j = job{}
+	jobs.Put(j)
+	c.discharge()
+}

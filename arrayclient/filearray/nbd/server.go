@@ -1,0 +1,146 @@
+package nbd
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"copyservices/arrayclient/fault"
+)
+
+// Server serves exports. Make one with New.
+type Server struct {
+	opts     Options
+	exports  Exports
+	listener *net.TCPListener
+	log      *slog.Logger
+	workers  *workers
+
+	// ctx is given to Exports and ends when Stop gives up waiting.
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	stopping bool
+	conns    map[*conn]struct{}
+	done     sync.WaitGroup // the accept loop and every connection
+}
+
+// New binds the address; clients are served after Start. An error is of
+// kind Usage, or Failed where the address cannot be had.
+func New(opts Options, exports Exports) (*Server, error) {
+	opts, err := opts.complete()
+	if err != nil {
+		return nil, err
+	}
+	addr, err := opts.address()
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.ListenTCP("tcp", addr)
+	if err != nil {
+		return nil, fault.New(fault.Failed, "NBD cannot listen on %s: %w", opts.Listen, err).
+			WithHint("another program may use the port; port 0 picks a free one")
+	}
+	s := &Server{
+		opts: opts, exports: exports, listener: listener, log: opts.Logger,
+		conns: make(map[*conn]struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.workers = newWorkers(s.ctx.Done())
+	return s, nil
+}
+
+// Addr returns the address the server is bound to.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Start begins to serve clients and returns at once. Call it once.
+func (s *Server) Start() {
+	s.done.Add(1)
+	go s.accept()
+}
+
+// Stop takes no further clients and requests, lets those being worked on end
+// and closes every connection. When ctx ends first it cuts the connections
+// off and returns an error of kind TimedOut or Interrupted. Further calls wait
+// the same way.
+func (s *Server) Stop(ctx context.Context) error {
+	s.quit()
+	ended := make(chan struct{})
+	go func() {
+		s.done.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		s.cancel()
+		return nil
+	case <-ctx.Done():
+		s.cancel()
+		s.each((*conn).cut)
+		return fault.New(fault.KindOf(ctx.Err()), "NBD requests were still running: %w", ctx.Err())
+	}
+}
+
+func (s *Server) quit() {
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	// A second close fails, which changes nothing.
+	_ = s.listener.Close()
+	s.each((*conn).quit)
+}
+
+func (s *Server) each(f func(*conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		f(c)
+	}
+}
+
+func (s *Server) accept() {
+	defer s.done.Done()
+	for {
+		nc, err := s.listener.AcceptTCP()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// Out of file descriptors or the like: it may pass.
+			s.log.Warn("NBD accept failed", "err", err)
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		s.admit(nc)
+	}
+}
+
+// admit starts serving nc, or drops it when there are too many.
+func (s *Server) admit(nc net.Conn) {
+	c := newConn(s, nc)
+	s.mu.Lock()
+	refused := s.stopping || len(s.conns) >= s.opts.MaxConns
+	if !refused {
+		s.conns[c] = struct{}{}
+		s.done.Add(1)
+	}
+	s.mu.Unlock()
+	if refused {
+		c.log.Warn("NBD client refused", "limit", s.opts.MaxConns)
+		_ = nc.Close()
+		return
+	}
+	go c.run()
+}
+
+// forget is the last act of a connection.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.done.Done()
+}
