@@ -107,6 +107,20 @@ func (c *Client) Answered() string {
 	return c.opts.Servers[c.current]
 }
 
+// SetPassword makes the calls from now on use another password: the user of
+// this client has changed its own.
+func (c *Client) SetPassword(password string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opts.Password = password
+}
+
+func (c *Client) password() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opts.Password
+}
+
 // order returns the servers, beginning with the one that answered last.
 func (c *Client) order() []string {
 	c.mu.Lock()

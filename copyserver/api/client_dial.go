@@ -100,5 +100,5 @@ func badCertificate(addr string, err error) error {
 		return own
 	}
 	return fault.New(fault.Connection, "the certificate of %s is not accepted: %w", addr, err).
-		WithHint("if the server got a new certificate, check it and trust it anew: rsTestConnection --trust")
+		WithHint("if the server got a new certificate, check it and pin it: rsTestConnection --trust")
 }

@@ -91,7 +91,8 @@ func noAnswer(r *request, failures []error, sent bool) error {
 	}
 	all := strings.Join(texts, "; ")
 	if sent && r.repeat != safe {
-		return fault.New(fault.Connection, "the answer was lost, the request may have been carried out: %s", all).
+		return fault.New(fault.Connection,
+			"the answer was lost, the request may have been carried out: %s", all).
 			WithHint("look whether it was: rsQuery, esscli list run")
 	}
 	return fault.New(fault.Connection, "no answer from %s", all).

@@ -102,7 +102,8 @@ func RunError(r Run) error {
 	case r.State == taskstore.RunFailed:
 		return fault.New(fault.Failed, "run %s of task %s failed", r.ID, r.Task)
 	case r.State == taskstore.RunInterrupted:
-		return fault.New(fault.Server, "run %s of task %s was cut off by the end of the server", r.ID, r.Task).
+		return fault.New(fault.Server,
+			"run %s of task %s was cut off by the end of the server", r.ID, r.Task).
 			WithHint("see with rsFlashCopyQuery what it did, and run the task again")
 	}
 	return nil
@@ -110,7 +111,9 @@ func RunError(r Run) error {
 
 // Completion tells how far the copies of a task have come. It waits up to
 // wait (at most MaxWait) for them to be complete; 0 answers at once.
-func (c *Client) Completion(ctx context.Context, task string, wait time.Duration) (Completion, error) {
+func (c *Client) Completion(
+	ctx context.Context, task string, wait time.Duration,
+) (Completion, error) {
 	path, err := pathOf("/v1/tasks", task, "completion")
 	if err != nil {
 		return Completion{}, err
@@ -195,7 +198,9 @@ func (c *Client) DeleteVolume(ctx context.Context, serial arrayclient.Serial) er
 
 // Relationships returns the relationships in which one of the volumes takes
 // part, all where none is named.
-func (c *Client) Relationships(ctx context.Context, serials ...arrayclient.Serial) ([]Relationship, error) {
+func (c *Client) Relationships(
+	ctx context.Context, serials ...arrayclient.Serial,
+) ([]Relationship, error) {
 	var out []Relationship
 	err := c.get(ctx, "/v1/relationships", serialQuery("volume", serials), &out)
 	return out, err

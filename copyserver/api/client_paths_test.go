@@ -223,8 +223,10 @@ func TestContentCutOff(t *testing.T) {
 	})
 	c := newClient(t, addrOf(s))
 	discard := func(in *SparseReader) error { return ReceiveStream(in, io.Discard, nil) }
-	wantFault(t, c.ReadContent(t.Context(), "BROKEN", discard), fault.Connection, addrOf(s), "broke off")
-	wantFault(t, c.ReadContent(t.Context(), "ENDED", discard), fault.Server, "cut off")
+	err := c.ReadContent(t.Context(), "BROKEN", discard)
+	wantFault(t, err, fault.Connection, addrOf(s), "broke off")
+	err = c.ReadContent(t.Context(), "ENDED", discard)
+	wantFault(t, err, fault.Server, "cut off")
 }
 
 func TestContentRefusedBeforeItIsSent(t *testing.T) {

@@ -90,12 +90,14 @@ func (c *Client) moveOn(ctx context.Context, r *request, a, b string, sent bool)
 }
 
 // persist sends r to one server, again where that is allowed. sent reports
-// whether any of it may have arrived.
-func (c *Client) persist(ctx context.Context, r *request, server string, before bool) (bool, error) {
-	sent := before
+// whether any of it may have arrived, there or before.
+func (c *Client) persist(
+	ctx context.Context, r *request, server string, before bool,
+) (sent bool, err error) {
+	sent = before
 	end := time.Now().Add(2 * r.limit)
 	for try := 0; ; try++ {
-		err := c.attempt(ctx, server, r)
+		err = c.attempt(ctx, server, r)
 		var away *lost
 		if errors.As(err, &away) {
 			sent = true
@@ -193,7 +195,7 @@ func (c *Client) build(ctx context.Context, server string, r *request) (*http.Re
 		return nil, fault.New(fault.Usage, "%q is not the address of a server", server).
 			WithHint("an address is HOST or HOST:PORT")
 	}
-	req.SetBasicAuth(c.opts.User, c.opts.Password)
+	req.SetBasicAuth(c.opts.User, c.password())
 	req.Header.Set("User-Agent", c.opts.UserAgent)
 	req.Header.Set("Accept", "application/json, "+SparseContentType)
 	if body != nil {

@@ -158,10 +158,14 @@ func TestClientStopsAtAWrongCertificate(t *testing.T) {
 	var asked atomic.Bool
 	note := func(http.ResponseWriter, *http.Request) { asked.Store(true) }
 	a, b := serve(t, note), serve(t, note)
-	mismatch := fault.New(fault.Connection, "the certificate is not the pinned one").WithHint("--trust")
+	mismatch := fault.New(fault.Connection, "the certificate is wrong").WithHint("--trust")
+	rejecting := func(err error) *tls.Config {
+		check := func(tls.ConnectionState) error { return err }
+		return &tls.Config{InsecureSkipVerify: true, VerifyConnection: check}
+	}
 	for name, check := range map[string]*tls.Config{
-		"own error":   {InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error { return mismatch }},
-		"plain error": {InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error { return errors.New("bad") }},
+		"own error":   rejecting(mismatch),
+		"plain error": rejecting(errors.New("bad")),
 		"no root":     {RootCAs: x509.NewCertPool()},
 	} {
 		c := newClient(t, addrOf(a), addrOf(b))
@@ -247,7 +251,8 @@ func TestClientKeepsLostRequestFromAStranger(t *testing.T) {
 	a := serve(t, hangUp)
 	b := serve(t, func(w http.ResponseWriter, r *http.Request) { atB.add(r) }, newCertificate(t))
 	_, err := newClient(t, addrOf(a), addrOf(b)).RunTask(t.Context(), "X", RunRequest{})
-	wantFault(t, err, fault.Connection, "may have been carried out", "another certificate", "esscli list run")
+	wantFault(t, err, fault.Connection,
+		"may have been carried out", "another certificate", "esscli list run")
 	if n := len(atB.seen()); n != 0 {
 		t.Errorf("B got %d requests", n)
 	}
@@ -273,8 +278,8 @@ func TestClientRepeatsReading(t *testing.T) {
 		w.(http.Flusher).Flush()
 		hangUp(w, r)
 	}
-	b := serve(t, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 200, []Host{{Name: "h"}}) },
-		newCertificate(t))
+	whole := func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 200, []Host{{Name: "h"}}) }
+	b := serve(t, whole, newCertificate(t))
 	hosts, err := newClient(t, addrOf(serve(t, cut)), addrOf(b)).Hosts(t.Context())
 	if err != nil || len(hosts) != 1 {
 		t.Errorf("%v, %v", hosts, err)
@@ -329,8 +334,12 @@ func TestClientRecognisesStrangers(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
 		"web page":     func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
 		"web error":    func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
-		"redirect":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", 302) },
-		"other errors": func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 500, map[string]string{"error": "x"}) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/login", http.StatusFound)
+		},
+		"other errors": func(w http.ResponseWriter, _ *http.Request) {
+			writeJSON(w, 500, map[string]string{"error": "x"})
+		},
 		"no HTTP": func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, _ := w.(http.Hijacker).Hijack()
 			io.WriteString(conn, "220 smtp.example.com ESMTP\r\n")

@@ -64,7 +64,8 @@ func NewSparseWriter(w io.Writer, size int64) (*SparseWriter, error) {
 // io.WriterAt but for the order.
 func (s *SparseWriter) WriteAt(p []byte, off int64) (int, error) {
 	if off < s.next || off > s.size || int64(len(p)) > s.size-off {
-		return 0, fault.New(fault.Failed, "%d bytes at %d do not fit a stream of %d bytes, written up to %d",
+		return 0, fault.New(fault.Failed,
+			"%d bytes at %d do not fit a stream of %d bytes that is written up to %d",
 			len(p), off, s.size, s.next)
 	}
 	done := 0

@@ -8,16 +8,16 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// SendFile writes the content of a regular file as a sparse stream for a
-// volume of size bytes, which must not be smaller than the file. Holes are
-// not read where the system can tell. progress, if not nil, is called with
-// the offset up to which the file is done.
+// SendFile writes the content of a file that can seek, a block device too, as
+// a sparse stream for a volume of size bytes, which must not be smaller than
+// the file. Holes are not read where the system can tell. progress, if not
+// nil, is called with the offset up to which the file is done.
 func SendFile(w io.Writer, f *os.File, size int64, progress func(off int64)) error {
-	info, err := f.Stat()
+	length, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
-		return fault.New(fault.Failed, "cannot read the image: %w", err)
+		return unreadable(err)
 	}
-	if info.Size() > size {
+	if length > size {
 		return tooLarge(size)
 	}
 	out, err := NewSparseWriter(w, size)
@@ -25,8 +25,8 @@ func SendFile(w io.Writer, f *os.File, size int64, progress func(off int64)) err
 		return err
 	}
 	buf := make([]byte, MaxFrame)
-	for off := int64(0); off < info.Size(); {
-		start, end := nextData(f, off, info.Size())
+	for off := int64(0); off < length; {
+		start, end := nextData(f, off, length)
 		for start < end {
 			n := min(end-start, MaxFrame)
 			if err := copyRange(out, image{f}, start, n, buf); err != nil {
@@ -69,11 +69,17 @@ func SendStream(w io.Writer, r io.Reader, size int64, progress func(off int64)) 
 	}
 }
 
-// ReceiveFile writes a sparse stream into an empty regular file, which gets
-// the size of the volume; what is zeros becomes holes.
-func ReceiveFile(in *SparseReader, f *os.File, progress func(off int64)) error {
+// EmptyFile is a new file: an *os.File.
+type EmptyFile interface {
+	io.WriterAt
+	Truncate(size int64) error
+}
+
+// ReceiveFile writes a sparse stream into a file, which gets the size of the
+// volume; what is zeros becomes holes. Errors of f are returned as they are.
+func ReceiveFile(in *SparseReader, f EmptyFile, progress func(off int64)) error {
 	if err := f.Truncate(in.Size()); err != nil {
-		return unwritable(err)
+		return err
 	}
 	for {
 		off, p, err := in.Next()
@@ -85,13 +91,14 @@ func ReceiveFile(in *SparseReader, f *os.File, progress func(off int64)) error {
 			return err
 		}
 		if _, err := f.WriteAt(p, off); err != nil {
-			return unwritable(err)
+			return err
 		}
 		report(progress, off+int64(len(p)))
 	}
 }
 
-// ReceiveStream writes the whole content of a volume, zeros included, to w.
+// ReceiveStream writes the whole content of a volume, zeros included, to w,
+// whose errors are returned as they are.
 func ReceiveStream(in *SparseReader, w io.Writer, progress func(off int64)) error {
 	var end int64
 	for {
@@ -103,10 +110,10 @@ func ReceiveStream(in *SparseReader, w io.Writer, progress func(off int64)) erro
 			return err
 		}
 		if err := writeZeros(w, off-end); err != nil {
-			return unwritable(err)
+			return err
 		}
 		if _, err := w.Write(p); err != nil {
-			return unwritable(err)
+			return err
 		}
 		end = off + int64(len(p))
 		report(progress, end)
@@ -152,8 +159,4 @@ func tooLarge(size int64) error {
 
 func unreadable(err error) error {
 	return fault.New(fault.Failed, "cannot read the image: %w", err)
-}
-
-func unwritable(err error) error {
-	return fault.New(fault.Failed, "cannot write the image: %w", err)
 }
