@@ -1,0 +1,144 @@
+package rscli
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+)
+
+func serveStatus(f *fakeServer) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
+	f.reply("GET /v1/volumes", http.StatusOK, []api.Volume{
+		{Serial: "20313698", Array: "2105.13698", Size: 64 << 20, Hosts: []string{"w2k:Disk1", "lin:/dev/sdb"}},
+		{Serial: "20413698", Array: "2105.13698", Size: 1000, LastCopy: &api.LastCopy{
+			Source: "20313698", Established: at, Outcome: arrayclient.OutcomeActive}},
+		{Serial: "20513698", Array: "2105.13698", Size: 1 << 40},
+	})
+	f.reply("GET /v1/relationships", http.StatusOK, []api.Relationship{
+		{Source: "20313698", Target: "20413698", State: arrayclient.StateCopying, Tracks: 100, OutOfSync: 60,
+			Percent: 40, Established: at,
+			Options: arrayclient.Options{Record: true, Persistent: true, TargetInhibit: true}},
+		{Source: "20313698", Target: "20613698", State: arrayclient.StateFailed, Tracks: 100, OutOfSync: 1,
+			Percent: 99, Established: at, Completed: at, Reason: "no space"},
+	})
+}
+
+func TestQuery(t *testing.T) {
+	f := newFake(t)
+	serveStatus(f)
+	b := newBench(t)
+	serials := []string{"20313698", "20413698", "20513698"}
+	b.expect(b.run(newQuery, append(serials, "-s", f.addr())...), 0)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local).Format("2006-01-02T15:04:05Z07:00")
+	want := [][]string{
+		{"volume", "size", "role", "state", "peers", "hosts", "copy-of", "copied", "outcome"},
+		{"20313698", "64MiB", "source", "copying,failed", "20413698,20613698", "w2k:Disk1,lin:/dev/sdb", "-", "-", "-"},
+		{"20413698", "1000", "target", "copying", "20313698", "-", "20313698", at, "active"},
+		{"20513698", "1TiB", "none", "-", "-", "-", "-", "-", "-"},
+	}
+	checkTable(t, b.stdout.String(), want)
+}
+
+// checkTable holds a table against its words, and its columns against each
+// other.
+func checkTable(t *testing.T, text string, want [][]string) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(want), text)
+	}
+	for i, line := range lines {
+		if got := strings.Join(strings.Fields(line), " "); got != strings.Join(want[i], " ") {
+			t.Errorf("line %d is %q, want %q", i, got, want[i])
+		}
+		if line != strings.TrimRight(line, " ") || strings.HasPrefix(line, " ") {
+			t.Errorf("blanks around %q", line)
+		}
+		column := strings.Index(lines[0], want[0][2])
+		if !strings.HasPrefix(line[column:], want[i][2]) {
+			t.Errorf("the third column does not line up:\n%s", text)
+		}
+	}
+}
+
+func TestQueryJSON(t *testing.T) {
+	f := newFake(t)
+	serveStatus(f)
+	b := newBench(t)
+	b.expect(b.run(newQuery, "--json", "20313698", "-s", f.addr()), 0)
+	var doc struct{ Volumes []volumeReport }
+	b.document(&doc)
+	if len(doc.Volumes) != 3 || doc.Volumes[0].Role != roleSource || len(doc.Volumes[0].Relationships) != 2 ||
+		doc.Volumes[2].Role != roleNone || doc.Volumes[2].Relationships == nil {
+		t.Errorf("document %+v", doc)
+	}
+}
+
+func TestQueryUnknownVolume(t *testing.T) {
+	f := newFake(t)
+	f.refuse("GET /v1/volumes", http.StatusNotFound, fault.New(fault.NotFound, "there is no volume FFF13698"))
+	b := newBench(t)
+	b.expect(b.run(newQuery, "fff13698", "FFF13698", "-s", f.addr()), 10, "there is no volume FFF13698")
+}
+
+func TestFlashCopyQuery(t *testing.T) {
+	f := newFake(t)
+	serveStatus(f)
+	b := newBench(t)
+	b.expect(b.run(newFlashCopyQuery, "-s", f.addr()), 0, "warning: relationship 20313698:20613698 failed: no space\n")
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local).Format("2006-01-02T15:04:05Z07:00")
+	checkTable(t, b.stdout.String(), [][]string{
+		{"source", "target", "state", "options", "percent", "out-of-sync", "established", "completed"},
+		{"20313698", "20413698", "copying", "record,persist,target-inhibit", "40", "60", at, "-"},
+		{"20313698", "20613698", "failed", "-", "99", "1", at, at},
+	})
+}
+
+func TestFlashCopyQueryOfNothing(t *testing.T) {
+	f := newFake(t)
+	f.reply("GET /v1/relationships", http.StatusOK, []api.Relationship{})
+	b := newBench(t)
+	b.expect(b.run(newFlashCopyQuery, "-s", f.addr()), 0)
+	checkTable(t, b.stdout.String(), [][]string{
+		{"source", "target", "state", "options", "percent", "out-of-sync", "established", "completed"},
+	})
+	b.expect(b.run(newFlashCopyQuery, "--json", "-s", f.addr()), 0)
+	if got := strings.Join(strings.Fields(b.stdout.String()), ""); got != `{"relationships":[]}` {
+		t.Errorf("document %s", got)
+	}
+}
+
+func TestTestConnection(t *testing.T) {
+	f := newFake(t)
+	b := newBench(t)
+	b.expect(b.run(newTestConnection, "-s", f.addr()), 0)
+	for _, want := range []string{
+		"server      copy-a (" + f.addr() + ")\n", "version     1.2.3\n", "arrays      2105.13698\n",
+		"user        operator (operator)\n", "round trip  ",
+	} {
+		if !strings.Contains(b.stdout.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, &b.stdout)
+		}
+	}
+	b.expect(b.run(newTestConnection, "-s", closedPort(t), "-b", f.addr(), "--json"), 0)
+	var doc connectionReport
+	b.document(&doc)
+	if doc.Address != f.addr() || doc.RoundTripMS <= 0 || doc.Server.Version != "1.2.3" {
+		t.Errorf("document %+v", doc)
+	}
+}
+
+func TestFormatSize(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0", 512: "512", 1024: "1KiB", 1536: "1536", 64 << 20: "64MiB", 3 << 30: "3GiB", 16 << 40: "16TiB",
+	} {
+		if got := formatSize(n); got != want {
+			t.Errorf("formatSize(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
