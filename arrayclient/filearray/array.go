@@ -1,0 +1,249 @@
+package filearray
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"math/big"
+	"sync"
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+)
+
+// Driver is the name of this driver in arrayclient.Properties.
+const Driver = "filearray"
+
+// Array is an open array. It implements arrayclient.Array and its optional
+// acts.
+type Array struct {
+	fsys   FS
+	serial string
+	log    *slog.Logger
+	now    func() time.Time
+
+	committer committer
+	// Of the committer: the checkpoint being written, and ended relationships
+	// whose bitmap files the next one removes.
+	current *checkpoint
+	ended   []*relationship
+
+	// mu is held for writing by whatever creates, deletes or relates volumes.
+	// volumes and rels are changed while it is held, by the committer.
+	mu      sync.RWMutex
+	volumes map[uint16]*volume
+	rels    map[uint64]*relationship
+	closed  bool
+
+	// stateMu guards state, which the committer changes on behalf of others
+	// that do not hold mu.
+	stateMu sync.RWMutex
+	state   *state
+
+	ctx    context.Context // ends when the array closes
+	cancel context.CancelFunc
+	copies sync.WaitGroup
+	slots  chan struct{} // background copies at work at a time
+}
+
+// copySlots is how many pieces are copied in the background at a time.
+const copySlots = 4
+
+// CreateOptions say what array to create.
+type CreateOptions struct {
+	// Serial has five upper-case letters or digits; empty: random digits.
+	Serial string
+}
+
+// Create makes an array without volumes in fsys, which holds none.
+func Create(fsys FS, opts CreateOptions) error {
+	if opts.Serial == "" {
+		opts.Serial = randomSerial()
+	}
+	if !arrayclient.ValidArraySerial(opts.Serial) {
+		return fault.New(fault.Usage, "%q is not the serial of an array", opts.Serial).
+			WithHint("an array's serial is 5 upper-case letters or digits, like 13698")
+	}
+	for _, dir := range []string{volumeDir, bitmapDir} {
+		if err := fsys.Mkdir(dir); err != nil {
+			return err
+		}
+	}
+	if err := removeLeftovers(fsys); err != nil {
+		return err
+	}
+	if err := createJournal(fsys, opts.Serial); err != nil {
+		return err
+	}
+	if err := fsys.SyncDir("."); err != nil {
+		return err
+	}
+	return writeMeta(fsys, opts.Serial, 1, newState())
+}
+
+// removeLeftovers removes journals of a Create that was cut off: without a
+// meta file there is no array that they could belong to.
+func removeLeftovers(fsys FS) error {
+	if ok, err := Exists(fsys); ok || err != nil {
+		return errors.Join(err, errors.New("there is an array already"))
+	}
+	for gen := range uint64(2) {
+		if err := fsys.Remove(journalName(gen)); err != nil && !isNotExist(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+func randomSerial() string {
+	const digits = "0123456789"
+	s := make([]byte, 5)
+	for i := range s {
+		n, err := rand.Int(rand.Reader, big.NewInt(10))
+		if err != nil {
+			panic(err) // crypto/rand does not fail on the systems Go runs on
+		}
+		s[i] = digits[n.Int64()]
+	}
+	return string(s)
+}
+
+// Exists reports whether there is an array, whole or damaged, in fsys.
+func Exists(fsys FS) (bool, error) {
+	for slot := range uint64(2) {
+		f, err := fsys.Open(metaName(slot))
+		if err == nil {
+			size, err := f.Size()
+			if err := errors.Join(err, f.Close()); err != nil || size > 0 {
+				return err == nil, err
+			}
+			continue
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// Properties returns facts about the array.
+func (a *Array) Properties(context.Context) (arrayclient.Properties, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	capacity, free := a.fsys.Space()
+	return arrayclient.Properties{
+		ID:         arrayclient.ArrayID{MachineType: arrayclient.MachineType, Serial: a.serial},
+		Driver:     Driver,
+		Features:   []string{"background-copy"},
+		Volumes:    len(a.volumes),
+		MaxVolumes: arrayclient.MaxVolumes,
+		Capacity:   capacity,
+		Free:       free,
+	}, nil
+}
+
+// Close ends background copying and writes a last checkpoint. Relationships
+// go on when the array is opened again. No volume may be in use any more.
+func (a *Array) Close() error {
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return nil
+	}
+	a.closed = true
+	a.mu.Unlock()
+	a.cancel()
+	a.copies.Wait()
+	errs := []error{a.lastCheckpoint(), a.closeFiles()}
+	return errors.Join(errs...)
+}
+
+func (a *Array) lastCheckpoint() error {
+	for _, v := range a.volumes {
+		if err := v.sync(); err != nil {
+			a.log.Error("volume not synced", "volume", string(v.serial), "error", err)
+		}
+	}
+	var err error
+	committed := a.committer.commit(nil, nil, func() {
+		if err = a.beginCheckpoint(); err != nil {
+			return
+		}
+		if err = a.endCheckpoint(); err == nil {
+			j := a.committer.journal
+			err = j.files[j.gen%2].Sync()
+		}
+	})
+	return errors.Join(committed, err)
+}
+
+func (a *Array) closeFiles() error {
+	errs := []error{a.committer.journal.close()}
+	for _, r := range a.rels {
+		if r.file != nil {
+			errs = append(errs, r.file.Close())
+		}
+	}
+	for _, v := range a.volumes {
+		errs = append(errs, v.close())
+	}
+	return errors.Join(errs...)
+}
+
+// commitRecord makes r durable, applies it to the state and then calls apply,
+// which may be nil.
+func (a *Array) commitRecord(r record, apply func()) error {
+	return a.committer.commit(nil, []record{r}, func() {
+		a.applyState(r)
+		if apply != nil {
+			apply()
+		}
+	})
+}
+
+func (a *Array) applyState(r record) {
+	a.stateMu.Lock()
+	defer a.stateMu.Unlock()
+	if err := a.state.apply(r); err != nil {
+		panic("filearray: " + err.Error()) // it was made by this program
+	}
+}
+
+// relRecord returns the record of a relationship, nil when there is none. It
+// is replaced, not changed, so the caller may keep it.
+func (a *Array) relRecord(uid uint64) *relRecord {
+	a.stateMu.RLock()
+	defer a.stateMu.RUnlock()
+	return a.state.Relationships[uid]
+}
+
+func (a *Array) volumeRecord(id uint16) *volumeRecord {
+	a.stateMu.RLock()
+	defer a.stateMu.RUnlock()
+	return a.state.Volumes[id]
+}
+
+// lookup finds a volume by its serial. Array.mu is held.
+func (a *Array) lookup(serial arrayclient.Serial) (*volume, error) {
+	s, err := arrayclient.ParseSerial(string(serial))
+	if err != nil {
+		return nil, err
+	}
+	if s.ArraySerial() == a.serial {
+		if v := a.volumes[s.VolumeID()]; v != nil {
+			return v, nil
+		}
+	}
+	return nil, fault.New(fault.NotFound, "no volume %s in array %s.%s",
+		serial, arrayclient.MachineType, a.serial)
+}
+
+func (a *Array) errClosed() error {
+	if a.closed {
+		return fault.New(fault.Server, "array %s.%s is closed", arrayclient.MachineType, a.serial)
+	}
+	return nil
+}

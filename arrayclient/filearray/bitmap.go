@@ -1,0 +1,279 @@
+package filearray
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"io/fs"
+	"math/bits"
+	"sync/atomic"
+)
+
+// A bitmap says of each track of a relationship whether the target has it.
+// Bits are only ever set, never cleared: that is what lets a crash in the
+// middle of writing one down do no harm, and readers go without a lock.
+//
+// In its file, after a header in the first 4 KiB, each page has two slots of
+// 4 KiB that are written in turn, so that a torn write leaves the other:
+//
+//	0   4  CRC-32C of the rest of the slot
+//	4   4  page number
+//	8   8  generation of the checkpoint that wrote it
+//	16  8  uid of the relationship
+//	24  8  zeros
+//	32     508 words of 64 bits, little endian, track 0 in bit 0
+const (
+	pageWords   = 508
+	pageTracks  = pageWords * 64
+	pageSlot    = 4096
+	pageHeader  = 32
+	bitmapStart = 4096
+)
+
+type bitPage [pageWords]uint64
+
+// fullPage stands for every page with all bits set. It is never written to.
+var fullPage = func() *bitPage {
+	var p bitPage
+	for i := range p {
+		p[i] = ^uint64(0)
+	}
+	return &p
+}()
+
+type bitmap struct {
+	tracks int64
+	pages  []atomic.Pointer[bitPage] // nil: no bit set
+	count  atomic.Int64              // bits set
+
+	// What follows belongs to the committer.
+	pageCount []int32 // bits set in each page
+	dirty     []bool  // changed since the last checkpoint
+	slot      []uint8 // slot that is written next
+}
+
+func newBitmap(tracks int64) *bitmap {
+	n := int((tracks + pageTracks - 1) / pageTracks)
+	return &bitmap{
+		tracks:    tracks,
+		pages:     make([]atomic.Pointer[bitPage], n),
+		pageCount: make([]int32, n),
+		dirty:     make([]bool, n),
+		slot:      make([]uint8, n),
+	}
+}
+
+func (b *bitmap) isSet(track int64) bool {
+	p := b.pages[track/pageTracks].Load()
+	if p == nil {
+		return false
+	}
+	bit := track % pageTracks
+	return atomic.LoadUint64(&p[bit/64])>>(bit%64)&1 == 1
+}
+
+// full reports whether every bit is set.
+func (b *bitmap) full() bool { return b.count.Load() == b.tracks }
+
+// run returns whether track from is set and how many tracks from there on,
+// at most limit, are alike.
+func (b *bitmap) run(from, limit int64) (set bool, n int64) {
+	set = b.isSet(from)
+	limit = min(limit, b.tracks-from)
+	for n < limit {
+		at := from + n
+		bit := at % pageTracks
+		var word uint64
+		if p := b.pages[at/pageTracks].Load(); p != nil {
+			word = atomic.LoadUint64(&p[bit/64])
+		}
+		if set {
+			word = ^word
+		}
+		same := int64(bits.TrailingZeros64(word >> (bit % 64)))
+		same = min(same, 64-bit%64)
+		n += same
+		if bit%64+same < 64 {
+			break
+		}
+	}
+	return set, min(n, limit)
+}
+
+// allSet reports whether all n tracks from are set.
+func (b *bitmap) allSet(from, n int64) bool {
+	if n == 1 {
+		return b.isSet(from)
+	}
+	set, same := b.run(from, n)
+	return set && same == n
+}
+
+// setRange sets n bits. Only the committer, or whoever opens the array,
+// may call it.
+func (b *bitmap) setRange(from, n int64) {
+	for end := min(from+n, b.tracks); from < end; {
+		page := from / pageTracks
+		stop := min(end, (page+1)*pageTracks)
+		b.setInPage(int(page), from%pageTracks, stop-page*pageTracks)
+		from = stop
+	}
+}
+
+func (b *bitmap) setInPage(page int, from, to int64) {
+	p := b.pages[page].Load()
+	if p == fullPage {
+		return
+	}
+	if p == nil {
+		p = new(bitPage)
+	}
+	added := 0
+	for w := from / 64; w*64 < to; w++ {
+		mask := ^uint64(0) << max(0, from-w*64)
+		if rest := to - w*64; rest < 64 {
+			mask &= 1<<rest - 1
+		}
+		added += bits.OnesCount64(mask &^ p[w])
+		atomic.StoreUint64(&p[w], p[w]|mask)
+	}
+	if added == 0 {
+		return
+	}
+	b.pageCount[page] += int32(added)
+	b.dirty[page] = true
+	if b.pageCount[page] == pageTracks {
+		p = fullPage
+	}
+	b.pages[page].Store(p)
+	b.count.Add(int64(added))
+}
+
+// takeDirty returns the pages changed since it was last called, and which
+// slot each goes to.
+func (b *bitmap) takeDirty() []dirtyPage {
+	var list []dirtyPage
+	for i, d := range b.dirty {
+		if d {
+			list = append(list, dirtyPage{i, b.slot[i]})
+			b.dirty[i] = false
+			b.slot[i] ^= 1
+		}
+	}
+	return list
+}
+
+type dirtyPage struct {
+	page int
+	slot uint8
+}
+
+func slotOffset(d dirtyPage) int64 {
+	return bitmapStart + int64(d.page)*2*pageSlot + int64(d.slot)*pageSlot
+}
+
+// writePages writes pages to f as part of checkpoint gen. Bits that are set
+// meanwhile may or may not be among what is written.
+func (b *bitmap) writePages(f File, uid, gen uint64, pages []dirtyPage) error {
+	buf := make([]byte, pageSlot)
+	for _, d := range pages {
+		binary.LittleEndian.PutUint32(buf[4:], uint32(d.page))
+		binary.LittleEndian.PutUint64(buf[8:], gen)
+		binary.LittleEndian.PutUint64(buf[16:], uid)
+		p := b.pages[d.page].Load()
+		for i := range p {
+			binary.LittleEndian.PutUint64(buf[pageHeader+8*i:], atomic.LoadUint64(&p[i]))
+		}
+		binary.LittleEndian.PutUint32(buf, checksum(buf[4:]))
+		if _, err := f.WriteAt(buf, slotOffset(d)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readPages sets the bits that the file holds. Of the two slots of a page the
+// valid one with the higher generation counts; pages without one have no bits.
+func (b *bitmap) readPages(f File, uid uint64) error {
+	buf := make([]byte, 2*pageSlot)
+	for page := range b.pages {
+		n, err := f.ReadAt(buf, slotOffset(dirtyPage{page, 0}))
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		clear(buf[n:])
+		b.readPage(page, uid, buf)
+	}
+	return nil
+}
+
+func (b *bitmap) readPage(page int, uid uint64, buf []byte) {
+	best, bestGen := -1, uint64(0)
+	for s := range 2 {
+		slot := buf[s*pageSlot : (s+1)*pageSlot]
+		gen := binary.LittleEndian.Uint64(slot[8:])
+		ok := gen > 0 && checksum(slot[4:]) == binary.LittleEndian.Uint32(slot) &&
+			binary.LittleEndian.Uint32(slot[4:]) == uint32(page) &&
+			binary.LittleEndian.Uint64(slot[16:]) == uid
+		if ok && gen > bestGen {
+			best, bestGen = s, gen
+		}
+	}
+	if best < 0 {
+		return
+	}
+	b.slot[page] = uint8(best ^ 1)
+	words := buf[best*pageSlot+pageHeader:]
+	for w := range pageWords {
+		b.setWord(page, w, binary.LittleEndian.Uint64(words[8*w:]))
+	}
+	b.dirty[page] = false
+}
+
+func (b *bitmap) setWord(page, w int, word uint64) {
+	base := int64(page)*pageTracks + int64(w)*64
+	if word == ^uint64(0) {
+		b.setRange(base, 64)
+		return
+	}
+	for ; word != 0; word &= word - 1 {
+		b.setRange(base+int64(bits.TrailingZeros64(word)), 1)
+	}
+}
+
+// openBitmap opens the bitmap file name, or makes it.
+func openBitmap(fsys FS, name, serial string, uid uint64) (File, error) {
+	f, err := fsys.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return createBitmap(fsys, name, serial, uid)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBitmapHeader(f, name, serial, uid); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func checkBitmapHeader(f File, name, serial string, uid uint64) error {
+	h, err := readHeader(f, name, 0, magicBitmap, serial)
+	if err == nil && h.id != uid {
+		return corrupt(name, "it belongs to relationship %d, not %d", h.id, uid)
+	}
+	return err
+}
+
+func createBitmap(fsys FS, name, serial string, uid uint64) (File, error) {
+	f, err := fsys.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	h := header{magic: magicBitmap, id: uid, serial: serial}
+	if _, err := f.WriteAt(h.encode(), 0); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, fsys.SyncDir(bitmapDir)
+}

@@ -1,0 +1,114 @@
+package filearray
+
+import (
+	"fmt"
+	"path"
+)
+
+// Check reads all that describes the array and returns what is wrong with it,
+// nothing for a sound one. It changes nothing; the array must not be open.
+func Check(fsys FS) []error {
+	l, err := load(fsys)
+	if err != nil {
+		return []error{err}
+	}
+	defer l.close()
+	var problems []error
+	if l.stale != nil {
+		problems = append(problems, fmt.Errorf("%w (not needed, the next start writes it again)", l.stale))
+	}
+	known := map[string]bool{}
+	for _, id := range sortedKeys(l.state.Volumes) {
+		rec := l.state.Volumes[id]
+		for i := range segments(rec.Size) {
+			known[segmentName(rec, i)] = true
+		}
+		segs, err := openSegments(fsys, l.serial, rec)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		closeSegments(segs)
+	}
+	for _, uid := range sortedKeys(l.state.Relationships) {
+		problems = append(problems, l.checkRelationship(l.state.Relationships[uid])...)
+	}
+	return append(problems, l.strays(known)...)
+}
+
+func (l *loaded) checkRelationship(rec *relRecord) (problems []error) {
+	b := l.bitmaps[rec.UID]
+	if b == nil || l.state.Volumes[rec.Target] == nil {
+		return []error{fmt.Errorf("relationship %d has a volume that does not exist", rec.UID)}
+	}
+	if !rec.Completed.IsZero() && !b.full() {
+		problems = append(problems, fmt.Errorf("relationship %d is complete with %d of %d tracks copied",
+			rec.UID, b.count.Load(), b.tracks))
+	}
+	if l.state.Volumes[rec.Source].Size > l.state.Volumes[rec.Target].Size {
+		problems = append(problems, fmt.Errorf("relationship %d has a target smaller than its source",
+			rec.UID))
+	}
+	return problems
+}
+
+// strays finds volume files that belong to no volume, and are not about to be
+// removed either.
+func (l *loaded) strays(known map[string]bool) (problems []error) {
+	for _, rec := range l.state.Deleted {
+		for i := range segments(rec.Size) {
+			known[segmentName(rec, i)] = true
+		}
+	}
+	names, err := l.fsys.List(volumeDir)
+	if err != nil {
+		return []error{err}
+	}
+	for _, name := range names {
+		if name = path.Join(volumeDir, name); !known[name] && !l.unfinished(name) {
+			problems = append(problems, fmt.Errorf("%s belongs to no volume", name))
+		}
+	}
+	return problems
+}
+
+// unfinished reports whether a file was made for a volume that then was not
+// created because of a crash: its uid was never given out, and it has no data.
+func (l *loaded) unfinished(name string) bool {
+	var id uint16
+	var uid uint64
+	var i int
+	if n, err := fmt.Sscanf(path.Base(name), "%03X.%08d.%d", &id, &uid, &i); n != 3 || err != nil {
+		return false
+	}
+	if uid < l.state.NextUID {
+		return false
+	}
+	f, err := l.fsys.Open(name)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil || size < pageSlot {
+		return err == nil
+	}
+	start, _, err := f.NextData(0, size&^(pageSlot-1))
+	return err == nil && start >= size&^(pageSlot-1)-pageSlot
+}
+
+// sweep removes the files of volumes that were not created in the end.
+func (l *loaded) sweep() error {
+	names, err := l.fsys.List(volumeDir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name = path.Join(volumeDir, name); l.unfinished(name) {
+			if err := l.fsys.Remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package filearray
+
+import (
+	"sync"
+
+	"copyservices/arrayclient/fault"
+)
+
+// committer makes changes durable and then visible. Requests that come while
+// a batch is being written share the next one, and with it the cost of its
+// syncs. Everything that the journal records is changed in memory by the
+// committer alone, between the sync of the journal and the answer; so between
+// two batches memory and journal agree, and a checkpoint can be taken.
+type committer struct {
+	journal *journal
+	// between is called before a batch of the given number of records and
+	// bytes; it makes room in the journal.
+	between func(records, bytes int) error
+
+	mu      sync.Mutex
+	running bool
+	next    *batch
+	broken  error // the journal cannot be written any more
+}
+
+// batch is what one round makes durable.
+type batch struct {
+	done    chan struct{}
+	err     error
+	marks   []mark
+	records []record
+	applies []func()
+}
+
+// mark says that the target of rel holds n tracks from first.
+type mark struct {
+	rel      *relationship
+	first, n int64
+}
+
+// commit makes marks and records durable, in this order, and calls apply
+// (which may be nil) when they are. Before the marks it makes the data of
+// their targets durable: a mark on the disk without the data it speaks of
+// would be a wrong image. A target whose data cannot be made durable fails,
+// and its marks with it; the caller's write goes on. So nil means no more
+// than that each relationship either has its marks or has failed. An error
+// means that the journal is broken.
+func (c *committer) commit(marks []mark, records []record, apply func()) error {
+	c.mu.Lock()
+	b := c.next
+	if b == nil {
+		b = &batch{done: make(chan struct{})}
+		c.next = b
+	}
+	b.marks = append(b.marks, marks...)
+	b.records = append(b.records, records...)
+	if apply != nil {
+		b.applies = append(b.applies, apply)
+	}
+	lead := !c.running
+	c.running = true
+	c.mu.Unlock()
+	if lead {
+		c.round()
+	}
+	<-b.done
+	return b.err
+}
+
+// round writes the batch that is open, and leaves later ones to a goroutine,
+// so that the caller that leads waits for its own alone.
+func (c *committer) round() {
+	c.mu.Lock()
+	b := c.next
+	c.next = nil
+	if b == nil {
+		c.running = false
+		c.mu.Unlock()
+		return
+	}
+	err := c.broken
+	c.mu.Unlock()
+	if err == nil {
+		err = c.write(b)
+	}
+	c.mu.Lock()
+	more := c.next != nil
+	c.running = more
+	c.mu.Unlock()
+	b.err = err
+	close(b.done)
+	if more {
+		go c.round()
+	}
+}
+
+// breakDown notes that the journal cannot be written: what of it is on the
+// disk is not known, so nothing may be committed any more.
+func (c *committer) breakDown(cause error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.broken = fault.New(fault.Server, "the array's journal cannot be written: %w", cause).
+		WithHint("see that the disk under the state folder is sound, then start copyserver again")
+	return c.broken
+}
+
+func (c *committer) write(b *batch) error {
+	b.syncTargets()
+	records, good := b.marksRecord()
+	records = append(records, b.records...)
+	size := 0
+	for _, r := range records {
+		size += len(r.payload)
+	}
+	if len(records) > 0 {
+		if err := c.between(len(records), size); err != nil {
+			return err
+		}
+		if err := c.journal.commit(records); err != nil {
+			return c.breakDown(err)
+		}
+	}
+	for _, m := range good {
+		m.rel.copied.setRange(m.first, m.n)
+	}
+	for _, apply := range b.applies {
+		apply()
+	}
+	return nil
+}
+
+// syncTargets makes the data behind the marks durable, several targets at a
+// time.
+func (b *batch) syncTargets() {
+	var targets []*volume
+	seen := map[*volume]bool{}
+	for _, m := range b.marks {
+		if t := m.rel.target; !seen[t] {
+			seen[t] = true
+			targets = append(targets, t)
+		}
+	}
+	if len(targets) == 1 {
+		targets[0].sync()
+		return
+	}
+	var wg sync.WaitGroup
+	for _, t := range targets {
+		wg.Go(func() { t.sync() }) // its error stays in the volume
+	}
+	wg.Wait()
+}
+
+// marksRecord returns the marks as a record, together with the failures of
+// relationships whose target cannot hold them.
+func (b *batch) marksRecord() (records []record, good []mark) {
+	var payload []byte
+	for _, m := range b.marks {
+		if err := m.rel.target.err(); err != nil {
+			b.fail(m.rel, err)
+			continue
+		}
+		payload = appendMark(payload, m.rel.uid, m.first, m.n)
+		good = append(good, m)
+	}
+	if payload != nil {
+		records = append(records, record{recMarks, payload})
+	}
+	return records, good
+}
+
+// fail adds to the batch that rel failed.
+func (b *batch) fail(rel *relationship, cause error) {
+	reason := cause.Error()
+	b.records = append(b.records, jsonRecord(recFailed, relFailure{rel.uid, reason}))
+	b.applies = append(b.applies, func() { rel.fail(reason) })
+}

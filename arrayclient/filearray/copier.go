@@ -1,0 +1,114 @@
+package filearray
+
+import (
+	"time"
+)
+
+// commitEvery is how many bytes the background copy writes between two
+// commits, commitAfter how long it waits at most.
+const (
+	commitEvery = 64 << 20
+	commitAfter = time.Second
+)
+
+// startCopy copies r in the background.
+func (a *Array) startCopy(r *relationship) {
+	a.copies.Go(func() {
+		err := r.copyAll()
+		if err == nil && r.ctx.Err() == nil {
+			err = a.finish(r)
+		}
+		if err != nil {
+			a.log.Error("background copy stopped", "pair", r.pair().String(), "error", err)
+		}
+	})
+}
+
+// copyAll copies what the target lacks. It returns nil when all is copied, the
+// relationship has ended or failed, or the array is closing, and an error when
+// the journal is broken.
+func (r *relationship) copyAll() error {
+	var pending []mark
+	var bytes int64
+	last := time.Now()
+	for t := int64(0); t < r.copied.tracks && r.ctx.Err() == nil; {
+		set, n := r.copied.run(t, r.copied.tracks-t)
+		if !set {
+			copied, err := r.copyPiece(t, n)
+			if err != nil {
+				return err
+			}
+			if copied.n > 0 {
+				pending = append(pending, mark{r, t, copied.n})
+			}
+			n, bytes = copied.n, bytes+copied.bytes
+		}
+		t += n
+		if bytes >= commitEvery || len(pending) > 0 && time.Since(last) > commitAfter {
+			if err := r.commitCopied(pending); err != nil {
+				return err
+			}
+			pending, bytes, last = pending[:0], 0, time.Now()
+		}
+	}
+	return r.commitCopied(pending)
+}
+
+// commitCopied makes pending durable. The gate keeps the target from being
+// deleted meanwhile.
+func (r *relationship) commitCopied(pending []mark) error {
+	r.target.gate.RLock()
+	defer r.target.gate.RUnlock()
+	if len(pending) == 0 || r.ctx.Err() != nil {
+		return nil
+	}
+	return r.array.committer.commit(pending, nil, nil)
+}
+
+type piece struct {
+	n     int64 // tracks
+	bytes int64 // that were written
+}
+
+// copyPiece copies some of n tracks from t on. Their marks are the caller's
+// to commit: until then writers that need them copy them again, which does no
+// harm because the source has not changed. A piece of no tracks means that the
+// relationship is over.
+func (r *relationship) copyPiece(t, n int64) (piece, error) {
+	select {
+	case r.array.slots <- struct{}{}:
+		defer func() { <-r.array.slots }()
+	case <-r.ctx.Done():
+		return piece{}, nil
+	}
+	r.target.gate.RLock()
+	defer r.target.gate.RUnlock()
+	if r.ctx.Err() != nil {
+		return piece{}, nil
+	}
+	n, hole := r.plan(t, n)
+	r.source.tracks.lock(t, n)
+	defer r.source.tracks.unlock(t, n)
+	if err := r.copyLacking(t, n); err != nil {
+		var b batch
+		b.fail(r, err)
+		return piece{}, r.array.committer.commit(nil, b.records, b.apply)
+	}
+	if hole {
+		return piece{n: n}, nil
+	}
+	return piece{n, n * trackSize}, nil
+}
+
+// plan returns how many of n tracks to copy in one go: few enough not to keep
+// writers waiting, but any number of which neither side has data.
+func (r *relationship) plan(t, n int64) (step int64, hole bool) {
+	holes := r.source.holeTracks(t, n)
+	if holes == 0 {
+		return min(n, saveTracks), false
+	}
+	if empty := r.target.holeTracks(t, holes); empty > 0 {
+		return empty, true
+	}
+	return min(holes, clearTracks), true
+}

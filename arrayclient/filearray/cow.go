@@ -1,0 +1,394 @@
+package filearray
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+)
+
+const trackSize = arrayclient.TrackSize
+
+// saveTracks is how many tracks are saved in one go at most: as many buffers
+// of 64 KiB are in use at a time, and as many tracks locked.
+const saveTracks = 64
+
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, saveTracks*trackSize)
+	return &b
+}}
+
+// trackBuffers holds the single tracks of ordinary writes.
+var trackBuffers = sync.Pool{New: func() any {
+	b := make([]byte, trackSize)
+	return &b
+}}
+
+// save copies to the targets what they have not copied yet of the source's
+// range, durably. The source's gate is held. Only a broken journal is an
+// error: a target that cannot take a track fails, the source goes on.
+func (v *volume) save(off, n int64) error {
+	if err := v.err(); err != nil {
+		return err
+	}
+	first, last := off/trackSize, (off+n-1)/trackSize
+	for first <= last {
+		step := min(last-first+1, saveTracks)
+		if n > saveTracks*trackSize {
+			step = max(step, v.holeTracks(first, last-first+1))
+		}
+		if v.needsSaving(first, step) {
+			if err := v.saveLocked(first, step); err != nil {
+				return err
+			}
+		}
+		first += step
+	}
+	return nil
+}
+
+// clearTracks is how many tracks of data a target's range is cleared of in
+// one go.
+const clearTracks = 1024
+
+// holeTracks returns how many tracks from first, at most limit, are holes all
+// through; 0 where the first is not.
+func (d *data) holeTracks(first, limit int64) int64 {
+	off := first * trackSize
+	n := min(limit*trackSize, d.size-off)
+	var length int64
+	err := d.extents(off, n, func(l int64, hole bool) bool {
+		if hole {
+			length += l
+		}
+		return hole
+	})
+	if err != nil {
+		return 0
+	}
+	if length == n {
+		return limit
+	}
+	return length / trackSize
+}
+
+func (v *volume) needsSaving(first, n int64) bool {
+	for _, r := range v.sources {
+		if !r.copied.allSet(first, n) && !r.hasFailed() {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *volume) saveLocked(first, n int64) error {
+	v.tracks.lock(first, n)
+	defer v.tracks.unlock(first, n)
+	var marks []mark
+	var failures batch
+	for t := first; t < first+n; {
+		t += v.saveRun(t, first+n-t, &marks, &failures)
+	}
+	if len(marks) == 0 && len(failures.records) == 0 {
+		return nil
+	}
+	return v.array.committer.commit(marks, failures.records, failures.apply)
+}
+
+// apply calls the functions of a batch that was filled outside the committer.
+func (b *batch) apply() {
+	for _, f := range b.applies {
+		f()
+	}
+}
+
+// saveRun copies tracks from t on that are alike for every relationship, at
+// most limit, to those targets that lack them, and returns how many.
+func (v *volume) saveRun(t, limit int64, marks *[]mark, failures *batch) int64 {
+	var lacking []*relationship
+	for _, r := range v.sources {
+		set, same := r.copied.run(t, limit)
+		limit = min(limit, same)
+		if !set && !r.hasFailed() {
+			lacking = append(lacking, r)
+		}
+	}
+	if len(lacking) == 0 {
+		return limit
+	}
+	n, errs := v.copyTracks(t, limit, lacking)
+	for i, r := range lacking {
+		if errs[i] != nil {
+			failures.fail(r, errs[i])
+			continue
+		}
+		*marks = append(*marks, mark{r, t, n})
+	}
+	return n
+}
+
+// copyTracks copies tracks from t on, at most limit, to the targets of rels
+// and returns how many, and the error of each. The tracks are locked.
+func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []error) {
+	errs := make([]error, len(rels))
+	each := func(f func(d *data) error) {
+		for i, r := range rels {
+			errs[i] = f(&r.target.data)
+		}
+	}
+	off := t * trackSize
+	if limit > 1 {
+		if n := v.holeTracks(t, limit); n > 0 {
+			each(func(d *data) error { return d.clear(off, min(n*trackSize, v.size-off)) })
+			return n, errs
+		}
+	}
+	n := min(limit, saveTracks)
+	pool := &buffers
+	if n == 1 {
+		pool = &trackBuffers
+	}
+	buf := pool.Get().(*[]byte)
+	defer pool.Put(buf)
+	p := (*buf)[:min(n*trackSize, v.size-off)]
+	if err := v.readAt(p, off); err != nil {
+		err = fmt.Errorf("source %s cannot be read: %w", v.serial, err)
+		each(func(*data) error { return err })
+		return n, errs
+	}
+	each(func(d *data) error { return d.store(p, off) })
+	return n, errs
+}
+
+// store writes tracks to a target. Tracks of zeros become holes.
+func (d *data) store(p []byte, off int64) error {
+	if err := d.err(); err != nil {
+		return err
+	}
+	for len(p) > 0 {
+		n, zero := alike(p)
+		var err error
+		if zero {
+			err = d.clear(off, int64(n))
+		} else {
+			err = d.writeAt(p[:n], off)
+		}
+		if err != nil {
+			return err
+		}
+		p, off = p[n:], off+int64(n)
+	}
+	return nil
+}
+
+// alike returns how many bytes at the beginning of p are tracks of zeros, or
+// are not.
+func alike(p []byte) (n int, zero bool) {
+	isZero := func(p []byte) bool {
+		track := p[:min(len(p), trackSize)]
+		return bytes.Equal(track, zeros[:len(track)])
+	}
+	zero = isZero(p)
+	for n < len(p) && isZero(p[n:]) == zero {
+		n += min(len(p)-n, trackSize)
+	}
+	return n, zero
+}
+
+// clear makes a range read as zeros, at no cost where it does already.
+func (d *data) clear(off, n int64) error {
+	var pos int64
+	var failed error
+	err := d.extents(off, n, func(length int64, hole bool) bool {
+		if !hole {
+			failed = d.zero(off+pos, length, true)
+		}
+		pos += length
+		return failed == nil
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// readTarget reads from the target. A track that is not copied comes from the
+// source; when it was copied meanwhile the source may have changed while it
+// was read, and it is read again.
+func (r *relationship) readTarget(p []byte, off int64) error {
+	if err := r.err(); err != nil {
+		return err
+	}
+	return r.parts(off, int64(len(p)), func(at, n int64, own bool) error {
+		part := p[at-off : at-off+n]
+		for !own {
+			if err := r.source.readAt(part, at); err != nil {
+				return err
+			}
+			if r.unchanged(at, n) {
+				return r.err()
+			}
+			own = r.copied.allSet(at/trackSize, (at+n-1)/trackSize-at/trackSize+1)
+			if !own {
+				return r.readTarget(part, at)
+			}
+		}
+		return r.target.readAt(part, at)
+	})
+}
+
+// unchanged reports whether no track of the range has been copied.
+func (r *relationship) unchanged(off, n int64) bool {
+	first, last := off/trackSize, (off+n-1)/trackSize
+	set, same := r.copied.run(first, last-first+1)
+	return !set && same == last-first+1
+}
+
+// parts calls f for the parts of the target's range that are alike: own says
+// that the target itself holds them.
+func (r *relationship) parts(off, n int64, f func(off, n int64, own bool) error) error {
+	end := off + n
+	for off < min(end, r.source.size) {
+		t := off / trackSize
+		own, same := r.copied.run(t, (end-1)/trackSize-t+1)
+		stop := min(end, (t+same)*trackSize, r.source.size)
+		if err := f(off, stop-off, own); err != nil {
+			return err
+		}
+		off = stop
+	}
+	if off < end {
+		return f(off, end-off, true)
+	}
+	return nil
+}
+
+// writeTarget lets write change the target's range. A track that is not
+// copied yet is first copied, or, when all of it is written over, marked once
+// the new data is durable.
+func (r *relationship) writeTarget(off, n int64, write func(off, n int64) error) error {
+	if r.opts.TargetInhibit {
+		return fault.New(fault.Refused, "volume %s: writes are inhibited while it is the target of %s",
+			r.target.serial, r.source.serial)
+	}
+	if err := r.err(); err != nil {
+		return err
+	}
+	return r.parts(off, n, func(at, n int64, own bool) error {
+		if own {
+			return write(at, n)
+		}
+		return r.writeUncopied(at, n, write)
+	})
+}
+
+// writeUncopied writes a range of tracks that were not copied when it was
+// called. Its first and last track may be covered in part.
+func (r *relationship) writeUncopied(off, n int64, write func(off, n int64) error) error {
+	end := off + n
+	for off < end {
+		t := off / trackSize
+		whole := off%trackSize == 0
+		stop := min(end, (t+1)*trackSize)
+		if whole {
+			stop = min(end, (t+saveTracks)*trackSize)
+			if stop < r.source.size && stop >= (t+1)*trackSize {
+				stop -= stop % trackSize
+			}
+			whole = stop%trackSize == 0 || stop == r.source.size
+		}
+		var err error
+		if whole {
+			err = r.overwrite(off, stop-off, write)
+		} else {
+			err = r.writePartly(off, stop-off, write)
+		}
+		if err != nil {
+			return err
+		}
+		off = stop
+	}
+	return nil
+}
+
+// overwrite writes whole tracks.
+func (r *relationship) overwrite(off, n int64, write func(off, n int64) error) error {
+	first, tracks := off/trackSize, tracksOf(n)
+	r.source.tracks.lock(first, tracks)
+	defer r.source.tracks.unlock(first, tracks)
+	if err := write(off, n); err != nil {
+		return err
+	}
+	if r.copied.allSet(first, tracks) {
+		return nil
+	}
+	return r.commitMark(mark{r, first, tracks})
+}
+
+// writePartly writes to one track.
+func (r *relationship) writePartly(off, n int64, write func(off, n int64) error) error {
+	if err := r.materialize(off/trackSize, 1); err != nil {
+		return err
+	}
+	return write(off, n)
+}
+
+// commitMark makes m durable and reports a failed target.
+func (r *relationship) commitMark(m mark) error {
+	if err := r.array.committer.commit([]mark{m}, nil, nil); err != nil {
+		return err
+	}
+	return r.err()
+}
+
+// materialize copies n tracks that the target may lack and makes that
+// durable.
+func (r *relationship) materialize(first, n int64) error {
+	r.source.tracks.lock(first, n)
+	defer r.source.tracks.unlock(first, n)
+	if r.copied.allSet(first, n) {
+		return nil
+	}
+	if err := r.copyLacking(first, n); err != nil {
+		return err
+	}
+	return r.commitMark(mark{r, first, n})
+}
+
+// copyLacking copies those of n tracks that the target lacks. They are
+// locked.
+func (r *relationship) copyLacking(first, n int64) error {
+	for t := first; t < first+n; {
+		set, same := r.copied.run(t, first+n-t)
+		if !set {
+			var errs []error
+			same, errs = r.source.copyTracks(t, same, []*relationship{r})
+			if errs[0] != nil {
+				return errs[0]
+			}
+		}
+		t += same
+	}
+	return nil
+}
+
+// targetExtents reports the extents of the image.
+func (r *relationship) targetExtents(off, n int64, f func(int64, bool) bool) error {
+	stopped := false
+	g := func(length int64, hole bool) bool {
+		stopped = stopped || !f(length, hole)
+		return !stopped
+	}
+	return r.parts(off, n, func(at, n int64, own bool) error {
+		if stopped {
+			return nil
+		}
+		from := &r.source.data
+		if own {
+			from = &r.target.data
+		}
+		return from.extents(at, n, g)
+	})
+}

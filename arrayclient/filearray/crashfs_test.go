@@ -1,0 +1,362 @@
+package filearray
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"path"
+	"sort"
+	"sync"
+	"syscall"
+)
+
+// crashFS is a file system in memory that knows what was synced. It can be
+// made to fail from a given change on, as if the power went, and tells what a
+// disk may hold after that: of every block any version since the last sync,
+// of every unsynced creation or removal either outcome.
+type crashFS struct {
+	mu      sync.Mutex
+	live    map[string]*inode // as processes see it
+	stored  map[string]*inode // folder entries that are durable
+	changes int
+	crashAt int // number of the change that fails, 0 for none
+	// fault, when not nil, is asked before every call.
+	fault func(op, name string) error
+}
+
+const blockSize = 4096
+
+var errPower = errors.New("the power is gone")
+
+type inode struct {
+	size, storedSize int64
+	blocks           map[int64][][]byte // versions, oldest first; [0] is stored
+}
+
+func newCrashFS() *crashFS {
+	return &crashFS{live: map[string]*inode{}, stored: map[string]*inode{}}
+}
+
+// change counts one change of the disk and says whether the power is on.
+func (c *crashFS) change(op, name string) error {
+	if c.fault != nil {
+		if err := c.fault(op, name); err != nil {
+			return err
+		}
+	}
+	c.changes++
+	if c.crashAt > 0 && c.changes >= c.crashAt {
+		return errPower
+	}
+	return nil
+}
+
+// afterCrash returns what is on the disk when the machine is up again.
+func (c *crashFS) afterCrash(rng *rand.Rand) *crashFS {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	next := newCrashFS()
+	for _, name := range sortedNames(c.stored, c.live) {
+		ino := c.stored[name]
+		if rng.IntN(2) == 0 {
+			ino = c.live[name]
+		}
+		if ino != nil {
+			n := ino.afterCrash(rng)
+			next.live[name], next.stored[name] = n, n
+		}
+	}
+	return next
+}
+
+// afterKill returns what is there when only the process died.
+func (c *crashFS) afterKill() *crashFS {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.crashAt, c.fault = 0, nil
+	return c
+}
+
+func sortedNames(maps ...map[string]*inode) []string {
+	seen := map[string]bool{}
+	var names []string
+	for _, m := range maps {
+		for name := range m {
+			if !seen[name] {
+				seen[name] = true
+				names = append(names, name)
+			}
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+func (ino *inode) afterCrash(rng *rand.Rand) *inode {
+	n := &inode{size: ino.storedSize, blocks: map[int64][][]byte{}}
+	if rng.IntN(2) == 0 {
+		n.size = ino.size
+	}
+	n.storedSize = n.size
+	numbers := make([]int64, 0, len(ino.blocks))
+	for b := range ino.blocks {
+		numbers = append(numbers, b)
+	}
+	sort.Slice(numbers, func(i, j int) bool { return numbers[i] < numbers[j] })
+	for _, b := range numbers {
+		versions := ino.blocks[b]
+		kept := versions[rng.IntN(len(versions))]
+		if rng.IntN(4) == 0 {
+			kept = torn(rng, kept, versions[rng.IntN(len(versions))])
+		}
+		if kept != nil {
+			n.blocks[b] = [][]byte{kept}
+		}
+	}
+	return n
+}
+
+// torn is a block of which the first sectors are of one version and the rest
+// of another.
+func torn(rng *rand.Rand, a, b []byte) []byte {
+	out := make([]byte, blockSize)
+	at := 512 * rng.IntN(blockSize/512)
+	if a != nil {
+		copy(out[:at], a)
+	}
+	if b != nil {
+		copy(out[at:], b[at:])
+	}
+	return out
+}
+
+func (c *crashFS) Open(name string) (File, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ino := c.live[name]
+	if ino == nil {
+		return nil, fmt.Errorf("open %s: %w", name, fs.ErrNotExist)
+	}
+	return &crashFile{c, name, ino}, nil
+}
+
+func (c *crashFS) Create(name string) (File, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.live[name] != nil {
+		return nil, fmt.Errorf("create %s: %w", name, fs.ErrExist)
+	}
+	if err := c.change("create", name); err != nil {
+		return nil, err
+	}
+	ino := &inode{blocks: map[int64][][]byte{}}
+	c.live[name] = ino
+	return &crashFile{c, name, ino}, nil
+}
+
+func (c *crashFS) Remove(name string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.live[name] == nil {
+		return fmt.Errorf("remove %s: %w", name, fs.ErrNotExist)
+	}
+	if err := c.change("remove", name); err != nil {
+		return err
+	}
+	delete(c.live, name)
+	return nil
+}
+
+func (c *crashFS) List(dir string) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var names []string
+	for _, name := range sortedNames(c.live) {
+		if path.Dir(name) == dir {
+			names = append(names, path.Base(name))
+		}
+	}
+	return names, nil
+}
+
+func (c *crashFS) Mkdir(string) error { return nil }
+
+func (c *crashFS) SyncDir(dir string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.change("syncdir", dir); err != nil {
+		return err
+	}
+	for _, name := range sortedNames(c.live, c.stored) {
+		if path.Dir(name) != dir {
+			continue
+		}
+		delete(c.stored, name)
+		if ino := c.live[name]; ino != nil {
+			c.stored[name] = ino
+		}
+	}
+	return nil
+}
+
+func (c *crashFS) Space() (capacity, free int64) { return 1 << 50, 1 << 49 }
+
+type crashFile struct {
+	fs   *crashFS
+	name string
+	ino  *inode
+}
+
+func (f *crashFile) ReadAt(p []byte, off int64) (int, error) {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if f.fs.fault != nil {
+		if err := f.fs.fault("read", f.name); err != nil {
+			return 0, err
+		}
+	}
+	n := int(max(0, min(int64(len(p)), f.ino.size-off)))
+	for i := 0; i < n; {
+		block, at := (off+int64(i))/blockSize, int((off+int64(i))%blockSize)
+		part := min(n-i, blockSize-at)
+		if b := f.ino.newest(block); b != nil {
+			copy(p[i:i+part], b[at:])
+		} else {
+			clear(p[i : i+part])
+		}
+		i += part
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (ino *inode) newest(block int64) []byte {
+	if v := ino.blocks[block]; len(v) > 0 {
+		return v[len(v)-1]
+	}
+	return nil
+}
+
+// add makes b, which may be nil for a hole, the newest version of a block.
+func (ino *inode) add(block int64, b []byte) {
+	if len(ino.blocks[block]) == 0 {
+		ino.blocks[block] = [][]byte{nil}
+	}
+	ino.blocks[block] = append(ino.blocks[block], b)
+}
+
+func (f *crashFile) WriteAt(p []byte, off int64) (int, error) {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if err := f.fs.change("write", f.name); err != nil {
+		if errors.Is(err, errPower) { // it may have got there all the same
+			f.write(p, off)
+		}
+		return 0, err
+	}
+	f.write(p, off)
+	return len(p), nil
+}
+
+func (f *crashFile) write(p []byte, off int64) {
+	f.ino.size = max(f.ino.size, off+int64(len(p)))
+	for i := 0; i < len(p); {
+		block, at := (off+int64(i))/blockSize, int((off+int64(i))%blockSize)
+		b := make([]byte, blockSize)
+		copy(b, f.ino.newest(block))
+		i += copy(b[at:], p[i:])
+		f.ino.add(block, b)
+	}
+}
+
+func (f *crashFile) Close() error { return nil }
+
+func (f *crashFile) Size() (int64, error) {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	return f.ino.size, nil
+}
+
+func (f *crashFile) Truncate(size int64) error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if err := f.fs.change("truncate", f.name); err != nil {
+		return err
+	}
+	f.ino.size = size
+	for block := range f.ino.blocks {
+		if block*blockSize >= size {
+			f.ino.add(block, nil)
+		}
+	}
+	return nil
+}
+
+func (f *crashFile) Sync() error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if err := f.fs.change("sync", f.name); err != nil {
+		return err
+	}
+	f.ino.storedSize = f.ino.size
+	for block, versions := range f.ino.blocks {
+		last := versions[len(versions)-1]
+		if last == nil {
+			delete(f.ino.blocks, block)
+			continue
+		}
+		f.ino.blocks[block] = [][]byte{last}
+	}
+	return nil
+}
+
+func (f *crashFile) Punch(off, n int64) error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if err := f.fs.change("punch", f.name); err != nil {
+		return err
+	}
+	for end := off + n; off < end; {
+		block, at := off/blockSize, off%blockSize
+		part := min(end-off, blockSize-at)
+		if part == blockSize {
+			if f.ino.newest(block) != nil {
+				f.ino.add(block, nil)
+			}
+		} else {
+			f.write(make([]byte, part), off)
+		}
+		off += part
+	}
+	return nil
+}
+
+func (f *crashFile) NextData(off, end int64) (start, stop int64, err error) {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	isData := func(at int64) bool { return f.ino.newest(at/blockSize) != nil }
+	next := func(at int64) int64 { return min(end, (at/blockSize+1)*blockSize) }
+	for start = off; start < end && !isData(start); start = next(start) {
+	}
+	for stop = start; stop < end && isData(stop); stop = next(stop) {
+	}
+	return start, stop, nil
+}
+
+func (f *crashFile) Allocated() (int64, error) {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	var n int64
+	for block := range f.ino.blocks {
+		if f.ino.newest(block) != nil {
+			n += blockSize
+		}
+	}
+	return n, nil
+}
+
+var errNoSpace = fmt.Errorf("write: %w", syscall.ENOSPC)

@@ -1,0 +1,167 @@
+package filearray
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"sync/atomic"
+)
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// data is the bytes of one volume in its segments, without any regard to
+// relationships. Callers stay within [0, size).
+type data struct {
+	size int64
+	segs []*segment
+	// failed is set for good when a sync failed: nothing is known any more
+	// about what is on the disk.
+	failed atomic.Pointer[error]
+}
+
+// err returns why the volume takes no I/O any more, nil for a good one.
+func (d *data) err() error {
+	if p := d.failed.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// each calls f for the parts of [off, off+n) that are in one segment each.
+func (d *data) each(off, n int64, f func(s *segment, off, n int64) error) error {
+	for n > 0 {
+		i := off / segmentSize
+		at := off - i*segmentSize
+		part := min(n, segmentSize-at)
+		if err := f(d.segs[i], at, part); err != nil {
+			return err
+		}
+		off, n = off+part, n-part
+	}
+	return nil
+}
+
+// one returns the segment that [off, off+n) is in, nil when it spans two.
+func (d *data) one(off, n int64) *segment {
+	i := off / segmentSize
+	if (off+n-1)/segmentSize != i {
+		return nil
+	}
+	return d.segs[i]
+}
+
+func (d *data) readAt(p []byte, off int64) error {
+	if err := d.err(); err != nil {
+		return err
+	}
+	if s := d.one(off, int64(len(p))); s != nil {
+		_, err := s.ReadAt(p, off%segmentSize)
+		return err
+	}
+	return d.each(off, int64(len(p)), func(s *segment, at, n int64) error {
+		_, err := s.ReadAt(p[:n], at)
+		p = p[n:]
+		return err
+	})
+}
+
+func (d *data) writeAt(p []byte, off int64) error {
+	if err := d.err(); err != nil {
+		return err
+	}
+	if s := d.one(off, int64(len(p))); s != nil {
+		return s.write(p, off%segmentSize)
+	}
+	return d.each(off, int64(len(p)), func(s *segment, at, n int64) error {
+		err := s.write(p[:n], at)
+		p = p[n:]
+		return err
+	})
+}
+
+// write marks the segment dirty behind the write, so that a sync that runs
+// meanwhile leaves the mark for the next one.
+func (s *segment) write(p []byte, at int64) error {
+	_, err := s.WriteAt(p, at)
+	s.dirty.Store(true)
+	return err
+}
+
+func (d *data) zero(off, n int64, punch bool) error {
+	if err := d.err(); err != nil {
+		return err
+	}
+	return d.each(off, n, func(s *segment, at, n int64) error {
+		defer s.dirty.Store(true)
+		if punch {
+			return s.Punch(at, n)
+		}
+		for n > 0 {
+			step := min(n, int64(len(zeros)))
+			if _, err := s.WriteAt(zeros[:step], at); err != nil {
+				return err
+			}
+			at, n = at+step, n-step
+		}
+		return nil
+	})
+}
+
+// isDirty reports whether there is something to sync.
+func (d *data) isDirty() bool {
+	return slices.ContainsFunc(d.segs, func(s *segment) bool { return s.dirty.Load() })
+}
+
+// sync makes what was written durable. When it fails the volume is failed.
+func (d *data) sync() error {
+	if err := d.err(); err != nil {
+		return err
+	}
+	for _, s := range d.segs {
+		if err := s.sync(); err != nil {
+			d.failed.CompareAndSwap(nil, &err)
+			return err
+		}
+	}
+	return d.err()
+}
+
+// extents calls f for the extents of [off, off+n) in order; f returns false
+// to stop.
+func (d *data) extents(off, n int64, f func(n int64, hole bool) bool) error {
+	errStop := errors.New("stop")
+	err := d.each(off, n, func(s *segment, at, n int64) error {
+		for end := at + n; at < end; {
+			start, stop, err := s.NextData(at, end)
+			if err != nil {
+				return err
+			}
+			if start > at && !f(start-at, true) || stop > start && !f(stop-start, false) {
+				return errStop
+			}
+			at = stop
+			if start == end {
+				at = end
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errStop) {
+		return nil
+	}
+	return err
+}
+
+func (d *data) allocated() (int64, error) {
+	var sum int64
+	for _, s := range d.segs {
+		n, err := s.Allocated()
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
+}
+
+func (d *data) close() error { return closeSegments(d.segs) }

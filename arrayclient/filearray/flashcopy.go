@@ -1,0 +1,299 @@
+package filearray
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+)
+
+// Establish starts relationships for all pairs or for none; see
+// arrayclient.Array.
+//
+// The image is that of the moment at which the gates of all sources and
+// targets are locked. What the sources wrote before that without a flush is
+// made durable before Establish returns: a crash does not change the image.
+func (a *Array) Establish(
+	ctx context.Context, pairs []arrayclient.Pair, opts arrayclient.Options,
+) error {
+	if err := checkOptions(opts); err != nil {
+		return err
+	}
+	if err := a.syncAhead(pairs, opts); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	recs, err := a.plan(pairs, opts)
+	if err != nil {
+		return err
+	}
+	rels := make([]*relationship, len(recs))
+	for i := range recs {
+		rels[i] = a.newRelationship(&recs[i])
+	}
+	if err := a.establish(rels, recs); err != nil {
+		return err
+	}
+	if err := syncSources(rels); err != nil {
+		return a.undoEstablish(rels, err)
+	}
+	for _, r := range rels {
+		a.resume(r)
+	}
+	return nil
+}
+
+// establish makes rels durable and visible at one instant.
+func (a *Array) establish(rels []*relationship, recs []relRecord) error {
+	unlock := lockGates(rels)
+	defer unlock()
+	now := a.now().UTC()
+	for i := range recs {
+		recs[i].Established = now
+	}
+	return a.commitRecord(jsonRecord(recEstablished, recs), func() {
+		for _, r := range rels {
+			r.link()
+		}
+	})
+}
+
+func (a *Array) undoEstablish(rels []*relationship, cause error) error {
+	unlock := lockGates(rels)
+	defer unlock()
+	if err := a.endRelationships(rels, a.now()); err != nil {
+		return err
+	}
+	return fault.New(fault.Refused, "a source cannot be made durable, nothing was established: %w",
+		cause)
+}
+
+func checkOptions(opts arrayclient.Options) error {
+	for _, o := range []struct {
+		set  bool
+		name string
+	}{{opts.Record, "change recording"}, {opts.Freeze, "consistency groups (freeze)"}} {
+		if o.set {
+			return fault.New(fault.Refused, "the embedded array does not support %s yet", o.name)
+		}
+	}
+	return nil
+}
+
+// syncAhead makes the sources durable before anything is locked, so that
+// little is left to do while it is.
+func (a *Array) syncAhead(pairs []arrayclient.Pair, opts arrayclient.Options) error {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	recs, err := a.plan(pairs, opts)
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	for _, rec := range recs {
+		if v := a.volumes[rec.Source]; v.isDirty() {
+			wg.Go(func() { v.sync() }) // an error shows again in syncSources
+		}
+	}
+	wg.Wait()
+	return nil
+}
+
+func syncSources(rels []*relationship) error {
+	for _, r := range rels {
+		if err := r.source.sync(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plan checks pairs against each other and against what exists, and returns
+// the records of their relationships. Array.mu is held.
+func (a *Array) plan(
+	pairs []arrayclient.Pair, opts arrayclient.Options,
+) ([]relRecord, error) {
+	if err := a.errClosed(); err != nil {
+		return nil, err
+	}
+	if len(pairs) == 0 {
+		return nil, fault.New(fault.Usage, "no pair is given")
+	}
+	p := planner{sources: map[*volume]int{}, targets: map[*volume]*volume{}}
+	recs := make([]relRecord, 0, len(pairs))
+	a.stateMu.RLock()
+	uid := a.state.NextUID
+	a.stateMu.RUnlock()
+	for _, pair := range pairs {
+		src, tgt, err := a.lookupPair(pair)
+		if err != nil {
+			return nil, err
+		}
+		if err := p.add(src, tgt); err != nil {
+			return nil, err
+		}
+		recs = append(recs, relRecord{UID: uid, Source: src.id, Target: tgt.id, Options: opts})
+		uid++
+	}
+	return recs, nil
+}
+
+func (a *Array) lookupPair(p arrayclient.Pair) (src, tgt *volume, err error) {
+	if src, err = a.lookup(p.Source); err != nil {
+		return nil, nil, err
+	}
+	tgt, err = a.lookup(p.Target)
+	return src, tgt, err
+}
+
+// planner holds the volumes of the pairs that were looked at before.
+type planner struct {
+	sources map[*volume]int     // how many targets
+	targets map[*volume]*volume // of which source
+}
+
+// add holds one more pair against the rules of FlashCopy.
+func (p *planner) add(src, tgt *volume) error {
+	refuse := func(format string, args ...any) *fault.Error {
+		return fault.New(fault.Refused, format, args...)
+	}
+	if src == tgt {
+		return refuse("volume %s cannot be copied onto itself", src.serial)
+	}
+	if of := p.targetOf(tgt); of != nil {
+		return refuse("volume %s is already the target of %s", tgt.serial, of.serial).
+			WithHint("withdraw that relationship first, or wait until its copy is complete")
+	}
+	if of := p.targetOf(src); of != nil {
+		return refuse("volume %s cannot be a source: it is the target of %s", src.serial, of.serial)
+	}
+	if len(tgt.sources) > 0 || p.sources[tgt] > 0 {
+		return refuse("volume %s cannot be a target: it is a source", tgt.serial)
+	}
+	if len(src.sources)+p.sources[src] >= arrayclient.MaxTargets {
+		return refuse("volume %s has %d targets already, %s would be one too many",
+			src.serial, arrayclient.MaxTargets, tgt.serial)
+	}
+	if tgt.size < src.size {
+		return refuse("target %s (%d bytes) is smaller than source %s (%d bytes)",
+			tgt.serial, tgt.size, src.serial, src.size)
+	}
+	if err := src.err(); err != nil {
+		return refuse("source %s has failed: %w", src.serial, err)
+	}
+	if err := tgt.err(); err != nil {
+		return refuse("target %s has failed: %w", tgt.serial, err)
+	}
+	p.sources[src]++
+	p.targets[tgt] = src
+	return nil
+}
+
+// targetOf returns the source whose target v is or is about to be, or nil.
+func (p *planner) targetOf(v *volume) *volume {
+	if v.target != nil {
+		return v.target.source
+	}
+	return p.targets[v]
+}
+
+// Withdraw ends relationships; see arrayclient.Array.
+func (a *Array) Withdraw(
+	_ context.Context, pairs []arrayclient.Pair,
+) (undefined []arrayclient.Pair, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	rels, err := a.lookupRelationships(pairs)
+	if err != nil {
+		return nil, err
+	}
+	unlock := lockGates(rels)
+	defer unlock()
+	for _, r := range rels {
+		if r.outcome() == arrayclient.OutcomeUndefined {
+			undefined = append(undefined, r.pair())
+		}
+	}
+	return undefined, a.endRelationships(rels, a.now())
+}
+
+// lookupRelationships finds the relationships of all pairs. Array.mu is held.
+func (a *Array) lookupRelationships(pairs []arrayclient.Pair) ([]*relationship, error) {
+	if err := a.errClosed(); err != nil {
+		return nil, err
+	}
+	if len(pairs) == 0 {
+		return nil, fault.New(fault.Usage, "no pair is given")
+	}
+	var rels []*relationship
+	for _, p := range dedupe(pairs) {
+		src, tgt, err := a.lookupPair(p)
+		if err != nil {
+			return nil, err
+		}
+		if tgt.target == nil || tgt.target.source != src {
+			return nil, fault.New(fault.NotFound, "no relationship %s", p)
+		}
+		rels = append(rels, tgt.target)
+	}
+	return rels, nil
+}
+
+// BackgroundCopy starts the copying of nocopy relationships; see
+// arrayclient.BackgroundCopier.
+func (a *Array) BackgroundCopy(_ context.Context, pairs []arrayclient.Pair) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	rels, err := a.lookupRelationships(pairs)
+	if err != nil {
+		return err
+	}
+	var changes []relChange
+	for _, r := range rels {
+		rec := a.relRecord(r.uid)
+		if !rec.Options.NoCopy || rec.Failed != "" {
+			return fault.New(fault.Refused, "relationship %s is not a nocopy relationship", r.pair())
+		}
+		changes = append(changes, relChange{UID: r.uid, Copy: true})
+	}
+	if err := a.commitRecord(jsonRecord(recChanged, changes), nil); err != nil {
+		return err
+	}
+	for _, r := range rels {
+		a.resume(r)
+	}
+	return nil
+}
+
+// Relationships returns the established pairs; see arrayclient.Array.
+func (a *Array) Relationships(
+	_ context.Context, serials ...arrayclient.Serial,
+) ([]arrayclient.Relationship, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	wanted := map[*volume]bool{}
+	for _, s := range serials {
+		v, err := a.lookup(s)
+		if err != nil {
+			return nil, err
+		}
+		wanted[v] = true
+	}
+	list := []arrayclient.Relationship{}
+	for _, r := range a.rels {
+		if len(serials) == 0 || wanted[r.source] || wanted[r.target] {
+			list = append(list, r.describe(a.relRecord(r.uid)))
+		}
+	}
+	slices.SortFunc(list, func(x, y arrayclient.Relationship) int {
+		return strings.Compare(x.Pair.String(), y.Pair.String())
+	})
+	return list, nil
+}

@@ -1,0 +1,42 @@
+package filearray
+
+import "io"
+
+// FS is the folder that an array lives in. The engine touches storage through
+// it alone, so that tests can crash it at any write. Names are relative and
+// use '/'. Errors wrap those of package io/fs.
+type FS interface {
+	// Open opens an existing file for reading and writing.
+	Open(name string) (File, error)
+	// Create makes a file that MUST NOT exist yet.
+	Create(name string) (File, error)
+	Remove(name string) error
+	// List returns the names of the files in dir, sorted.
+	List(dir string) ([]string, error)
+	// Mkdir makes dir; one that exists is fine.
+	Mkdir(dir string) error
+	// SyncDir makes the creations and removals in dir durable.
+	SyncDir(dir string) error
+	// Space returns the size of the file system underneath and how much of
+	// it is free, in bytes; zeros where that is not known.
+	Space() (capacity, free int64)
+}
+
+// File is an open file of an FS. Reads and writes may run concurrently.
+type File interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Size() (int64, error)
+	Truncate(size int64) error
+	// Sync makes the data and the size durable. After an error nothing is
+	// known about what is on the disk, and calling it again proves nothing.
+	Sync() error
+	// Punch makes n bytes from off read as zeros and frees them if it can.
+	Punch(off, n int64) error
+	// NextData returns the first extent in [off, end) that is not a hole;
+	// start is end where all of it is one.
+	NextData(off, end int64) (start, stop int64, err error)
+	// Allocated returns how many bytes of storage the file occupies.
+	Allocated() (int64, error)
+}

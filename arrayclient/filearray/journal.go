@@ -1,0 +1,253 @@
+package filearray
+
+import (
+	"encoding/binary"
+	"errors"
+	"io/fs"
+
+	"copyservices/arrayclient/fault"
+)
+
+// The journal holds what happened since the last checkpoint. There are two
+// files of fixed size, written in turn: generation g goes to file g%2. They
+// are filled with zeros when they are made, so that a commit needs neither
+// space nor a change of the file's size. After the header come records:
+//
+//	0   4  CRC-32C of the rest of the record, padding included
+//	4   4  length of the payload
+//	8   8  generation
+//	16  8  durable: all before this offset was on the disk when it was written
+//	24  4  type
+//	28  4  zeros
+//	32     payload, zeros to a multiple of 8
+//
+// The first record that is not valid ends the journal. It is the torn end of
+// an unfinished commit, unless a later record says that it was durable: then
+// the file is damaged, and refused.
+const (
+	journalSize  = 8 << 20
+	recordHeader = 32
+)
+
+type recordType uint32
+
+// The types are append-only. A payload is JSON but for marks.
+const (
+	recDurable        recordType = iota + 1 // no payload: carries its durable field
+	recVolumesCreated                       // []volumeRecord
+	recVolumeChanged                        // volumeRecord
+	recVolumeDeleted                        // volumeRecord
+	recPurged                               // uid of a deleted volume whose files are gone
+	recEstablished                          // []relRecord
+	recChanged                              // []relChange
+	recFailed                               // relFailure
+	recEnded                                // []relEnd
+	recMarks                                // 16 bytes each: uid 8, first track 4, tracks 4
+	recCheckpointed                         // no payload: the meta file of this generation is durable
+)
+
+type record struct {
+	kind    recordType
+	payload []byte
+}
+
+const markSize = 16
+
+func journalName(gen uint64) string {
+	return [...]string{"journal.0", "journal.1"}[gen%2]
+}
+
+type journal struct {
+	files   [2]File
+	gen     uint64
+	off     int64 // where the next record goes
+	durable int64
+	buf     []byte
+}
+
+// createJournal makes both files.
+func createJournal(fsys FS, serial string) error {
+	for gen := range uint64(2) {
+		f, err := fsys.Create(journalName(gen))
+		if err != nil {
+			return err
+		}
+		err = writeJournalFile(f, serial)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeJournalFile(f File, serial string) error {
+	for off := int64(0); off < journalSize; off += int64(len(zeros)) {
+		if _, err := f.WriteAt(zeros, off); err != nil {
+			return err
+		}
+	}
+	h := header{magic: magicJournal, serial: serial}
+	if _, err := f.WriteAt(h.encode(), 0); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func openJournal(fsys FS, serial string) (*journal, error) {
+	j := &journal{}
+	for gen := range uint64(2) {
+		name := journalName(gen)
+		f, err := fsys.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = corrupt(name, "it is missing")
+		}
+		if err != nil {
+			j.close()
+			return nil, err
+		}
+		j.files[gen] = f
+		if err := checkJournalFile(f, name, serial); err != nil {
+			j.close()
+			return nil, err
+		}
+	}
+	return j, nil
+}
+
+func checkJournalFile(f File, name, serial string) error {
+	if _, err := readHeader(f, name, 0, magicJournal, serial); err != nil {
+		return err
+	}
+	size, err := f.Size()
+	if err == nil && size != journalSize {
+		return corrupt(name, "it has %d bytes, not %d", size, journalSize)
+	}
+	return err
+}
+
+func (j *journal) close() error {
+	var errs []error
+	for _, f := range j.files {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// start makes gen the generation that is written, from offset off of its file.
+func (j *journal) start(gen uint64, off int64) {
+	j.gen, j.off, j.durable = gen, off, off
+}
+
+// room reports whether n bytes of payload in count records fit, with enough
+// left for the record that ends a checkpoint.
+func (j *journal) room(count, n int) bool {
+	return j.off+int64(n+(count+4)*(recordHeader+8)) <= journalSize
+}
+
+// commit writes records and makes them durable.
+func (j *journal) commit(records []record) error {
+	f := j.files[j.gen%2]
+	j.buf = j.buf[:0]
+	for _, r := range records {
+		j.buf = j.encode(j.buf, r)
+	}
+	if _, err := f.WriteAt(j.buf, j.off); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	j.off += int64(len(j.buf))
+	j.durable = j.off
+	return j.note(record{kind: recDurable})
+}
+
+// note writes a record that nobody waits for.
+func (j *journal) note(r record) error {
+	j.buf = j.encode(j.buf[:0], r)
+	_, err := j.files[j.gen%2].WriteAt(j.buf, j.off)
+	j.off += int64(len(j.buf))
+	return err
+}
+
+func (j *journal) encode(buf []byte, r record) []byte {
+	start := len(buf)
+	buf = append(buf, zeros[:recordHeader]...)
+	buf = append(buf, r.payload...)
+	buf = append(buf, zeros[:-len(r.payload)&7]...)
+	b := buf[start:]
+	binary.LittleEndian.PutUint32(b[4:], uint32(len(r.payload)))
+	binary.LittleEndian.PutUint64(b[8:], j.gen)
+	binary.LittleEndian.PutUint64(b[16:], uint64(j.durable))
+	binary.LittleEndian.PutUint32(b[24:], uint32(r.kind))
+	binary.LittleEndian.PutUint32(b, checksum(b[4:]))
+	return buf
+}
+
+// read calls f for the records of generation gen and returns the offset
+// behind the last.
+func (j *journal) read(gen uint64, f func(record) error) (end int64, err error) {
+	name := journalName(gen)
+	b := make([]byte, journalSize)
+	if _, err := j.files[gen%2].ReadAt(b, 0); err != nil {
+		return 0, err
+	}
+	off := headerSize
+	for {
+		r, n, _, ok := decodeRecord(b[off:], gen)
+		if !ok {
+			break
+		}
+		if err := f(r); err != nil {
+			return 0, fault.New(fault.KindOf(err), "%s at offset %d: %w", name, off, err)
+		}
+		off += n
+	}
+	if wasDurable(b, off, gen) {
+		return 0, corrupt(name, "the record at offset %d has a wrong checksum", off)
+	}
+	return int64(off), nil
+}
+
+// wasDurable reports whether a record behind off says that what is at off was
+// durable.
+func wasDurable(b []byte, off int, gen uint64) bool {
+	for at := off; at+recordHeader <= len(b); at += 8 {
+		if binary.LittleEndian.Uint64(b[at+8:]) != gen {
+			continue
+		}
+		if _, _, durable, ok := decodeRecord(b[at:], gen); ok && durable > int64(off) {
+			return true
+		}
+	}
+	return false
+}
+
+func decodeRecord(b []byte, gen uint64) (r record, n int, durable int64, ok bool) {
+	if len(b) < recordHeader || binary.LittleEndian.Uint64(b[8:]) != gen {
+		return record{}, 0, 0, false
+	}
+	length := int(binary.LittleEndian.Uint32(b[4:]))
+	if length > len(b)-recordHeader {
+		return record{}, 0, 0, false
+	}
+	n = recordHeader + length + -length&7
+	if n > len(b) || checksum(b[4:n]) != binary.LittleEndian.Uint32(b) {
+		return record{}, 0, 0, false
+	}
+	r.kind = recordType(binary.LittleEndian.Uint32(b[24:]))
+	r.payload = b[recordHeader : recordHeader+length]
+	return r, n, int64(binary.LittleEndian.Uint64(b[16:])), true
+}
+
+// begunAfter returns the generation of the first record of the file that does
+// not hold gen, if it is a later one, and gen otherwise.
+func (j *journal) begunAfter(gen uint64) (uint64, error) {
+	b := make([]byte, recordHeader)
+	if _, err := j.files[(gen+1)%2].ReadAt(b, headerSize); err != nil {
+		return 0, err
+	}
+	return max(gen, binary.LittleEndian.Uint64(b[8:])), nil
+}

@@ -1,0 +1,82 @@
+package filearray
+
+import (
+	"os"
+	"path/filepath"
+	"sort"
+)
+
+// OS returns the FS of the folder dir of this machine, which must exist.
+func OS(dir string) (FS, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(abs); err != nil {
+		return nil, err
+	}
+	return osFS(abs), nil
+}
+
+type osFS string
+
+func (fsys osFS) path(name string) string {
+	return filepath.Join(string(fsys), filepath.FromSlash(name))
+}
+
+func (fsys osFS) Open(name string) (File, error) {
+	return openOS(fsys.path(name), os.O_RDWR)
+}
+
+func (fsys osFS) Create(name string) (File, error) {
+	return openOS(fsys.path(name), os.O_RDWR|os.O_CREATE|os.O_EXCL)
+}
+
+func openOS(path string, flag int) (File, error) {
+	f, err := os.OpenFile(path, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (fsys osFS) Remove(name string) error { return os.Remove(fsys.path(name)) }
+
+func (fsys osFS) List(dir string) ([]string, error) {
+	entries, err := os.ReadDir(fsys.path(dir))
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			names = append(names, e.Name())
+		}
+	}
+	sort.Strings(names)
+	return names, nil
+}
+
+func (fsys osFS) Mkdir(dir string) error { return os.MkdirAll(fsys.path(dir), 0o700) }
+
+type osFile struct{ *os.File }
+
+func (f osFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// writeZeros is Punch where the file system has no holes.
+func (f osFile) writeZeros(off, n int64) error {
+	for n > 0 {
+		step := min(n, int64(len(zeros)))
+		if _, err := f.WriteAt(zeros[:step], off); err != nil {
+			return err
+		}
+		off, n = off+step, n-step
+	}
+	return nil
+}

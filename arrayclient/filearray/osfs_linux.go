@@ -1,0 +1,72 @@
+package filearray
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+func (f osFile) Sync() error {
+	for {
+		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR {
+			return pathError("fdatasync", f, err)
+		}
+	}
+}
+
+func (f osFile) Punch(off, n int64) error {
+	const mode = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
+	err := unix.Fallocate(int(f.Fd()), mode, off, n)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		return f.writeZeros(off, n)
+	}
+	return pathError("punch", f, err)
+}
+
+func (f osFile) NextData(off, end int64) (start, stop int64, err error) {
+	start, err = unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
+	switch {
+	case errors.Is(err, unix.ENXIO): // no data from off on
+		return end, end, nil
+	case errors.Is(err, unix.EINVAL): // a file system without the notion
+		return off, end, nil
+	case err != nil:
+		return 0, 0, pathError("seek data", f, err)
+	case start >= end:
+		return end, end, nil
+	}
+	stop, err = unix.Seek(int(f.Fd()), start, unix.SEEK_HOLE)
+	return start, min(stop, end), pathError("seek hole", f, err)
+}
+
+func (f osFile) Allocated() (int64, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(int(f.Fd()), &st)
+	return st.Blocks * 512, pathError("stat", f, err)
+}
+
+func (fsys osFS) SyncDir(dir string) error {
+	d, err := os.Open(fsys.path(dir))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+func (fsys osFS) Space() (capacity, free int64) {
+	var st unix.Statfs_t
+	if unix.Statfs(string(fsys), &st) != nil {
+		return 0, 0
+	}
+	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize
+}
+
+// pathError names the file in an error of a bare system call.
+func pathError(op string, f osFile, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &os.PathError{Op: op, Path: f.Name(), Err: err}
+}

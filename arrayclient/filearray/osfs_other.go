@@ -1,0 +1,19 @@
+//go:build !linux
+
+package filearray
+
+// Sync flushes everything: the fdatasync of Linux is not everywhere.
+func (f osFile) Sync() error { return f.File.Sync() }
+
+func (f osFile) Punch(off, n int64) error { return f.writeZeros(off, n) }
+
+// NextData knows no holes.
+func (f osFile) NextData(off, end int64) (start, stop int64, err error) { return off, end, nil }
+
+func (f osFile) Allocated() (int64, error) { return f.Size() }
+
+// SyncDir does nothing: what is left of the systems either cannot sync a
+// folder (Windows) or was not tried.
+func (fsys osFS) SyncDir(string) error { return nil }
+
+func (fsys osFS) Space() (capacity, free int64) { return 0, 0 }

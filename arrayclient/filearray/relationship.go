@@ -1,0 +1,158 @@
+package filearray
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"copyservices/arrayclient"
+)
+
+// relationship is an established pair at work. Which relationships a volume
+// has changes only while the gates of both volumes are locked, so whoever
+// holds the gate of either may use it.
+type relationship struct {
+	array  *Array
+	uid    uint64
+	source *volume
+	target *volume
+	// opts but for NoCopy, which may be turned off while the pair exists.
+	opts   arrayclient.Options
+	copied *bitmap
+	failed atomic.Pointer[string]
+
+	ctx    context.Context // ends with the relationship and with the array
+	cancel context.CancelFunc
+	file   File // of the bitmap; the checkpoint's alone, nil before the first
+}
+
+func tracksOf(size int64) int64 {
+	return (size + arrayclient.TrackSize - 1) / arrayclient.TrackSize
+}
+
+func (a *Array) newRelationship(rec *relRecord) *relationship {
+	src := a.volumes[rec.Source]
+	r := &relationship{
+		array:  a,
+		uid:    rec.UID,
+		source: src,
+		target: a.volumes[rec.Target],
+		opts:   rec.Options,
+		copied: newBitmap(tracksOf(src.size)),
+	}
+	r.ctx, r.cancel = context.WithCancel(a.ctx)
+	if rec.Failed != "" {
+		r.failed.Store(&rec.Failed)
+	}
+	return r
+}
+
+// link makes r known to its volumes. The gates of both are locked.
+func (r *relationship) link() {
+	r.array.rels[r.uid] = r
+	r.source.sources = append(r.source.sources[:len(r.source.sources):len(r.source.sources)], r)
+	r.target.target = r
+}
+
+// unlink undoes link. The gates of both volumes are locked.
+func (r *relationship) unlink() {
+	r.cancel()
+	delete(r.array.rels, r.uid)
+	var rest []*relationship
+	for _, other := range r.source.sources {
+		if other != r {
+			rest = append(rest, other)
+		}
+	}
+	r.source.sources = rest
+	r.target.target = nil
+}
+
+func (r *relationship) pair() arrayclient.Pair {
+	return arrayclient.Pair{Source: r.source.serial, Target: r.target.serial}
+}
+
+// fail is called by the committer when the failure is durable.
+func (r *relationship) fail(reason string) {
+	if r.failed.CompareAndSwap(nil, &reason) {
+		r.array.log.Error("relationship failed", "pair", r.pair().String(), "reason", reason)
+		r.cancel()
+	}
+	r.array.applyState(jsonRecord(recFailed, relFailure{r.uid, reason}))
+}
+
+// hasFailed reports whether the target is given up. Its content is undefined
+// from then on.
+func (r *relationship) hasFailed() bool { return r.failed.Load() != nil }
+
+// err is what host I/O to the target of a failed relationship gets.
+func (r *relationship) err() error {
+	if p := r.failed.Load(); p != nil {
+		return fmt.Errorf("volume %s: its relationship with %s failed (%s): the content is undefined",
+			r.target.serial, r.source.serial, *p)
+	}
+	return nil
+}
+
+// describe returns r as the interface shows it.
+func (r *relationship) describe(rec *relRecord) arrayclient.Relationship {
+	d := arrayclient.Relationship{
+		Pair:        r.pair(),
+		Options:     rec.Options,
+		Tracks:      r.copied.tracks,
+		OutOfSync:   r.copied.tracks - r.copied.count.Load(),
+		Established: rec.Established,
+		Completed:   rec.Completed,
+		State:       arrayclient.StateCopying,
+	}
+	switch {
+	case rec.Failed != "":
+		d.State, d.Reason = arrayclient.StateFailed, rec.Failed
+	case !rec.Completed.IsZero():
+		d.State = arrayclient.StateComplete
+	case rec.Options.NoCopy:
+		d.State = arrayclient.StateNoCopy
+	}
+	return d
+}
+
+// finish ends r, or marks it complete if it is persistent, after its last
+// track was copied.
+func (a *Array) finish(r *relationship) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	rec := a.relRecord(r.uid)
+	if rec == nil || r.hasFailed() || !r.copied.full() || !rec.Completed.IsZero() {
+		return nil
+	}
+	now := a.now()
+	if rec.Options.Persistent {
+		done := relChange{UID: r.uid, Completed: now}
+		return a.commitRecord(jsonRecord(recChanged, []relChange{done}), nil)
+	}
+	unlock := lockGates([]*relationship{r})
+	defer unlock()
+	return a.endRelationships([]*relationship{r}, now)
+}
+
+// endRelationships takes rels away. The gates of their volumes are locked.
+func (a *Array) endRelationships(rels []*relationship, now time.Time) error {
+	ends := make([]relEnd, len(rels))
+	for i, r := range rels {
+		ends[i] = relEnd{r.uid, now, r.outcome()}
+	}
+	return a.commitRecord(jsonRecord(recEnded, ends), func() {
+		for _, r := range rels {
+			r.unlink()
+			a.ended = append(a.ended, r)
+		}
+	})
+}
+
+func (r *relationship) outcome() arrayclient.Outcome {
+	if r.copied.full() && !r.hasFailed() {
+		return arrayclient.OutcomeComplete
+	}
+	return arrayclient.OutcomeUndefined
+}

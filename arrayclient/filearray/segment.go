@@ -1,0 +1,131 @@
+package filearray
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// A volume's data is in segment files of at most segmentSize bytes, because
+// file systems limit the size of a file (ext4: 16 TiB less 4 KiB). Data
+// begins at offset 0 and is raw. Behind it, at the next multiple of 4 KiB,
+// stands the header that tells whose file it is.
+const segmentSize = 1 << 40
+
+const volumeDir = "volumes"
+
+func segmentName(v *volumeRecord, i int) string {
+	return fmt.Sprintf("%s/%03X.%08d.%d", volumeDir, v.ID, v.UID, i)
+}
+
+// segments returns how many files a volume of size bytes has.
+func segments(size int64) int { return int((size + segmentSize - 1) / segmentSize) }
+
+// dataLength returns how many bytes of data segment i holds.
+func dataLength(size int64, i int) int64 { return min(size-int64(i)*segmentSize, segmentSize) }
+
+func headerOffset(length int64) int64 { return (length + 4095) &^ 4095 }
+
+type segment struct {
+	File
+	dirty  atomic.Bool
+	syncMu sync.Mutex
+}
+
+// sync makes the writes that returned before it durable. The mutex makes a
+// caller wait for the sync that another one began for both.
+func (s *segment) sync() error {
+	s.syncMu.Lock()
+	defer s.syncMu.Unlock()
+	if !s.dirty.Swap(false) {
+		return nil
+	}
+	return s.File.Sync()
+}
+
+// createSegments makes the files of v and makes them durable, their entries
+// in the folder excepted. What it made before an error it removes.
+func createSegments(fsys FS, serial string, v *volumeRecord) (err error) {
+	for i := range segments(v.Size) {
+		err = createSegment(fsys, serial, v, i)
+		if err != nil {
+			removeSegments(fsys, v)
+			return err
+		}
+	}
+	return nil
+}
+
+func createSegment(fsys FS, serial string, v *volumeRecord, i int) error {
+	f, err := fsys.Create(segmentName(v, i))
+	if err != nil {
+		return err
+	}
+	length := dataLength(v.Size, i)
+	_, err = f.WriteAt(segmentHeader(serial, v, i).encode(), headerOffset(length))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+func segmentHeader(serial string, v *volumeRecord, i int) header {
+	return header{
+		magic: magicVolume, id: v.UID, serial: serial,
+		length: uint64(dataLength(v.Size, i)), extra: uint32(i),
+	}
+}
+
+// removeSegments removes what files of v there are.
+func removeSegments(fsys FS, v *volumeRecord) error {
+	var errs []error
+	for i := range segments(v.Size) {
+		if err := fsys.Remove(segmentName(v, i)); !isNotExist(err) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func openSegments(fsys FS, serial string, v *volumeRecord) ([]*segment, error) {
+	var list []*segment
+	for i := range segments(v.Size) {
+		f, err := openSegment(fsys, serial, v, i)
+		if err != nil {
+			closeSegments(list)
+			return nil, err
+		}
+		list = append(list, &segment{File: f})
+	}
+	return list, nil
+}
+
+func openSegment(fsys FS, serial string, v *volumeRecord, i int) (File, error) {
+	name := segmentName(v, i)
+	f, err := fsys.Open(name)
+	if isNotExist(err) {
+		return nil, corrupt(name, "it is missing")
+	}
+	if err != nil {
+		return nil, err
+	}
+	want := segmentHeader(serial, v, i)
+	got, err := readHeader(f, name, headerOffset(int64(want.length)), magicVolume, serial)
+	if err == nil && got != want {
+		err = corrupt(name, "it is another volume's file")
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func closeSegments(list []*segment) error {
+	var errs []error
+	for _, s := range list {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}

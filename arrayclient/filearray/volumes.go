@@ -1,0 +1,274 @@
+package filearray
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+)
+
+// The sizes of volumes in bytes.
+const (
+	MinVolume    = 1 << 20
+	MaxVolume    = 16 << 40
+	sizeMultiple = 512
+)
+
+// Volumes returns all volumes ordered by serial.
+func (a *Array) Volumes(context.Context) ([]arrayclient.Volume, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	list := make([]arrayclient.Volume, 0, len(a.volumes))
+	for _, id := range sortedKeys(a.volumes) {
+		v, err := a.describeVolume(a.volumes[id])
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+func (a *Array) describeVolume(v *volume) (arrayclient.Volume, error) {
+	rec := a.volumeRecord(v.id)
+	allocated, err := v.allocated()
+	if err != nil {
+		return arrayclient.Volume{}, err
+	}
+	d := arrayclient.Volume{
+		Serial: v.serial, Size: rec.Size, Allocated: allocated,
+		Label: rec.Label, Created: rec.Created,
+	}
+	if err := v.err(); err != nil {
+		d.Failed = err.Error()
+	}
+	if last := rec.LastCopy; last != nil {
+		d.LastCopy = &arrayclient.LastCopy{
+			Source:      arrayclient.MakeSerial(last.Source, a.serial),
+			Established: last.Established, Ended: last.Ended, Outcome: last.Outcome,
+		}
+	}
+	return d, nil
+}
+
+// CreateVolumes creates volumes of zeros; see arrayclient.Array.
+func (a *Array) CreateVolumes(
+	_ context.Context, spec arrayclient.VolumeSpec,
+) ([]arrayclient.Volume, error) {
+	if err := checkSpec(&spec); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.errClosed(); err != nil {
+		return nil, err
+	}
+	recs, err := a.newVolumeRecords(spec)
+	if err != nil {
+		return nil, err
+	}
+	created, err := a.createFiles(recs)
+	if err != nil {
+		return nil, err
+	}
+	err = a.commitRecord(jsonRecord(recVolumesCreated, recs), func() {
+		for _, v := range created {
+			a.volumes[v.id] = v
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]arrayclient.Volume, 0, len(created))
+	for _, v := range created {
+		d, err := a.describeVolume(v)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+func checkSpec(spec *arrayclient.VolumeSpec) error {
+	if spec.Count == 0 {
+		spec.Count = 1
+	}
+	switch {
+	case spec.Size < MinVolume || spec.Size > MaxVolume:
+		return fault.New(fault.Usage, "a volume of %d bytes cannot be made", spec.Size).
+			WithHint("a volume has 1 MiB to 16 TiB")
+	case spec.Size%sizeMultiple != 0:
+		return fault.New(fault.Usage, "the size of %d bytes is not a multiple of %d",
+			spec.Size, sizeMultiple)
+	case spec.Count < 1 || spec.Count > arrayclient.MaxVolumes:
+		return fault.New(fault.Usage, "%d volumes cannot be made at a time", spec.Count).
+			WithHint("an array has at most %d volumes", arrayclient.MaxVolumes)
+	case len(spec.Label) > 256:
+		return fault.New(fault.Usage, "a label has at most 256 bytes, this one %d", len(spec.Label))
+	}
+	return nil
+}
+
+// newVolumeRecords chooses ids for the volumes of spec.
+func (a *Array) newVolumeRecords(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
+	ids, err := a.chooseIDs(spec)
+	if err != nil {
+		return nil, err
+	}
+	a.stateMu.RLock()
+	uid := a.state.NextUID
+	a.stateMu.RUnlock()
+	now := a.now().UTC().Truncate(time.Second)
+	recs := make([]volumeRecord, len(ids))
+	for i, id := range ids {
+		recs[i] = volumeRecord{
+			ID: id, UID: uid + uint64(i), Size: spec.Size, Label: spec.Label, Created: now,
+		}
+	}
+	return recs, nil
+}
+
+func (a *Array) chooseIDs(spec arrayclient.VolumeSpec) ([]uint16, error) {
+	first, fixed := uint16(0), spec.First != ""
+	if fixed {
+		var err error
+		if first, err = arrayclient.ParseVolumeID(spec.First); err != nil {
+			return nil, err
+		}
+	}
+	var ids []uint16
+	for id := int(first); id < arrayclient.MaxVolumes && len(ids) < spec.Count; id++ {
+		if a.volumes[uint16(id)] == nil {
+			ids = append(ids, uint16(id))
+		} else if fixed {
+			return nil, fault.New(fault.Refused, "volume %s exists already",
+				arrayclient.MakeSerial(uint16(id), a.serial))
+		}
+	}
+	if len(ids) < spec.Count {
+		return nil, fault.New(fault.Refused, "array %s.%s has no room for %d more volumes",
+			arrayclient.MachineType, a.serial, spec.Count).
+			WithHint("an array has at most %d volumes", arrayclient.MaxVolumes)
+	}
+	return ids, nil
+}
+
+// createFiles makes the files of all volumes, or of none.
+func (a *Array) createFiles(recs []volumeRecord) (list []*volume, err error) {
+	made := 0
+	defer func() {
+		if err == nil {
+			return
+		}
+		for _, v := range list {
+			v.close()
+		}
+		for i := range made {
+			removeSegments(a.fsys, &recs[i])
+		}
+	}()
+	for i := range recs {
+		if err = createSegments(a.fsys, a.serial, &recs[i]); err != nil {
+			return list, err
+		}
+		made++
+		v, err := a.openVolume(&recs[i])
+		if err != nil {
+			return list, err
+		}
+		list = append(list, v)
+	}
+	return list, a.fsys.SyncDir(volumeDir)
+}
+
+// DeleteVolume deletes a volume; see arrayclient.Array.
+func (a *Array) DeleteVolume(_ context.Context, serial arrayclient.Serial) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.errClosed(); err != nil {
+		return err
+	}
+	v, err := a.lookup(serial)
+	if err != nil {
+		return err
+	}
+	if err := v.unused(); err != nil {
+		return err
+	}
+	rec := a.volumeRecord(v.id)
+	err = a.commitRecord(jsonRecord(recVolumeDeleted, rec), func() { delete(a.volumes, v.id) })
+	if err != nil {
+		return err
+	}
+	v.close()
+	a.purgeVolume(rec)
+	return nil
+}
+
+// unused returns an error when v cannot be deleted. Array.mu is held.
+func (v *volume) unused() error {
+	if r := v.target; r != nil {
+		return fault.New(fault.Refused, "volume %s is the target of %s", v.serial, r.source.serial).
+			WithHint("withdraw the relationship first")
+	}
+	if len(v.sources) > 0 {
+		return fault.New(fault.Refused, "volume %s is the source of %s",
+			v.serial, v.sources[0].target.serial).WithHint("withdraw the relationship first")
+	}
+	if v.opens > 0 {
+		return fault.New(fault.Refused, "volume %s is in use by a host", v.serial).
+			WithHint("detach it from the host first")
+	}
+	return nil
+}
+
+// SetLabel changes the label of a volume.
+func (a *Array) SetLabel(_ context.Context, serial arrayclient.Serial, label string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.errClosed(); err != nil {
+		return err
+	}
+	v, err := a.lookup(serial)
+	if err != nil {
+		return err
+	}
+	rec := *a.volumeRecord(v.id)
+	rec.Label = label
+	spec := arrayclient.VolumeSpec{Size: rec.Size, Label: label}
+	if err := checkSpec(&spec); err != nil {
+		return err
+	}
+	return a.commitRecord(jsonRecord(recVolumeChanged, rec), nil)
+}
+
+// OpenVolume opens a volume for I/O; see arrayclient.Opener.
+func (a *Array) OpenVolume(
+	_ context.Context, serial arrayclient.Serial,
+) (arrayclient.VolumeIO, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.errClosed(); err != nil {
+		return nil, err
+	}
+	v, err := a.lookup(serial)
+	if err != nil {
+		return nil, err
+	}
+	v.opens++
+	return &handle{volume: v}, nil
+}
+
+// dedupe returns pairs in their order, each volume pair once.
+func dedupe(pairs []arrayclient.Pair) []arrayclient.Pair {
+	var list []arrayclient.Pair
+	for _, p := range pairs {
+		if !slices.Contains(list, p) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
