@@ -1,0 +1,125 @@
+package runner
+
+import (
+	"context"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/taskstore"
+)
+
+// act is what one type of task does to an array. It may return warnings.
+type act func(ctx context.Context, r Resolved) (warnings []string, err error)
+
+// actOf returns what t does to arr. The error of kind Refused is for an array
+// that has no such act.
+func actOf(t taskstore.Task, arr arrayclient.Array) (act, error) {
+	switch t.Type {
+	case taskstore.TaskEstablish:
+		return establish(t.Options), nil
+	case taskstore.TaskWithdraw:
+		return Withdraw, nil
+	case taskstore.TaskResync:
+		if a, ok := arr.(arrayclient.Resyncer); ok {
+			return plain(a.Resync), nil
+		}
+	case taskstore.TaskReverse:
+		if a, ok := arr.(arrayclient.Reverser); ok {
+			return plain(a.Reverse), nil
+		}
+	case taskstore.TaskBackgroundCopy:
+		if a, ok := arr.(arrayclient.BackgroundCopier); ok {
+			return plain(a.BackgroundCopy), nil
+		}
+	case taskstore.TaskConsistencyCreated:
+		if a, ok := arr.(arrayclient.Freezer); ok {
+			return plain(a.ConsistencyCreated), nil
+		}
+	}
+	return nil, fault.New(fault.Refused, "%s does not support %s yet", nameOf(arr), t.Type)
+}
+
+func nameOf(arr arrayclient.Array) string {
+	p, err := arr.Properties(context.Background())
+	if err != nil {
+		return "the array"
+	}
+	return "array " + p.ID.String()
+}
+
+func establish(opts arrayclient.Options) act {
+	return func(ctx context.Context, r Resolved) ([]string, error) {
+		return nil, r.Array.Establish(ctx, r.Pairs, opts)
+	}
+}
+
+func plain(do func(context.Context, []arrayclient.Pair) error) act {
+	return func(ctx context.Context, r Resolved) ([]string, error) {
+		return nil, do(ctx, r.Pairs)
+	}
+}
+
+// Withdraw ends the relationships of r and warns of the targets whose content
+// is undefined from then on.
+func Withdraw(ctx context.Context, r Resolved) (warnings []string, err error) {
+	undefined, err := r.Array.Withdraw(ctx, r.Pairs)
+	for _, p := range undefined {
+		warnings = append(warnings, "the content of "+string(p.Target)+
+			" is undefined: its copy of "+string(p.Source)+" was not complete")
+	}
+	return warnings, err
+}
+
+// copies reports whether tasks of that type start copying.
+func copies(t taskstore.TaskType) bool {
+	switch t {
+	case taskstore.TaskEstablish, taskstore.TaskResync, taskstore.TaskReverse,
+		taskstore.TaskBackgroundCopy:
+		return true
+	}
+	return false
+}
+
+// copying returns r with the pairs in the direction in which a task of that
+// type copies.
+func (r Resolved) copying(t taskstore.TaskType) Resolved {
+	if t != taskstore.TaskReverse {
+		return r
+	}
+	turned := make([]arrayclient.Pair, len(r.Pairs))
+	for i, p := range r.Pairs {
+		turned[i] = arrayclient.Pair{Source: p.Target, Target: p.Source}
+	}
+	r.Pairs = turned
+	return r
+}
+
+// lasting refuses to wait for what never ends or never begins.
+func lasting(t taskstore.Task) error {
+	if t.Type == taskstore.TaskEstablish && t.Options.NoCopy {
+		return fault.New(fault.Refused, "task %s copies nothing in the background: no end to wait for",
+			t.Name).
+			WithHint("run it without --wait")
+	}
+	return nil
+}
+
+// existing refuses pairs with a volume that is not there.
+func existing(ctx context.Context, r Resolved) error {
+	all, err := r.Array.Volumes(ctx)
+	if err != nil {
+		return err
+	}
+	there := make(map[arrayclient.Serial]bool, len(all))
+	for _, v := range all {
+		there[v.Serial] = true
+	}
+	for _, p := range r.Pairs {
+		for _, serial := range []arrayclient.Serial{p.Source, p.Target} {
+			if !there[serial] {
+				return noVolume(serial)
+			}
+		}
+	}
+	return nil
+}

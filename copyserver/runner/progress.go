@@ -1,0 +1,162 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+)
+
+// How often a copy is looked at while somebody waits for it.
+const (
+	firstLook   = 5 * time.Millisecond
+	slowestLook = 500 * time.Millisecond
+)
+
+// clockSlack: an array may keep times in whole seconds.
+const clockSlack = time.Second
+
+// progress is how far the copies of some pairs have come.
+type progress struct {
+	pairs    []api.PairCompletion
+	complete bool
+	percent  int // over all pairs, by tracks
+}
+
+// look asks how far the copies of r have come. The error is of kind Refused
+// when one of them will never be complete. With since not zero, a copy that
+// was established before it does not count.
+func look(ctx context.Context, r Resolved, since time.Time) (progress, error) {
+	targets := make([]arrayclient.Serial, len(r.Pairs))
+	for i, p := range r.Pairs {
+		targets[i] = p.Target
+	}
+	all, err := r.Array.Relationships(ctx, targets...)
+	if err != nil {
+		return progress{}, err
+	}
+	e := ended{ctx: ctx, array: r.Array, since: since}
+	found := make(map[arrayclient.Pair]arrayclient.Relationship, len(all))
+	for _, rel := range all {
+		found[rel.Pair] = rel
+	}
+	var out progress
+	var tracks, left int64
+	for _, p := range r.Pairs {
+		rel, ok := found[p]
+		if !ok || rel.Established.Before(since) {
+			rel, err = e.relationship(p)
+		}
+		if err == nil {
+			err = hopeless(rel)
+		}
+		if err != nil {
+			return progress{}, err
+		}
+		tracks, left = tracks+rel.Tracks, left+rel.OutOfSync
+		out.pairs = append(out.pairs, completionOf(rel))
+	}
+	out.complete = left == 0
+	out.percent = arrayclient.Relationship{Tracks: tracks, OutOfSync: left}.Percent()
+	return out, nil
+}
+
+func completionOf(rel arrayclient.Relationship) api.PairCompletion {
+	return api.PairCompletion{
+		Source: string(rel.Source), Target: string(rel.Target), State: string(rel.State),
+		Percent: rel.Percent(), Complete: rel.OutOfSync == 0,
+	}
+}
+
+// hopeless refuses a relationship that will not complete by itself.
+func hopeless(rel arrayclient.Relationship) error {
+	switch rel.State {
+	case arrayclient.StateFailed:
+		return fault.New(fault.Refused, "the copy %s failed: %s", rel.Pair, rel.Reason).
+			WithHint("withdraw it, see to the target, and run the task again")
+	case arrayclient.StateNoCopy:
+		return fault.New(fault.Refused, "%s copies nothing in the background: no end to wait for",
+			rel.Pair).
+			WithHint("the target is good as it is until the relationship is withdrawn")
+	}
+	return nil
+}
+
+// ended tells what became of copies that have no relationship any more. It
+// reads the volumes once, when it must.
+type ended struct {
+	ctx     context.Context
+	array   arrayclient.Array
+	since   time.Time
+	volumes map[arrayclient.Serial]arrayclient.Volume
+}
+
+// relationship returns what stands for the ended relationship of p.
+func (e *ended) relationship(p arrayclient.Pair) (arrayclient.Relationship, error) {
+	rel := arrayclient.Relationship{Pair: p, State: arrayclient.StateComplete}
+	if err := e.read(); err != nil {
+		return rel, err
+	}
+	target, ok := e.volumes[p.Target]
+	if !ok {
+		return rel, noVolume(p.Target)
+	}
+	rel.Tracks = (e.volumes[p.Source].Size + arrayclient.TrackSize - 1) / arrayclient.TrackSize
+	last := target.LastCopy
+	switch {
+	case last == nil || last.Source != p.Source || last.Established.Before(e.since):
+		return rel, fault.New(fault.Refused, "%s holds no copy of %s any more", p.Target, p.Source).
+			WithHint("run the task again")
+	case last.Outcome == arrayclient.OutcomeUndefined:
+		return rel, fault.New(fault.Refused, "the copy %s ended before it was complete", p).
+			WithHint("the content of %s is undefined; run the task again", p.Target)
+	case last.Outcome == arrayclient.OutcomeActive:
+		// Established again since the relationships were listed.
+		rel.State, rel.OutOfSync = arrayclient.StateCopying, max(1, rel.Tracks)
+		rel.Tracks = rel.OutOfSync
+	}
+	return rel, nil
+}
+
+func (e *ended) read() error {
+	if e.volumes != nil {
+		return nil
+	}
+	all, err := e.array.Volumes(e.ctx)
+	if err != nil {
+		return err
+	}
+	e.volumes = make(map[arrayclient.Serial]arrayclient.Volume, len(all))
+	for _, v := range all {
+		e.volumes[v.Serial] = v
+	}
+	return nil
+}
+
+// follow looks again and again, telling each what it saw, until the copies
+// are complete, hopeless or ctx ends, and returns the last.
+func follow(
+	ctx context.Context, r Resolved, since time.Time, each func(progress),
+) (progress, error) {
+	pause := firstLook
+	for {
+		p, err := look(ctx, r, since)
+		if err != nil {
+			return p, err
+		}
+		each(p)
+		if p.complete {
+			return p, nil
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return p, ctx.Err()
+		}
+		pause = min(2*pause, slowestLook)
+	}
+}

@@ -1,0 +1,195 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+	"copyservices/taskstore"
+)
+
+// Get returns a run. While it is running it waits up to wait for its end.
+func (r *Runner) Get(ctx context.Context, id string, wait time.Duration) (taskstore.Run, error) {
+	l := r.liveRun(id)
+	if l == nil {
+		return r.store.Runs().Get(id)
+	}
+	if wait > 0 {
+		r.await(ctx, l.over, wait)
+	}
+	return l.snapshot(), nil
+}
+
+func (r *Runner) liveRun(id string) *live {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.live[id]
+}
+
+// await waits for c, at most as long as wait says, ctx lives and the Runner
+// works.
+func (r *Runner) await(ctx context.Context, c <-chan struct{}, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-c:
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-r.stopping.Done():
+	}
+}
+
+// ByKey returns the run that a request with that idempotency key started.
+func (r *Runner) ByKey(ctx context.Context, key string) (taskstore.Run, bool) {
+	r.mu.Lock()
+	id, ok := r.keys[key]
+	r.mu.Unlock()
+	if !ok {
+		return taskstore.Run{}, false
+	}
+	run, err := r.Get(ctx, id, 0)
+	return run, err == nil
+}
+
+// List returns the newest runs of a task, of all tasks when it is empty, the
+// newest first.
+func (r *Runner) List(task string, limit int) ([]taskstore.Run, error) {
+	all, err := r.store.Runs().List()
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(all)
+	out := make([]taskstore.Run, 0, min(limit, len(all)))
+	for _, run := range all {
+		if len(out) == limit {
+			break
+		}
+		if task != "" && taskstore.Key(run.Task) != taskstore.Key(task) {
+			continue
+		}
+		if l := r.liveRun(run.ID); l != nil {
+			run = l.snapshot()
+		}
+		out = append(out, run)
+	}
+	return out, nil
+}
+
+// Delete removes a run from the history, its idempotency key with it. One
+// that is running is Busy.
+func (r *Runner) Delete(id string) error {
+	if l := r.liveRun(id); l != nil && l.snapshot().State == taskstore.RunRunning {
+		return fault.New(fault.Busy, "run %s is still running", id)
+	}
+	run, err := r.store.Runs().Get(id)
+	if err != nil {
+		return err
+	}
+	if err := r.store.Runs().Delete(id); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.live, id)
+	delete(r.keys, run.Key)
+	r.stored--
+	return nil
+}
+
+// Completion tells how far the copies of the task's last run that started any
+// have come, and waits up to wait for them to be complete. The error is of
+// kind Refused where that will never be.
+func (r *Runner) Completion(
+	ctx context.Context, task string, wait time.Duration,
+) (api.Completion, error) {
+	var out api.Completion
+	t, err := r.store.Tasks().Get(task)
+	if err != nil {
+		return out, err
+	}
+	run, err := r.lastCopying(t)
+	if err != nil {
+		return out, err
+	}
+	resolved, err := resolvedOf(r.arrays, run)
+	if err != nil {
+		return out, err
+	}
+	if l := r.liveRun(run.ID); l != nil {
+		r.await(ctx, l.acted, api.MaxWait)
+	}
+	var since time.Time
+	if run.State == taskstore.RunInterrupted {
+		since = run.Started.Add(-clockSlack)
+	}
+	p, err := r.lookUntil(ctx, resolved, since, wait)
+	return api.Completion{
+		Task: t.Name, Complete: p.complete, Percent: p.percent, Pairs: p.pairs,
+	}, err
+}
+
+func (r *Runner) lookUntil(
+	ctx context.Context, resolved Resolved, since time.Time, wait time.Duration,
+) (progress, error) {
+	if wait <= 0 {
+		return look(ctx, resolved, since)
+	}
+	limited, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	defer context.AfterFunc(r.stopping, cancel)()
+	var last progress
+	p, err := follow(limited, resolved, since, func(p progress) { last = p })
+	if last.pairs != nil && errors.Is(err, limited.Err()) && ctx.Err() == nil {
+		return last, nil // the time is up, and that is an answer
+	}
+	return p, err
+}
+
+// lastCopying returns the last run of t that started copies, or may have.
+func (r *Runner) lastCopying(t taskstore.Task) (taskstore.Run, error) {
+	runs, err := r.List(t.Name, r.keep+pruneSlack)
+	if err != nil {
+		return taskstore.Run{}, err
+	}
+	for _, run := range runs {
+		if run.State != taskstore.RunFailed && copies(run.Type) {
+			return run, nil
+		}
+	}
+	return taskstore.Run{}, noCopies(t, runs)
+}
+
+// noCopies says why there is nothing to wait for.
+func noCopies(t taskstore.Task, runs []taskstore.Run) error {
+	switch {
+	case !copies(t.Type):
+		return fault.New(fault.Refused, "task %s is of type %s, which copies nothing", t.Name, t.Type)
+	case len(runs) > 0 && runs[0].Error != nil:
+		return fault.New(fault.Refused, "no run of task %s succeeded, the last failed: %s",
+			t.Name, runs[0].Error.Message).WithHint("%s", runs[0].Error.Hint)
+	}
+	return fault.New(fault.Refused, "task %s has not been run", t.Name).
+		WithHint("rsExecuteTask %s runs it", t.Name)
+}
+
+// resolvedOf returns the volumes that run worked on, whatever their names
+// stand for by now.
+func resolvedOf(arrays *Arrays, run taskstore.Run) (Resolved, error) {
+	out := Resolved{Named: run.Pairs}
+	for _, p := range run.Pairs {
+		out.Pairs = append(out.Pairs, arrayclient.Pair{
+			Source: arrayclient.Serial(p.Source), Target: arrayclient.Serial(p.Target),
+		})
+	}
+	out = out.copying(run.Type)
+	if len(out.Pairs) == 0 {
+		return out, fault.New(fault.Server, "run %s names no pairs", run.ID)
+	}
+	var err error
+	out.Array, err = commonArray(arrays, out.Pairs)
+	return out, err
+}
