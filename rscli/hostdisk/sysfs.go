@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
 
@@ -54,7 +55,7 @@ func (s *sysfs) list(ctx context.Context) ([]Disk, []string, error) {
 	}
 	entries := s.readAll(ctx, names)
 	if err := ctx.Err(); err != nil {
-		return nil, nil, fmt.Errorf("list the disks: %w", err)
+		return nil, nil, fault.New(fault.KindOf(err), "listing the disks was ended: %w", err)
 	}
 	var disks []Disk
 	var mappers []mapper
@@ -118,9 +119,9 @@ func (s *sysfs) noTree(err error) error {
 	case isMachine(s.opts.Root):
 		return fault.New(fault.Failed, "cannot list the disks: %w", err)
 	case missing:
-		return fault.New(fault.Usage, "%s is not the root of a Linux system: %w",
-			s.opts.Root, err).
-			WithHint("give the folder that has sys/block in it")
+		return fault.New(fault.Usage, "%s is not the root of a Linux system: "+
+			"there is no sys/block in it", s.opts.Root).
+			WithHint("give the folder that holds sys, not sys itself")
 	}
 	return fault.New(fault.Failed, "cannot list the disks below %s: %w", s.opts.Root, err)
 }
@@ -177,19 +178,20 @@ type attributes struct {
 	buf  []byte
 }
 
-// raw returns the content of an attribute, valid until the next call.
+// raw returns the content of an attribute, valid until the next call and empty
+// with an error.
 func (a *attributes) raw(name string) ([]byte, error) {
 	n, err := a.s.read(a.base+name, a.buf)
-	return a.buf[:n], err
+	if err != nil {
+		return nil, err
+	}
+	return a.buf[:n], nil
 }
 
 // text returns an attribute for people. One that is not there or cannot be read
 // is empty: only the attributes that decide what a disk is must be read.
 func (a *attributes) text(name string) string {
-	raw, err := a.raw(name)
-	if err != nil {
-		return ""
-	}
+	raw, _ := a.raw(name)
 	return printable(raw)
 }
 
@@ -230,30 +232,34 @@ func (s *sysfs) disk(a *attributes, name string) (*Disk, error) {
 	return d, err
 }
 
-// volume returns the serial of a 2105 disk, empty where its pages tell none. A
-// disk without pages is there still; one without its model has gone.
+// volume returns the serial of a 2105 disk: that of page 0x80, or of page 0x83
+// where page 0x80 holds no volume serial; empty where the pages tell none. A disk
+// without pages is there still; one without its model has gone.
 func (a *attributes) volume() (string, error) {
-	page, err := a.raw("device/vpd_pg80")
-	if err == nil {
-		if serial := page80Serial(page); serial != "" {
-			return serial, nil
-		}
+	page, err80 := a.raw("device/vpd_pg80")
+	serial := page80Serial(page)
+	if _, err := arrayclient.ParseSerial(serial); err == nil {
+		return serial, nil
 	}
 	page, err83 := a.raw("device/vpd_pg83")
-	if err83 == nil {
-		if serial := page83Volume(page); serial != "" {
-			return serial, nil
-		}
+	if other := page83Volume(page); other != "" {
+		return other, nil
 	}
-	if _, lost := a.raw("device/model"); lost != nil {
-		return "", lost
+	if _, err := a.raw("device/model"); err != nil {
+		return "", err
 	}
-	for _, err := range []error{err, err83} {
-		if err != nil && !gone(err) && !errors.Is(err, syscall.EINVAL) {
+	for _, err := range []error{err80, err83} {
+		if serial == "" && err != nil && !isAbsent(err) {
 			return "", err
 		}
 	}
-	return "", nil
+	return serial, nil
+}
+
+// isAbsent tells a page that the disk does not have from one that cannot be
+// read: kernels leave the attribute out or answer EINVAL.
+func isAbsent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EINVAL)
 }
 
 // listable tells a disk of another make from what sys/block holds besides disks:
@@ -276,9 +282,8 @@ func (a *attributes) fillOther(d *Disk) {
 	if strings.HasPrefix(d.Vendor, "0x") {
 		d.Vendor = "" // the number of a virtio or PCI vendor
 	}
-	if page, err := a.raw("device/vpd_pg80"); err == nil {
-		d.Serial = page80Serial(page)
-	}
+	page, _ := a.raw("device/vpd_pg80")
+	d.Serial = page80Serial(page)
 	for _, attribute := range []string{"device/serial", "serial"} {
 		if d.Serial == "" {
 			d.Serial = a.text(attribute)

@@ -29,10 +29,7 @@ type Tree struct{ Root string }
 // New starts a tree at root, which is made where it is missing.
 func New(root, hostName string) (Tree, error) {
 	t := Tree{root}
-	for _, dir := range []string{
-		"sys/block", "sys/class/block", "sys/class/scsi_device", "sys/class/scsi_host",
-		"sys/dev/block", "sys/bus/scsi/devices", "sys/class/nvme", "dev", adapter + "/scsi_host/host0",
-	} {
+	for _, dir := range []string{"sys/block", "sys/dev/block", "sys/bus/scsi/devices", adapter} {
 		if err := os.MkdirAll(t.path(dir), 0o755); err != nil {
 			return t, err
 		}
@@ -50,48 +47,40 @@ func (t Tree) Add(d Disk) error {
 	unit := fmt.Sprintf("%s/target0:0:%d/%s", adapter, d.Target, address)
 	block := unit + "/block/" + d.Name
 	number := deviceNumber(d.Name)
-	size := d.Size
-	if size == 0 {
-		size = 1 << 30
+	if err := t.files(unit, d.unitFiles()); err != nil {
+		return err
 	}
-	err := t.files(unit, map[string]string{
-		"type": "0\n", "scsi_level": "6\n", "state": "running\n", "queue_depth": "128\n",
+	if err := t.files(block, d.blockFiles(number)); err != nil {
+		return err
+	}
+	return t.links(map[string]string{
+		block + "/device":                 unit,
+		"sys/block/" + d.Name:             block,
+		"sys/dev/block/" + number:         block,
+		"sys/bus/scsi/devices/" + address: unit,
+	})
+}
+
+func (d Disk) unitFiles() map[string]string {
+	return map[string]string{
+		"type":     "0\n",
 		"vendor":   fmt.Sprintf("%-8.8s\n", d.Vendor),
 		"model":    fmt.Sprintf("%-16.16s\n", d.Model),
 		"rev":      ".106\n",
 		"wwid":     fmt.Sprintf("t10.%-8.8s%-16.16s%s\n", d.Vendor, d.Model, d.Serial),
 		"vpd_pg80": string(Page(0x80, []byte(d.Serial))),
-		"uevent":   "DEVTYPE=scsi_device\nDRIVER=sd\n",
-	})
-	if err != nil {
-		return err
 	}
-	err = t.files(block, map[string]string{
-		"dev": number + "\n", "size": fmt.Sprintf("%d\n", size/512), "removable": "0\n",
-		"ro": "0\n", "hidden": "0\n", "range": "16\n",
-		"uevent": fmt.Sprintf("DEVNAME=%s\nDEVTYPE=disk\n", d.Name),
+}
 
-		"queue/rotational": "1\n", "queue/logical_block_size": "512\n",
-	})
-	if err != nil {
-		return err
+func (d Disk) blockFiles(number string) map[string]string {
+	size := d.Size
+	if size == 0 {
+		size = 1 << 30
 	}
-	for _, dir := range []string{"holders", "slaves"} {
-		if err := os.MkdirAll(t.path(block+"/"+dir), 0o755); err != nil {
-			return err
-		}
+	return map[string]string{
+		"dev": number + "\n", "size": fmt.Sprintf("%d\n", size/512), "removable": "0\n",
+		"ro": "0\n", "hidden": "0\n",
 	}
-	return t.links(map[string]string{
-		block + "/device":                            unit,
-		block + "/subsystem":                         "sys/class/block",
-		unit + "/subsystem":                          "sys/bus/scsi",
-		"sys/block/" + d.Name:                        block,
-		"sys/class/block/" + d.Name:                  block,
-		"sys/dev/block/" + number:                    block,
-		"sys/bus/scsi/devices/" + address:            unit,
-		unit + "/scsi_device/" + address + "/device": unit,
-		"sys/class/scsi_device/" + address:           unit + "/scsi_device/" + address,
-	})
 }
 
 // AddMultipath writes a device mapper device, dm-MINOR, over disks that the tree
@@ -107,9 +96,13 @@ func (t Tree) AddMultipath(minor int, name, uuid string, members ...string) erro
 	if err != nil {
 		return err
 	}
+	for _, dir := range []string{"slaves", "holders"} {
+		if err := os.MkdirAll(t.path(block+"/"+dir), 0o755); err != nil {
+			return err
+		}
+	}
 	links := map[string]string{
 		"sys/block/" + dm:         block,
-		"sys/class/block/" + dm:   block,
 		"sys/dev/block/" + number: block,
 	}
 	for _, member := range members {
@@ -121,10 +114,29 @@ func (t Tree) AddMultipath(minor int, name, uuid string, members ...string) erro
 		if err != nil {
 			return err
 		}
+		if err := os.MkdirAll(t.path(disk+"/holders"), 0o755); err != nil {
+			return err
+		}
 		links[block+"/slaves/"+member] = disk
 		links[disk+"/holders/"+dm] = block
 	}
 	return t.links(links)
+}
+
+// File writes or replaces a file of the tree; nil content puts a folder in its
+// place, which nobody can read as a file.
+func (t Tree) File(name string, content []byte) error {
+	file := t.path(name)
+	if err := os.RemoveAll(file); err != nil {
+		return err
+	}
+	if content == nil {
+		return os.MkdirAll(file, 0o755)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, content, 0o644)
 }
 
 // Page builds a vital product data page.
@@ -179,11 +191,16 @@ func deviceNumber(name string) string {
 
 func (t Tree) path(name string) string { return filepath.Join(t.Root, filepath.FromSlash(name)) }
 
+// files writes the files of one folder.
 func (t Tree) files(dir string, content map[string]string) error {
+	made := ""
 	for name, text := range content {
 		file := t.path(dir + "/" + name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
+		if folder := filepath.Dir(file); folder != made {
+			if err := os.MkdirAll(folder, 0o755); err != nil {
+				return err
+			}
+			made = folder
 		}
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			return err
@@ -196,9 +213,6 @@ func (t Tree) files(dir string, content map[string]string) error {
 func (t Tree) links(links map[string]string) error {
 	for name, target := range links {
 		file := t.path(name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return err
-		}
 		relative, err := filepath.Rel(filepath.Dir(file), t.path(target))
 		if err != nil {
 			return err
