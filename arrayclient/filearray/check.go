@@ -6,7 +6,9 @@ import (
 )
 
 // Check reads all that describes the array and returns what is wrong with it,
-// nothing for a sound one. It changes nothing; the array must not be open.
+// nothing for a sound one. It changes nothing; the array must not be open. A
+// meta file that a crash cut short is sound: the other one and the journals
+// hold all that it would.
 func Check(fsys FS) []error {
 	l, err := load(fsys)
 	if err != nil {
@@ -14,9 +16,6 @@ func Check(fsys FS) []error {
 	}
 	defer l.close()
 	var problems []error
-	if l.stale != nil {
-		problems = append(problems, fmt.Errorf("%w (not needed, the next start writes it again)", l.stale))
-	}
 	known := map[string]bool{}
 	for _, id := range sortedKeys(l.state.Volumes) {
 		rec := l.state.Volumes[id]

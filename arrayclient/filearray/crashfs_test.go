@@ -33,6 +33,11 @@ var errPower = errors.New("the power is gone")
 type inode struct {
 	size, storedSize int64
 	blocks           map[int64][][]byte // versions, oldest first; [0] is stored
+	unsynced         map[int64]struct{} // blocks with more than one version
+}
+
+func newInode() *inode {
+	return &inode{blocks: map[int64][][]byte{}, unsynced: map[int64]struct{}{}}
 }
 
 func newCrashFS() *crashFS {
@@ -95,7 +100,8 @@ func sortedNames(maps ...map[string]*inode) []string {
 }
 
 func (ino *inode) afterCrash(rng *rand.Rand) *inode {
-	n := &inode{size: ino.storedSize, blocks: map[int64][][]byte{}}
+	n := newInode()
+	n.size = ino.storedSize
 	if rng.IntN(2) == 0 {
 		n.size = ino.size
 	}
@@ -151,7 +157,7 @@ func (c *crashFS) Create(name string) (File, error) {
 	if err := c.change("create", name); err != nil {
 		return nil, err
 	}
-	ino := &inode{blocks: map[int64][][]byte{}}
+	ino := newInode()
 	c.live[name] = ino
 	return &crashFile{c, name, ino}, nil
 }
@@ -247,13 +253,14 @@ func (ino *inode) add(block int64, b []byte) {
 		ino.blocks[block] = [][]byte{nil}
 	}
 	ino.blocks[block] = append(ino.blocks[block], b)
+	ino.unsynced[block] = struct{}{}
 }
 
 func (f *crashFile) WriteAt(p []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	if err := f.fs.change("write", f.name); err != nil {
-		if errors.Is(err, errPower) { // it may have got there all the same
+		if f.fs.changes == f.fs.crashAt { // it may have got there all the same
 			f.write(p, off)
 		}
 		return 0, err
@@ -303,8 +310,9 @@ func (f *crashFile) Sync() error {
 		return err
 	}
 	f.ino.storedSize = f.ino.size
-	for block, versions := range f.ino.blocks {
-		last := versions[len(versions)-1]
+	for block := range f.ino.unsynced {
+		delete(f.ino.unsynced, block)
+		last := f.ino.newest(block)
 		if last == nil {
 			delete(f.ino.blocks, block)
 			continue

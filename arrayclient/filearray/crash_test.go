@@ -1,0 +1,316 @@
+package filearray
+
+import (
+	"context"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"copyservices/arrayclient"
+)
+
+var crashSeeds = flag.Int("crash-seeds", 1, "what the disk keeps is drawn this often per crash")
+
+// The crash test writes sectors that say who they are, so that after a crash
+// each sector can be held against the set of what it may be.
+const sectorSize = 512
+
+// oracle knows of every sector of a volume which stamps it may carry. Before
+// the first crash that is one stamp per write since the last flush, and the
+// one before.
+type oracle struct {
+	may       [][]uint64 // nil: anything
+	undefined bool
+}
+
+func newOracle(size int64) *oracle {
+	o := &oracle{may: make([][]uint64, size/sectorSize)}
+	for i := range o.may {
+		o.may[i] = []uint64{0}
+	}
+	return o
+}
+
+func (o *oracle) clone() *oracle {
+	c := &oracle{may: slices.Clone(o.may), undefined: o.undefined}
+	return c
+}
+
+// wrote adds a stamp that is newest.
+func (o *oracle) wrote(first, n int64, stamp uint64) {
+	for i := first; i < first+n; i++ {
+		o.may[i] = append(slices.Clone(o.may[i]), stamp)
+	}
+}
+
+// flushed leaves the newest stamps alone.
+func (o *oracle) flushed() {
+	for i, m := range o.may {
+		if len(m) > 1 {
+			o.may[i] = m[len(m)-1:]
+		}
+	}
+}
+
+// crashRun is one run of the scripted workload up to a crash.
+type crashRun struct {
+	t       *testing.T
+	fsys    *crashFS
+	array   *Array
+	serials []arrayclient.Serial
+	now     map[arrayclient.Serial]*oracle
+	// during, when not nil, is what else a volume may be as a whole, because
+	// of the operation that was cut off.
+	during map[arrayclient.Serial]*oracle
+	pairs  map[arrayclient.Pair]bool // true: must exist
+	maybe  map[arrayclient.Pair]bool // may or may not
+	stamp  uint64
+}
+
+const crashVolume = 1<<20 + 3*sectorSize
+
+// setUp makes the array and its volumes; the crash comes later.
+func (r *crashRun) setUp() {
+	r.fsys = newCrashFS()
+	r.array = createTestArray(r.t, r.fsys)
+	r.serials = mustCreate(r.t, r.array, crashVolume, 4)
+	r.now = map[arrayclient.Serial]*oracle{}
+	for _, s := range r.serials {
+		r.now[s] = newOracle(crashVolume)
+	}
+	r.pairs, r.maybe = map[arrayclient.Pair]bool{}, map[arrayclient.Pair]bool{}
+}
+
+func stampSectors(n int64, stamp uint64) []byte {
+	p := make([]byte, n*sectorSize)
+	for at := 0; at < len(p); at += 8 {
+		binary.LittleEndian.PutUint64(p[at:], stamp)
+	}
+	return p
+}
+
+// write writes n sectors. A write that is cut off counts: it may be there.
+func (r *crashRun) write(vol int, first, n int64) bool {
+	s := r.serials[vol]
+	r.stamp++
+	r.now[s].wrote(first, n, r.stamp)
+	v, err := r.array.OpenVolume(context.Background(), s)
+	if err != nil {
+		return false
+	}
+	defer v.Close()
+	_, err = v.WriteAt(stampSectors(n, r.stamp), first*sectorSize)
+	return err == nil
+}
+
+func (r *crashRun) flush(vol int) bool {
+	v, err := r.array.OpenVolume(context.Background(), r.serials[vol])
+	if err != nil {
+		return false
+	}
+	defer v.Close()
+	if v.Flush() != nil {
+		return false
+	}
+	r.now[r.serials[vol]].flushed()
+	return true
+}
+
+func (r *crashRun) pair(src, tgt int) arrayclient.Pair {
+	return arrayclient.Pair{Source: r.serials[src], Target: r.serials[tgt]}
+}
+
+func (r *crashRun) establish(opts arrayclient.Options, pairs ...arrayclient.Pair) bool {
+	r.during = map[arrayclient.Serial]*oracle{}
+	for _, p := range pairs {
+		r.during[p.Target] = r.now[p.Source].clone()
+		r.maybe[p] = true
+	}
+	if r.array.Establish(context.Background(), pairs, opts) != nil {
+		return false
+	}
+	r.during = nil
+	for _, p := range pairs {
+		r.now[p.Source].flushed() // an image never changes after a crash
+		r.now[p.Target] = r.now[p.Source].clone()
+		delete(r.maybe, p)
+		r.pairs[p] = opts.NoCopy || opts.Persistent
+	}
+	return true
+}
+
+func (r *crashRun) withdraw(src, tgt int) bool {
+	p := r.pair(src, tgt)
+	must := r.pairs[p]
+	delete(r.pairs, p)
+	r.maybe[p] = true
+	rels, _ := r.array.Relationships(context.Background(), p.Target)
+	if len(rels) > 0 && rels[0].OutOfSync > 0 {
+		r.now[p.Target].undefined = true
+	}
+	_, err := r.array.Withdraw(context.Background(), []arrayclient.Pair{p})
+	if err == nil {
+		delete(r.maybe, p)
+	}
+	return err == nil || !must
+}
+
+// waitCopied waits until no relationship copies any more.
+func (r *crashRun) waitCopied() bool {
+	r.array.copies.Wait()
+	return r.array.committer.commit(nil, nil, nil) == nil
+}
+
+// script is the workload: every kind of change, in an order that has each
+// follow the others. It stops where the power goes.
+func (r *crashRun) script() {
+	nocopy := arrayclient.Options{NoCopy: true}
+	const track = trackSize / sectorSize
+	steps := []func() bool{
+		func() bool { return r.write(0, 0, 3*track+5) },
+		func() bool { return r.flush(0) },
+		func() bool { return r.write(0, track/2, 4) },
+		func() bool { return r.establish(nocopy, r.pair(0, 1), r.pair(0, 2)) },
+		func() bool { return r.write(0, 1, 2*track) },
+		func() bool { return r.write(1, track+3, 2) },
+		func() bool { return r.write(2, 2*track, 2*track) },
+		func() bool { return r.flush(2) },
+		func() bool { return r.write(0, crashVolume/sectorSize-2, 2) },
+		func() bool { return r.flush(0) },
+		func() bool { return r.array.commitCheckpoint() },
+		func() bool { return r.write(0, 5*track, 1) },
+		func() bool { return r.withdraw(0, 1) },
+		func() bool {
+			return r.establish(arrayclient.Options{Persistent: true}, r.pair(0, 1), r.pair(0, 3))
+		},
+		func() bool { return r.write(0, 2*track+1, track) },
+		func() bool { return r.write(3, 7, 1) },
+		func() bool { return r.waitCopied() },
+		func() bool { return r.write(0, 9*track, 3) },
+		func() bool { return r.withdraw(0, 3) },
+		func() bool { return r.establish(arrayclient.Options{}, r.pair(0, 3)) },
+		func() bool { return r.write(0, 0, 1) },
+		func() bool { return r.waitCopied() },
+		func() bool { return r.write(3, 0, 2) },
+		func() bool { return r.array.Close() == nil },
+	}
+	for _, step := range steps {
+		if !step() {
+			return
+		}
+	}
+	r.t.Log("the script came to its end")
+}
+
+func (a *Array) commitCheckpoint() bool {
+	var err error
+	committed := a.committer.commit(nil, nil, func() { err = a.beginCheckpoint() })
+	return committed == nil && err == nil
+}
+
+// verify opens what the disk holds after the crash and checks all of it.
+func (r *crashRun) verify(fsys *crashFS, what string) {
+	r.t.Helper()
+	if problems := Check(fsys); problems != nil {
+		r.t.Fatalf("%s: check: %v", what, problems)
+	}
+	a := openTestArray(r.t, fsys)
+	defer a.kill()
+	rels, err := a.Relationships(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	found := map[arrayclient.Pair]bool{}
+	for _, rel := range rels {
+		found[rel.Pair] = true
+		if _, known := r.pairs[rel.Pair]; !known && !r.maybe[rel.Pair] {
+			r.t.Fatalf("%s: relationship %s came from nowhere", what, rel.Pair)
+		}
+		if rel.State == arrayclient.StateFailed {
+			r.t.Fatalf("%s: relationship %s failed: %s", what, rel.Pair, rel.Reason)
+		}
+	}
+	for p, must := range r.pairs {
+		if must && !found[p] {
+			r.t.Fatalf("%s: relationship %s is lost", what, p)
+		}
+	}
+	for _, s := range r.serials {
+		r.verifyVolume(a, s, what)
+	}
+}
+
+func (r *crashRun) verifyVolume(a *Array, s arrayclient.Serial, what string) {
+	r.t.Helper()
+	v, err := a.OpenVolume(context.Background(), s)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer v.Close()
+	p := make([]byte, v.Size())
+	if _, err := v.ReadAt(p, 0); err != nil {
+		r.t.Fatalf("%s: %s: %v", what, s, err)
+	}
+	err = r.now[s].holds(p)
+	if other := r.during[s]; err != nil && other != nil {
+		err = other.holds(p)
+	}
+	if err != nil {
+		r.t.Fatalf("%s: volume %s: %v", what, s, err)
+	}
+}
+
+// holds checks content against what it may be.
+func (o *oracle) holds(p []byte) error {
+	if o.undefined {
+		return nil
+	}
+	for i, may := range o.may {
+		sector := p[i*sectorSize : (i+1)*sectorSize]
+		stamp := binary.LittleEndian.Uint64(sector)
+		if !slices.Contains(may, stamp) {
+			return fmt.Errorf("sector %d (track %d) has stamp %d, may have %v",
+				i, i*sectorSize/trackSize, stamp, may)
+		}
+		for at := 8; at < sectorSize; at += 8 {
+			if binary.LittleEndian.Uint64(sector[at:]) != stamp {
+				return fmt.Errorf("sector %d is mixed", i)
+			}
+		}
+	}
+	return nil
+}
+
+// TestCrash loses the power at every change of the disk that the script
+// makes, and opens what may be left.
+func TestCrash(t *testing.T) {
+	rng := newRand(t)
+	count := func() int {
+		r := &crashRun{t: t}
+		r.setUp()
+		before := r.fsys.changes
+		r.script()
+		r.array.kill()
+		return r.fsys.changes - before
+	}()
+	t.Logf("%d changes", count)
+	if count < 50 {
+		t.Fatalf("the script makes only %d changes", count)
+	}
+	for k := 1; k <= count; k++ {
+		r := &crashRun{t: t}
+		r.setUp()
+		r.fsys.crashAt = r.fsys.changes + k
+		r.script()
+		r.array.kill()
+		for i := range *crashSeeds {
+			seed := rng.Uint64()
+			what := fmt.Sprintf("crash at change %d, draw %d, seed %d", k, i, seed)
+			r.verify(r.fsys.afterCrash(rand.New(rand.NewPCG(seed, 1))), what)
+		}
+		r.verify(r.fsys.afterKill(), fmt.Sprintf("kill at change %d", k))
+	}
+}
