@@ -1,0 +1,275 @@
+package testscripts
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"io"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layer says which of our own packages a folder may import. A pattern is a
+// folder, or with /... a folder and all below it. The first layer that a folder
+// matches holds for it. Tests are free: they may set up what they need.
+type layer struct {
+	folder  string
+	imports []string
+	reason  string
+}
+
+// driverImports is what a driver of the array interface needs.
+var driverImports = []string{"arrayclient", "arrayclient/fault"}
+
+const driverReason = "a driver knows the array interface and itself, never another driver or the " +
+	"server: each can be built, tested and left out alone"
+
+var layers = []layer{
+	{"cmd/copyserver", []string{"copyserver"},
+		"a main is os.Exit and nothing else; the daemon's body is importable and tested there"},
+	{"cmd/...", []string{"rscli"},
+		"commands never import the server: they go into guests, small, and talk to it over REST"},
+	{"rscli/hostdisk/...", append([]string{"rscli/hostdisk/..."}, driverImports...),
+		"the disks of a host are found without the command line and without a server"},
+	{"rscli/...", append([]string{"rscli/...", "copyserver/api", "taskstore/atomicfile"},
+		driverImports...),
+		"the command side reaches the server through copyserver/api only: what is stored and " +
+			"how is the server's business, and the API's types carry the rest; " +
+			"files are replaced by the one function that does it safely"},
+	{"copyserver/api", append([]string{"taskstore"}, driverImports...),
+		"the API's client is part of every command: it brings in no server code"},
+	{"copyserver/...", []string{"copyserver/...", "taskstore/...", "arrayclient/..."},
+		"the server stands above store and arrays and below the commands"},
+	{"taskstore/...", append([]string{"taskstore/..."}, driverImports...),
+		"the store remembers; it knows nothing of who asks and drives no array"},
+	{"arrayclient/fault", nil,
+		"everybody's errors: importing anything of ours here would close a circle"},
+	{"arrayclient", []string{"arrayclient/fault"},
+		"the interface knows no driver and no caller: imports go one way"},
+	{"arrayclient/arraytest", driverImports,
+		"the conformance suite holds for every driver because it knows none"},
+	{"arrayclient/filearray/nbd/...", append([]string{"arrayclient/filearray/nbd/..."},
+		driverImports...),
+		"the export serves any array's volumes through the interface, so that engine and " +
+			"export are tested apart"},
+	{"testscripts", nil, "the scripts' package is tests and nothing else"},
+}
+
+// exceptions are imports against the rules that stay for now: "folder import".
+var exceptions = []string{"rscli taskstore"}
+
+func matches(pattern, folder string) bool {
+	if parent, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return folder == parent || strings.HasPrefix(folder, parent+"/")
+	}
+	return folder == pattern
+}
+
+// layerOf returns the layer that holds for the folder. Each driver is a layer
+// of its own.
+func layerOf(folder string) (layer, bool) {
+	for _, l := range layers {
+		if matches(l.folder, folder) {
+			return l, true
+		}
+	}
+	if rest, ok := strings.CutPrefix(folder, "arrayclient/"); ok {
+		driver, _, _ := strings.Cut(rest, "/")
+		own := "arrayclient/" + driver + "/..."
+		return layer{own, append([]string{own}, driverImports...), driverReason}, true
+	}
+	return layer{}, false
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	used := make(map[string]bool)
+	for _, f := range sourceFiles(t) {
+		l, ok := layerOf(f.folder())
+		if !ok {
+			t.Errorf("%s: no rule says what %s may import; give it its place in layers",
+				f.name, f.folder())
+			continue
+		}
+		if f.isTest() {
+			continue
+		}
+		for _, imported := range f.imports() {
+			own, ok := strings.CutPrefix(imported, module)
+			allowed := func(pattern string) bool { return matches(pattern, own) }
+			if !ok || slices.ContainsFunc(l.imports, allowed) {
+				continue
+			}
+			if exception := f.folder() + " " + own; slices.Contains(exceptions, exception) {
+				used[exception] = true
+				continue
+			}
+			t.Errorf("%s imports %s, but %s may import only %q of ours: %s",
+				f.name, own, l.folder, l.imports, l.reason)
+		}
+	}
+	for _, exception := range exceptions {
+		if !used[exception] {
+			t.Errorf("the exception %q is needed no more: remove it", exception)
+		}
+	}
+}
+
+func TestPackageNames(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		for _, name := range []string{f.syntax.Name.Name, path.Base(f.folder())} {
+			switch strings.TrimSuffix(name, "_test") {
+			case "util", "utils", "common", "helper", "helpers":
+				t.Errorf("%s: no package is called %s: such a name says nothing about what "+
+					"belongs in it, so everything does", f.name, name)
+			}
+		}
+	}
+}
+
+// TestMainsOnlyExit holds every main to os.Exit(pkg.NameMain()): what lies below
+// runs its defers, returns its exit code and is what the scripts run.
+func TestMainsOnlyExit(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		if !matches("cmd/...", f.folder()) {
+			continue
+		}
+		if path.Base(f.name) != "main.go" || len(f.imports()) != 2 || !isOnlyExit(f.syntax) {
+			t.Errorf("%s: a binary is one main.go with func main() { os.Exit(pkg.NameMain()) } "+
+				"and nothing else, so that all code can be imported and tested", f.name)
+		}
+	}
+}
+
+// isOnlyExit reports whether the file has no declaration but its imports and
+// func main() { os.Exit(pkg.NameMain()) }.
+func isOnlyExit(file *ast.File) bool {
+	if len(file.Decls) != 2 {
+		return false
+	}
+	main, ok := file.Decls[1].(*ast.FuncDecl)
+	if !ok || main.Name.Name != "main" || len(main.Body.List) != 1 {
+		return false
+	}
+	statement, ok := main.Body.List[0].(*ast.ExprStmt)
+	if !ok {
+		return false
+	}
+	exit, ok := statement.X.(*ast.CallExpr)
+	if !ok || qualified(exit.Fun) != "os.Exit" || len(exit.Args) != 1 {
+		return false
+	}
+	body, ok := exit.Args[0].(*ast.CallExpr)
+	return ok && len(body.Args) == 0 && strings.HasSuffix(qualified(body.Fun), "Main")
+}
+
+// qualified returns pkg.Name, empty for any other expression.
+func qualified(e ast.Expr) string {
+	selector, ok := e.(*ast.SelectorExpr)
+	if !ok {
+		return ""
+	}
+	pkg, ok := selector.X.(*ast.Ident)
+	if !ok {
+		return ""
+	}
+	return pkg.Name + "." + selector.Sel.Name
+}
+
+// platforms are those that the guests' commands are built for, DESIGN section 2.
+var platforms = []string{
+	"linux/amd64", "linux/arm64", "linux/ppc64le", "linux/s390x", "windows/amd64",
+	"windows/arm64", "aix/ppc64", "darwin/arm64", "freebsd/amd64", "solaris/amd64",
+}
+
+// notInGuests are packages that must not be in any command but copyserver.
+var notInGuests = []struct{ pattern, reason string }{
+	{"net/http/pprof", "it adds debugging pages to every HTTP server of the process, unasked"},
+	{module + "arrayclient/filearray/...", "guests use arrays through the server; a block " +
+		"store in every command makes it larger and less portable"},
+	{module + "copyserver", "commands never import the server"},
+	{"runtime/cgo", "a command is one static file that runs in any guest"},
+}
+
+// listedPackage is the part of the go command's answer that the rules need.
+type listedPackage struct {
+	ImportPath string
+	Standard   bool
+	CgoFiles   []string
+	DepsErrors []struct{ Err string }
+}
+
+func TestGuestCommandsStayPortable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("lists the packages of ten platforms")
+	}
+	for _, platform := range platforms {
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			for _, p := range guestPackages(t, platform, "CGO_ENABLED=0") {
+				for _, e := range p.DepsErrors {
+					t.Errorf("%s does not build: %s", p.ImportPath, e.Err)
+				}
+				for _, no := range notInGuests {
+					if matches(no.pattern, p.ImportPath) {
+						t.Errorf("a guest command depends on %s: %s", p.ImportPath, no.reason)
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestGuestCommandsHaveNoCgo looks at a build with cgo, where a package that
+// uses it would not hide its files.
+func TestGuestCommandsHaveNoCgo(t *testing.T) {
+	for _, p := range guestPackages(t, "linux/amd64", "CGO_ENABLED=1") {
+		if !p.Standard && len(p.CgoFiles) > 0 {
+			t.Errorf("a guest command depends on %s, which has cgo in %v: "+
+				"the commands are built for ten platforms without a C compiler",
+				p.ImportPath, p.CgoFiles)
+		}
+	}
+}
+
+// guestPackages lists every package that a command but copyserver is made of.
+func guestPackages(t *testing.T, platform, cgo string) []listedPackage {
+	t.Helper()
+	folders, err := os.ReadDir("../cmd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"list", "-e", "-deps", "-json=ImportPath,Standard,CgoFiles,DepsErrors"}
+	for _, folder := range folders {
+		if folder.IsDir() && folder.Name() != "copyserver" {
+			args = append(args, "./cmd/"+folder.Name())
+		}
+	}
+	goos, goarch, _ := strings.Cut(platform, "/")
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, cgo)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go %v: %v", args, err)
+	}
+	var packages []listedPackage
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listedPackage
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+	if len(packages) < 100 {
+		t.Fatalf("go list answered with %d packages only", len(packages))
+	}
+	return packages
+}
