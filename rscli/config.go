@@ -76,6 +76,9 @@ func (c *connection) settings(e *Env) (layer, error) {
 	for _, l := range layers {
 		all.fill(l)
 	}
+	if c.defaults != nil {
+		c.defaults(&all)
+	}
 	return all, nil
 }
 

@@ -21,6 +21,8 @@ type connection struct {
 	user                                    string
 	password, passwordFile, passwordCommand string
 	cacert                                  string
+	// defaults, where not nil, completes what all the sources say together.
+	defaults func(*layer)
 }
 
 // flags returns the set. Nothing here has a default: what is not given comes

@@ -144,7 +144,7 @@ func invoke(ctx context.Context, e *Env, p parsed) error {
 		ExitErrHandler:            func(*cli.Context, error) {},
 		Action: func(*cli.Context) error {
 			e.startLog()
-			if err := cmd.checkCount(p.rest); err != nil {
+			if err := cmd.checkCount(p.words(), p.rest); err != nil {
 				return err
 			}
 			return cmd.run(ctx, e, p.rest)
@@ -179,14 +179,14 @@ func (c *command) allFlags(e *Env) []cli.Flag {
 	return append(flags, e.outputFlags()...)
 }
 
-func (c *command) checkCount(args []string) error {
+func (c *command) checkCount(words string, args []string) error {
 	switch {
 	case len(args) < c.least:
 		return fault.New(fault.Usage, "an argument is missing: %s", c.synopsis).
-			WithHint("%s", seeHelp(c.name))
+			WithHint("%s", seeHelp(words))
 	case c.most >= 0 && len(args) > c.most:
 		return fault.New(fault.Usage, "unexpected argument %q", args[c.most]).
-			WithHint("%s", seeHelp(c.name))
+			WithHint("%s", seeHelp(words))
 	}
 	return nil
 }

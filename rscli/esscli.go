@@ -1,0 +1,132 @@
+package rscli
+
+import (
+	"context"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+)
+
+// essCLI holds the flags of all of esscli's commands, of which one runs.
+type essCLI struct {
+	connection
+	volume    volumeOptions
+	task      taskOptions
+	pairs     pairOptions
+	options   arrayclient.Options
+	host      hostOptions
+	user      userOptions
+	runs      runOptions
+	applyFile string
+}
+
+// ESSCLIMain is esscli.
+func ESSCLIMain() int { return mainOf(newESSCLI) }
+
+func newESSCLI(*Env) *command {
+	x := &essCLI{}
+	return &command{
+		name:    "esscli",
+		summary: "Administer volumes, tasks, hosts, relationships and users",
+		examples: []string{
+			"esscli create volume --size 64MiB --count 2",
+			"esscli create task NIGHTLY --pair 20313698:20413698",
+			"esscli apply -f task.yaml",
+		},
+		sub: []*command{
+			x.branch("create", "Create a volume, task, relationship, host or user",
+				x.createVolume(), x.createTask(), x.createRelationship(), x.createHost(), x.createUser()),
+			x.branch("list", "List what there is", x.lists()...),
+			x.branch("show", "Show one thing; a task as apply takes it", x.shows()...),
+			x.branch("set", "Change a user", x.setUser()),
+			x.branch("delete", "Delete things; a relationship is withdrawn", x.deletes()...),
+			x.apply(),
+			x.branch("import", "Write an image to a volume", x.importVolume()),
+			x.branch("export", "Write a volume to an image", x.exportVolume()),
+		},
+	}
+}
+
+func (x *essCLI) branch(name, summary string, sub ...*command) *command {
+	return &command{name: name, summary: summary, sub: sub}
+}
+
+// leaf gives a command the flags of the connection.
+func (x *essCLI) leaf(c command) *command {
+	c.sets = append(c.sets, x.connection.flags())
+	return &c
+}
+
+// pairOptions name pairs.
+type pairOptions struct {
+	pairs, sources, targets cli.StringSlice
+}
+
+func (o *pairOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "pair", Destination: &o.pairs,
+			Usage: "source and target volume, repeatable `S:T`"},
+		&cli.StringSliceFlag{Name: "source", Destination: &o.sources,
+			Usage: "source volume or device, repeatable `HOST:DEV`"},
+		&cli.StringSliceFlag{Name: "target", Destination: &o.targets,
+			Usage: "its target, in the same order `HOST:DEV`"},
+	}
+}
+
+// get returns the pairs that the flags and the arguments S:T name, at least
+// one.
+func (o *pairOptions) get(args []string) ([]api.TaskPair, error) {
+	var pairs []api.TaskPair
+	for _, text := range append(o.pairs.Value(), args...) {
+		p, err := arrayclient.ParsePair(text)
+		if err != nil {
+			return nil, fault.New(fault.Usage, "%w", err).
+				WithHint("a pair is two serials, like 20313698:20413698; for devices use --source and --target")
+		}
+		pairs = append(pairs, api.TaskPair{Source: string(p.Source), Target: string(p.Target)})
+	}
+	sources, targets := o.sources.Value(), o.targets.Value()
+	if len(sources) != len(targets) {
+		return nil, fault.New(fault.Usage, "--source is given %s, --target %s",
+			count(len(sources), "time"), count(len(targets), "time")).
+			WithHint("each --source needs its --target, in the same order")
+	}
+	for i := range sources {
+		pairs = append(pairs, api.TaskPair{Source: sources[i], Target: targets[i]})
+	}
+	if len(pairs) == 0 {
+		return nil, fault.New(fault.Usage, "no pair is given").
+			WithHint("name the volumes with --pair S:T, or --source and --target")
+	}
+	return pairs, nil
+}
+
+// optionFlags are the options of an establish.
+func optionFlags(o *arrayclient.Options) []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "nocopy", Destination: &o.NoCopy,
+			Usage: "copy only tracks about to change"},
+		&cli.BoolFlag{Name: "record", Destination: &o.Record,
+			Usage: "remember changed tracks, for a resync"},
+		&cli.BoolFlag{Name: "persist", Destination: &o.Persistent,
+			Usage: "stay when the copy is complete"},
+		&cli.BoolFlag{Name: "freeze", Destination: &o.Freeze,
+			Usage: "hold the writes to the sources"},
+		&cli.BoolFlag{Name: "target-inhibit", Destination: &o.TargetInhibit,
+			Usage: "refuse writes to the targets"},
+	}
+}
+
+// askNewPassword asks for a password twice.
+func askNewPassword(ctx context.Context, e *Env, user string) (string, error) {
+	prompt := "New password of " + strings.TrimSpace(user)
+	password, err := e.askPassword(ctx, prompt+": ")
+	if err != nil {
+		return "", err
+	}
+	return password, sameAgain(ctx, e.askPassword, prompt, password)
+}

@@ -1,0 +1,244 @@
+package rscli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync/atomic"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+	"copyservices/taskstore/atomicfile"
+)
+
+func (x *essCLI) importVolume() *command {
+	return x.leaf(command{
+		name: "volume", synopsis: "SERIAL FILE|-", least: 2, most: 2,
+		summary:  "Write an image to a volume; what it is shorter by becomes zeros",
+		examples: []string{"esscli import volume 20313698 disk.img"},
+		run:      x.runImport,
+	})
+}
+
+// image is where an import reads from.
+type image struct {
+	name string
+	r    io.Reader
+	file *os.File // nil where it cannot seek
+	size int64    // -1 when not known
+}
+
+func openImage(e *Env, path string) (*image, error) {
+	if path == "-" {
+		img := &image{name: "standard input", r: e.Stdin, size: -1}
+		if f, ok := e.Stdin.(*os.File); ok {
+			img.measure(f)
+		}
+		return img, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.New(fault.Usage, "cannot read the image: %w", err)
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close()
+		return nil, fault.New(fault.Usage, "%s is a folder, not an image", path)
+	}
+	img := &image{name: path, r: f, size: -1}
+	img.measure(f)
+	return img, nil
+}
+
+// measure finds the size of a file that can seek and is read from its start.
+func (img *image) measure(f *os.File) {
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil || at != 0 {
+		return
+	}
+	if size, err := f.Seek(0, io.SeekEnd); err == nil {
+		img.file, img.size = f, size
+	}
+	_, _ = f.Seek(0, io.SeekStart)
+}
+
+func (img *image) close() {
+	if f, ok := img.r.(*os.File); ok && img.name != "standard input" {
+		f.Close()
+	}
+}
+
+// send writes the image as the content of a volume of size bytes.
+func (img *image) send(w io.Writer, size int64, progress func(off int64)) error {
+	if img.file != nil {
+		return api.SendFile(w, img.file, size, progress)
+	}
+	return api.SendStream(w, img.r, size, progress)
+}
+
+func (x *essCLI) runImport(ctx context.Context, e *Env, args []string) error {
+	serial, err := arrayclient.ParseSerial(args[0])
+	if err != nil {
+		return err
+	}
+	if args[1] == "-" && x.passwordFile == "-" {
+		return fault.New(fault.Usage, "standard input cannot have the password and the image")
+	}
+	img, err := openImage(e, args[1])
+	if err != nil {
+		return err
+	}
+	defer img.close()
+	s, err := x.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	volume, err := s.Volume(ctx, serial)
+	if err != nil {
+		return err
+	}
+	if img.size > volume.Size {
+		return fault.New(fault.Refused, "%s has %d bytes, more than volume %s with %d",
+			img.name, img.size, serial, volume.Size).
+			WithHint("nothing was written; create a volume that is large enough")
+	}
+	volume, err = send(ctx, e, s, img, volume)
+	if err != nil {
+		return err
+	}
+	return e.done(volume, "volume %s has the content of %s", serial, img.name)
+}
+
+func send(
+	ctx context.Context, e *Env, s *session, img *image, volume api.Volume,
+) (api.Volume, error) {
+	bar := e.newProgress(string(volume.Serial))
+	defer bar.end()
+	var begun atomic.Bool
+	done, err := s.WriteContent(ctx, volume.Serial, func(w io.Writer) error {
+		return img.send(w, volume.Size, func(off int64) {
+			begun.Store(true)
+			bar.update(off, img.size)
+		})
+	})
+	if err != nil && begun.Load() {
+		return done, fault.New(fault.KindOf(err), "%w", err).
+			WithHint("the content of volume %s is partly old and partly new: import it again", volume.Serial)
+	}
+	return done, err
+}
+
+func (x *essCLI) exportVolume() *command {
+	return x.leaf(command{
+		name: "volume", synopsis: "SERIAL FILE|-", least: 2, most: 2,
+		summary:  "Write a volume to an image, a copy target as of its instant",
+		examples: []string{"esscli export volume 20413698 - | gzip > disk.img.gz"},
+		run:      x.runExport,
+	})
+}
+
+func (x *essCLI) runExport(ctx context.Context, e *Env, args []string) error {
+	serial, err := arrayclient.ParseSerial(args[0])
+	if err != nil {
+		return err
+	}
+	to, err := exportTarget(e, args[1])
+	if err != nil {
+		return err
+	}
+	s, err := x.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	bar := e.newProgress(string(serial))
+	defer bar.end()
+	var size int64
+	err = s.ReadContent(ctx, serial, func(in *api.SparseReader) error {
+		size = in.Size()
+		return to(in, func(off int64) { bar.update(off, size) })
+	})
+	if err != nil || args[1] == "-" {
+		return err
+	}
+	doc := struct {
+		Serial arrayclient.Serial `json:"serial"`
+		File   string             `json:"file"`
+		Size   int64              `json:"size"`
+	}{serial, args[1], size}
+	return e.done(doc, "%s has the content of volume %s, %s", args[1], serial, formatSize(size))
+}
+
+// receiver takes a volume's content.
+type receiver func(in *api.SparseReader, progress func(off int64)) error
+
+// exportTarget returns the receiver for a file name. Nothing is written
+// before it is called.
+func exportTarget(e *Env, path string) (receiver, error) {
+	if path == "-" {
+		switch {
+		case e.JSON:
+			return nil, fault.New(fault.Usage,
+				"standard output cannot have the content and the JSON document")
+		case e.IsTerminal(e.Stdout):
+			return nil, fault.New(fault.Usage, "the content of a volume is not for a terminal").
+				WithHint("name a file, or redirect standard output")
+		}
+		return func(in *api.SparseReader, progress func(int64)) error {
+			return api.ReceiveStream(in, e.Stdout, progress)
+		}, nil
+	}
+	info, err := os.Stat(path)
+	mode := fs.FileMode(0o600)
+	switch {
+	case err == nil && info.IsDir():
+		return nil, fault.New(fault.Usage, "%s is a folder", path).WithHint("name a file in it")
+	case err == nil && !info.Mode().IsRegular(): // a device is written to, not replaced
+		return func(in *api.SparseReader, progress func(int64)) error {
+			return exportToDevice(in, path, progress)
+		}, nil
+	case err == nil:
+		mode = info.Mode().Perm()
+	}
+	return func(in *api.SparseReader, progress func(int64)) error {
+		return exportToFile(in, path, mode, progress)
+	}, nil
+}
+
+// exportToFile replaces a file when the content is there as a whole, so that
+// a part never looks like all of it.
+func exportToFile(
+	in *api.SparseReader, path string, mode fs.FileMode, progress func(int64),
+) error {
+	p, err := atomicfile.Create(atomicfile.OS(), path, mode)
+	if err != nil {
+		return err
+	}
+	defer p.Abort()
+	file, ok := p.File().(api.EmptyFile)
+	if !ok {
+		return fault.New(fault.Failed, "cannot write %s in pieces", path)
+	}
+	if err := api.ReceiveFile(in, file, progress); err != nil {
+		return exportError(path, err)
+	}
+	return p.Commit()
+}
+
+func exportToDevice(in *api.SparseReader, path string, progress func(int64)) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fault.New(fault.Failed, "cannot write the image: %w", err)
+	}
+	return exportError(path, errors.Join(api.ReceiveStream(in, f, progress), f.Close()))
+}
+
+// exportError gives an error of writing a file its kind and the file's name.
+func exportError(path string, err error) error {
+	var own *fault.Error
+	if err == nil || errors.As(err, &own) {
+		return err
+	}
+	return fault.New(fault.Failed, "cannot write %s: %w", path, err)
+}

@@ -1,0 +1,322 @@
+package rscli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+	"copyservices/taskstore"
+)
+
+// volumeOptions are the flags of "create volume".
+type volumeOptions struct {
+	size                byteSize
+	count               int
+	label, first, array string
+}
+
+func (x *essCLI) createVolume() *command {
+	o := &x.volume
+	return x.leaf(command{
+		name: "volume", summary: "Create volumes and print their serials, one a line",
+		examples: []string{"esscli create volume --size 64MiB --count 2 --first 203"},
+		flags: []cli.Flag{
+			&cli.GenericFlag{Name: "size", Value: &o.size, Usage: "such as 64MiB, 1GiB, 1TiB `SIZE`"},
+			&cli.IntFlag{Name: "count", Destination: &o.count, Value: 1, Usage: "how many `N`"},
+			&cli.StringFlag{Name: "label", Destination: &o.label, Usage: "what they are for `TEXT`"},
+			&cli.StringFlag{Name: "first", Destination: &o.first,
+				Usage: "volume id of the first, three hex digits `ID`"},
+			&cli.StringFlag{Name: "array", Destination: &o.array,
+				Usage: "in this array, like 2105.13698 `ARRAY`"},
+		},
+		run: func(ctx context.Context, e *Env, _ []string) error {
+			return x.runCreateVolume(ctx, e)
+		},
+	})
+}
+
+func (x *essCLI) runCreateVolume(ctx context.Context, e *Env) error {
+	o := x.volume
+	req := api.VolumeCreate{
+		Array: o.array, Size: int64(o.size), Count: o.count, Label: o.label, First: o.first,
+	}
+	if err := checkVolumes(req); err != nil {
+		return err
+	}
+	s, err := x.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	volumes, err := s.CreateVolumes(ctx, req)
+	if err != nil {
+		return err
+	}
+	return e.result(volumeList{volumes}, func(w io.Writer) {
+		for _, v := range volumes {
+			fmt.Fprintln(w, v.Serial)
+		}
+	})
+}
+
+// checkVolumes finds what no server would take.
+func checkVolumes(req api.VolumeCreate) error {
+	switch {
+	case req.Size == 0:
+		return fault.New(fault.Usage, "--size is missing").WithHint("--size 64MiB, for example")
+	case req.Count < 1 || req.Count > arrayclient.MaxVolumes:
+		return fault.New(fault.Usage, "--count is from 1 to %d", arrayclient.MaxVolumes)
+	}
+	if req.Array != "" {
+		if _, err := arrayclient.ParseArrayID(req.Array); err != nil {
+			return err
+		}
+	}
+	if req.First != "" {
+		_, err := arrayclient.ParseVolumeID(req.First)
+		return err
+	}
+	return nil
+}
+
+// taskOptions are the flags of "create task".
+type taskOptions struct {
+	kind string
+}
+
+func (x *essCLI) createTask() *command {
+	return x.leaf(command{
+		name: "task", synopsis: "NAME", summary: "Store a task",
+		examples: []string{
+			"esscli create task NIGHTLY --pair 20313698:20413698 --nocopy",
+			"esscli create task T --source host1:Disk1 --target host2:Disk1",
+		},
+		flags: []cli.Flag{&cli.StringFlag{Name: "type", Destination: &x.task.kind,
+			Value: string(taskstore.TaskEstablish), Usage: "establish, withdraw, resync, ... `TYPE`"}},
+		sets:  [][]cli.Flag{x.pairs.flags(), optionFlags(&x.options)},
+		least: 1, most: 1,
+		run: x.runCreateTask,
+	})
+}
+
+func (x *essCLI) runCreateTask(ctx context.Context, e *Env, args []string) error {
+	pairs, err := x.pairs.get(nil)
+	if err != nil {
+		return err
+	}
+	kind := api.TaskType(x.task.kind)
+	task := api.Task{Name: args[0], Type: kind, Pairs: pairs, Options: x.options}
+	if err := task.Validate(); err != nil {
+		return err
+	}
+	s, err := x.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	task, err = s.CreateTask(ctx, task)
+	if err != nil {
+		return err
+	}
+	return e.done(task, "task %s created", task.Name)
+}
+
+func (x *essCLI) createRelationship() *command {
+	return x.leaf(command{
+		name: "relationship", synopsis: "[S:T...]",
+		summary:  "Establish pairs, all or none, without a stored task",
+		examples: []string{"esscli create relationship 20313698:20413698 --nocopy"},
+		sets:     [][]cli.Flag{x.pairs.flags(), optionFlags(&x.options)},
+		most:     -1,
+		run: func(ctx context.Context, e *Env, args []string) error {
+			establish := func(s *session, pairs []api.TaskPair) (api.PairsResult, error) {
+				return s.Establish(ctx, api.EstablishRequest{Pairs: pairs, Options: x.options})
+			}
+			return x.runPairs(ctx, e, args, establish, "established")
+		},
+	})
+}
+
+// runPairs does something to the pairs that flags and arguments name.
+func (x *essCLI) runPairs(
+	ctx context.Context, e *Env, args []string,
+	act func(*session, []api.TaskPair) (api.PairsResult, error), done string,
+) error {
+	pairs, err := x.pairs.get(args)
+	if err != nil {
+		return err
+	}
+	if err := taskstore.ValidatePairs(pairs); err != nil {
+		return err
+	}
+	s, err := x.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	result, err := act(s, pairs)
+	if err != nil {
+		return err
+	}
+	for _, w := range result.Warnings {
+		e.warn("%s", w)
+	}
+	return e.result(result, func(w io.Writer) {
+		for _, p := range result.Pairs {
+			fmt.Fprintf(w, "%s %s\n", describePair(p), done)
+		}
+	})
+}
+
+// hostOptions are the flags of "create host".
+type hostOptions struct {
+	os      string
+	devices cli.StringSlice
+}
+
+func (x *essCLI) createHost() *command {
+	return x.leaf(command{
+		name: "host", synopsis: "NAME",
+		summary:  "Register a host that cannot run rsPrimeServer",
+		examples: []string{"esscli create host esx1 --os ESX --device vmhba1:0:3=20313698"},
+		flags: []cli.Flag{
+			&cli.StringFlag{Name: "os", Destination: &x.host.os, Usage: "its operating system `NAME`"},
+			&cli.StringSliceFlag{Name: "device", Destination: &x.host.devices,
+				Usage: "a disk and its volume, repeatable `DEV=SERIAL`"},
+		},
+		least: 1, most: 1,
+		run: x.runCreateHost,
+	})
+}
+
+func (x *essCLI) runCreateHost(ctx context.Context, e *Env, args []string) error {
+	host, err := x.host.host(args[0])
+	if err != nil {
+		return err
+	}
+	s, err := x.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	switch _, err := s.Host(ctx, host.Name); {
+	case err == nil:
+		return fault.New(fault.Usage, "a host named %s exists already", host.Name).
+			WithHint("delete it first: esscli delete host %s", host.Name)
+	case fault.KindOf(err) != fault.NotFound:
+		return err
+	}
+	host, err = s.PutHost(ctx, host)
+	if err != nil {
+		return err
+	}
+	return e.done(host, "host %s created: %s", host.Name, count(len(host.Devices), "device"))
+}
+
+func (o *hostOptions) host(name string) (api.Host, error) {
+	host := api.Host{Name: name, OS: o.os, Devices: []api.Device{}}
+	for _, text := range o.devices.Value() {
+		cut := strings.LastIndex(text, "=")
+		if cut < 0 {
+			return api.Host{}, fault.New(fault.Usage, "%q is not a device and its volume", text).
+				WithHint("--device Disk1=20313698, for example")
+		}
+		serial, err := arrayclient.ParseSerial(text[cut+1:])
+		if err != nil {
+			return api.Host{}, err
+		}
+		host.Devices = append(host.Devices, api.Device{Name: text[:cut], Serial: serial})
+	}
+	return host, host.Validate()
+}
+
+// userOptions are the flags of "create user" and "set user".
+type userOptions struct {
+	role, passwordFile string
+}
+
+func (o *userOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "role", Destination: &o.role, Usage: "admin, operator or monitor `ROLE`"},
+		&cli.StringFlag{Name: "new-password-file", Destination: &o.passwordFile,
+			Usage: "the user's password, else asked for `FILE`"},
+	}
+}
+
+// change returns what the flags say; ask: a password must be had.
+func (o *userOptions) change(
+	ctx context.Context, e *Env, name string, ask bool,
+) (api.UserChange, error) {
+	change := api.UserChange{Role: api.Role(o.role)}
+	if o.role != "" && !slices.Contains(taskstore.Roles, change.Role) {
+		return change, fault.New(fault.Usage, "%q is no role", o.role).
+			WithHint("the roles are admin, operator and monitor")
+	}
+	var err error
+	switch {
+	case o.passwordFile != "":
+		change.Password, err = readPasswordFile(e, o.passwordFile)
+	case ask && !e.IsTerminal(e.Stdin):
+		err = fault.New(fault.Usage, "the password of %s is missing", name).
+			WithHint("use --new-password-file")
+	case ask:
+		change.Password, err = askNewPassword(ctx, e, name)
+	}
+	return change, err
+}
+
+func (x *essCLI) createUser() *command {
+	return x.leaf(command{
+		name: "user", synopsis: "NAME", summary: "Add a user, an operator unless --role says else",
+		examples: []string{"esscli create user backup --new-password-file FILE"},
+		flags:    x.user.flags(), least: 1, most: 1,
+		run: func(ctx context.Context, e *Env, args []string) error {
+			change, err := x.user.change(ctx, e, args[0], true)
+			if err != nil {
+				return err
+			}
+			change.Name = args[0]
+			s, err := x.connect(ctx, e)
+			if err != nil {
+				return err
+			}
+			user, err := s.CreateUser(ctx, change)
+			if err != nil {
+				return err
+			}
+			return e.done(user, "user %s created: %s", user.Name, user.Role)
+		},
+	})
+}
+
+func (x *essCLI) setUser() *command {
+	return x.leaf(command{
+		name: "user", synopsis: "NAME", summary: "Change the role or the password of a user",
+		examples: []string{"esscli set user backup --role monitor"},
+		flags:    x.user.flags(), least: 1, most: 1,
+		run: func(ctx context.Context, e *Env, args []string) error {
+			change, err := x.user.change(ctx, e, args[0], x.user.role == "")
+			if err != nil {
+				return err
+			}
+			s, err := x.connect(ctx, e)
+			if err != nil {
+				return err
+			}
+			user, err := s.ChangeUser(ctx, args[0], change)
+			if err != nil {
+				return err
+			}
+			return e.done(user, "user %s changed: %s", user.Name, user.Role)
+		},
+	})
+}
+
+// done prints one line about what was done, or its document.
+func (e *Env) done(doc any, format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	return e.result(doc, func(w io.Writer) { fmt.Fprintln(w, oneLine(text)) })
+}

@@ -1,0 +1,113 @@
+package rscli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+)
+
+func (x *essCLI) deletes() []*command {
+	return []*command{
+		x.deleting("volume", "SERIAL...", func(ctx context.Context, s *session, name string) error {
+			return s.DeleteVolume(ctx, arrayclient.Serial(strings.ToUpper(name)))
+		}),
+		x.deleting("task", "NAME...", func(ctx context.Context, s *session, name string) error {
+			return s.DeleteTask(ctx, name)
+		}),
+		x.deleting("host", "NAME...", func(ctx context.Context, s *session, name string) error {
+			return s.DeleteHost(ctx, name)
+		}),
+		x.deleting("run", "ID...", func(ctx context.Context, s *session, id string) error {
+			return s.DeleteRun(ctx, id)
+		}),
+		x.deleting("user", "NAME...", func(ctx context.Context, s *session, name string) error {
+			return s.DeleteUser(ctx, name)
+		}),
+		x.withdraw(),
+	}
+}
+
+// deleteReport is what --json prints.
+type deleteReport struct {
+	Deleted    []string     `json:"deleted"`
+	NotDeleted []string     `json:"not_deleted,omitempty"`
+	Error      *errorDetail `json:"error,omitempty"`
+}
+
+// deleting is a command that deletes things in the order in which they are
+// named, up to the first that fails. It does not ask: scripts run it.
+func (x *essCLI) deleting(
+	kind, synopsis string, act func(ctx context.Context, s *session, name string) error,
+) *command {
+	return x.leaf(command{
+		name: kind, synopsis: synopsis, summary: "Delete; nothing is asked", least: 1, most: -1,
+		run: func(ctx context.Context, e *Env, names []string) error {
+			if kind == "volume" {
+				if _, err := parseSerials(names); err != nil {
+					return err
+				}
+			}
+			s, err := x.connect(ctx, e)
+			if err != nil {
+				return err
+			}
+			act := func(name string) error { return act(ctx, s, name) }
+			return deleteAll(e, kind, names, act)
+		},
+	})
+}
+
+func deleteAll(e *Env, kind string, names []string, act func(name string) error) error {
+	report := deleteReport{Deleted: []string{}}
+	var err error
+	for i, name := range names {
+		if err = act(name); err != nil {
+			report.NotDeleted = names[i:]
+			err = notDeleted(err, names[i+1:])
+			break
+		}
+		report.Deleted = append(report.Deleted, name)
+		if !e.JSON && !e.Quiet {
+			fmt.Fprintf(e.Stdout, "%s %s deleted\n", kind, oneLine(name))
+		}
+	}
+	if !e.JSON {
+		return err
+	}
+	if err != nil {
+		d := detailOf(err)
+		report.Error = &d
+	}
+	return firstOf(err, writeJSON(e.Stdout, report))
+}
+
+// notDeleted makes err name what was not tried because of it.
+func notDeleted(err error, rest []string) error {
+	if len(rest) == 0 {
+		return err
+	}
+	d := fault.DetailOf(err)
+	d.Message += "; not deleted: " + strings.Join(rest, ", ")
+	return d.Err()
+}
+
+func (x *essCLI) withdraw() *command {
+	return x.leaf(command{
+		name: "relationship", synopsis: "[S:T...]",
+		summary: "Withdraw pairs, all or none; an incomplete copy is undefined then",
+		sets:    [][]cli.Flag{x.pairs.flags()},
+		most:    -1,
+		run: func(ctx context.Context, e *Env, args []string) error {
+			withdraw := func(s *session, pairs []api.TaskPair) (api.PairsResult, error) {
+				return s.Withdraw(ctx, api.PairsRequest{Pairs: pairs})
+			}
+			return x.runPairs(ctx, e, args, withdraw, "withdrawn")
+		},
+	})
+}

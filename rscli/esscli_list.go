@@ -1,0 +1,161 @@
+package rscli
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/copyserver/api"
+	"copyservices/taskstore"
+)
+
+// volumeList is what --json prints for volumes.
+type volumeList struct {
+	Volumes []api.Volume `json:"volumes"`
+}
+
+// runOptions are the flags of "list run".
+type runOptions struct {
+	task  string
+	limit int
+}
+
+func (x *essCLI) lists() []*command {
+	return []*command{
+		listing(x, command{name: "volume", synopsis: "[SERIAL...]", summary: "List volumes", most: -1},
+			"volumes", listVolumes,
+			[]string{"serial", "size", "allocated", "label", "hosts", "failed"}, volumeRow),
+		listing(x, command{name: "task", summary: "List the stored tasks"}, "tasks",
+			func(ctx context.Context, s *session, _ []string) ([]api.Task, error) { return s.Tasks(ctx) },
+			[]string{"name", "type", "pairs", "options"}, taskRow),
+		listing(x, command{name: "host", summary: "List the primed hosts"}, "hosts",
+			func(ctx context.Context, s *session, _ []string) ([]api.Host, error) { return s.Hosts(ctx) },
+			[]string{"name", "os", "devices", "primed"}, hostRow),
+		listing(x, command{name: "array", summary: "List the arrays"}, "arrays",
+			func(ctx context.Context, s *session, _ []string) ([]api.Array, error) { return s.Arrays(ctx) },
+			[]string{"array", "driver", "volumes", "capacity", "free"}, arrayRow),
+		x.listRelationships(),
+		x.listRuns(),
+		x.listUsers(),
+	}
+}
+
+// listing is a command that prints a table, or with --json the items under
+// key.
+func listing[T any](
+	x *essCLI, c command, key string,
+	fetch func(ctx context.Context, s *session, args []string) ([]T, error),
+	header []string, row func(T) []string,
+) *command {
+	c.run = func(ctx context.Context, e *Env, args []string) error {
+		s, err := x.connect(ctx, e)
+		if err != nil {
+			return err
+		}
+		items, err := fetch(ctx, s, args)
+		if err != nil {
+			return err
+		}
+		doc := map[string][]T{key: append([]T{}, items...)}
+		return e.result(doc, func(w io.Writer) {
+			rows := make([][]string, len(items))
+			for i, item := range items {
+				rows[i] = row(item)
+			}
+			writeTable(w, header, rows)
+		})
+	}
+	return x.leaf(c)
+}
+
+func listVolumes(ctx context.Context, s *session, args []string) ([]api.Volume, error) {
+	serials, err := parseSerials(args)
+	if err != nil {
+		return nil, err
+	}
+	return s.Volumes(ctx, serials...)
+}
+
+func volumeRow(v api.Volume) []string {
+	return []string{
+		string(v.Serial), formatSize(v.Size), formatSize(v.Allocated), v.Label,
+		strings.Join(v.Hosts, ","), v.Failed,
+	}
+}
+
+func taskRow(t api.Task) []string {
+	pairs := make([]string, len(t.Pairs))
+	for i, p := range t.Pairs {
+		pairs[i] = p.Source + ":" + p.Target
+	}
+	return []string{t.Name, string(t.Type), strings.Join(pairs, ","), optionNames(t.Options)}
+}
+
+func hostRow(h api.Host) []string {
+	return []string{h.Name, h.OS, strconv.Itoa(len(h.Devices)), formatTime(h.Primed)}
+}
+
+func arrayRow(a api.Array) []string {
+	return []string{
+		a.ID, a.Driver, strconv.Itoa(a.Volumes), formatSize(a.Capacity), formatSize(a.Free),
+	}
+}
+
+func (x *essCLI) listRelationships() *command {
+	return x.leaf(command{
+		name: "relationship", synopsis: "[SERIAL...]", most: -1,
+		summary: "List relationships, as rsFlashCopyQuery does",
+		run: func(ctx context.Context, e *Env, args []string) error {
+			return (&flashCopyQueryOptions{x.connection}).run(ctx, e, args)
+		},
+	})
+}
+
+func (x *essCLI) listRuns() *command {
+	return listing(x, command{
+		name: "run", summary: "List the runs of tasks, newest first",
+		flags: []cli.Flag{
+			&cli.StringFlag{Name: "task", Destination: &x.runs.task, Usage: "only those of a task `NAME`"},
+			&cli.IntFlag{Name: "limit", Destination: &x.runs.limit, Usage: "at most so many `N`"},
+		},
+	}, "runs",
+		func(ctx context.Context, s *session, _ []string) ([]api.Run, error) {
+			return s.Runs(ctx, x.runs.task, x.runs.limit)
+		},
+		[]string{"id", "task", "type", "user", "state", "percent", "started", "ended", "error"}, runRow)
+}
+
+func runRow(r api.Run) []string {
+	reason := ""
+	if r.Error != nil {
+		reason = r.Error.Message
+	}
+	percent := ""
+	if r.State == taskstore.RunRunning || r.State == taskstore.RunDone {
+		percent = strconv.Itoa(r.Percent)
+	}
+	return []string{
+		r.ID, r.Task, string(r.Type), r.User, string(r.State), percent,
+		formatTime(r.Started), formatTime(r.Ended), reason,
+	}
+}
+
+func (x *essCLI) listUsers() *command {
+	return x.leaf(command{
+		name: "user", summary: "List the users",
+		run: func(ctx context.Context, e *Env, _ []string) error {
+			s, err := x.connect(ctx, e)
+			if err != nil {
+				return err
+			}
+			r, err := listUsers(ctx, s, nil)
+			if err != nil {
+				return err
+			}
+			return e.result(r.doc, r.text)
+		},
+	})
+}

@@ -1,0 +1,200 @@
+package rscli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+	"copyservices/taskstore"
+)
+
+func (x *essCLI) shows() []*command {
+	return []*command{
+		showing(x, "volume", "SERIAL", fetchVolume, writeVolume),
+		showing(x, "task", "NAME", named((*api.Client).Task), writeTask),
+		showing(x, "host", "NAME", named((*api.Client).Host), writeHost),
+		showing(x, "array", "ARRAY", fetchArray, writeArray),
+		showing(x, "relationship", "S:T", fetchRelationship, writeRelationship),
+		showing(x, "run", "ID",
+			func(ctx context.Context, s *session, id string) (api.Run, error) { return s.Run(ctx, id, 0) },
+			writeRun),
+		showing(x, "user", "NAME", fetchUser, writeUser),
+	}
+}
+
+// named adapts a method of the client that takes a name.
+func named[T any](
+	get func(*api.Client, context.Context, string) (T, error),
+) func(context.Context, *session, string) (T, error) {
+	return func(ctx context.Context, s *session, name string) (T, error) {
+		return get(s.Client, ctx, name)
+	}
+}
+
+// showing is a command that prints one thing.
+func showing[T any](
+	x *essCLI, name, argument string,
+	fetch func(ctx context.Context, s *session, name string) (T, error), write func(io.Writer, T),
+) *command {
+	return x.leaf(command{
+		name: name, synopsis: argument, summary: "Show one " + name, least: 1, most: 1,
+		run: func(ctx context.Context, e *Env, args []string) error {
+			s, err := x.connect(ctx, e)
+			if err != nil {
+				return err
+			}
+			thing, err := fetch(ctx, s, args[0])
+			if err != nil {
+				return err
+			}
+			return e.result(thing, func(w io.Writer) { write(w, thing) })
+		},
+	})
+}
+
+func fetchVolume(ctx context.Context, s *session, name string) (api.Volume, error) {
+	serial, err := arrayclient.ParseSerial(name)
+	if err != nil {
+		return api.Volume{}, err
+	}
+	return s.Volume(ctx, serial)
+}
+
+func fetchArray(ctx context.Context, s *session, name string) (api.Array, error) {
+	id, err := arrayclient.ParseArrayID(name)
+	if err != nil {
+		return api.Array{}, err
+	}
+	return s.Array(ctx, id.String())
+}
+
+func fetchRelationship(ctx context.Context, s *session, name string) (api.Relationship, error) {
+	pair, err := arrayclient.ParsePair(name)
+	if err != nil {
+		return api.Relationship{}, err
+	}
+	relationships, err := s.Relationships(ctx, pair.Source)
+	if err != nil {
+		return api.Relationship{}, err
+	}
+	for _, r := range relationships {
+		if r.Source == pair.Source && r.Target == pair.Target {
+			return r, nil
+		}
+	}
+	return api.Relationship{}, fault.New(fault.NotFound, "there is no relationship %s", pair).
+		WithHint("esscli list relationship shows those that exist")
+}
+
+func fetchUser(ctx context.Context, s *session, name string) (api.User, error) {
+	users, err := s.Users(ctx)
+	if err != nil {
+		return api.User{}, err
+	}
+	for _, u := range users {
+		if strings.EqualFold(u.Name, name) {
+			return u, nil
+		}
+	}
+	return api.User{}, fault.New(fault.NotFound, "there is no user named %q", name).
+		WithHint("esscli list user shows those that exist")
+}
+
+// field is a line of what show prints. One without a value is left out.
+type field struct{ name, value string }
+
+func writeFields(w io.Writer, fields []field) {
+	for _, f := range fields {
+		if f.value != "" {
+			fmt.Fprintf(w, "%-12s %s\n", f.name, oneLine(f.value))
+		}
+	}
+}
+
+// exactSize is a size with its bytes.
+func exactSize(n int64) string {
+	short := formatSize(n)
+	if exact := strconv.FormatInt(n, 10); exact != short {
+		return short + " (" + exact + " bytes)"
+	}
+	return short + " bytes"
+}
+
+func writeVolume(w io.Writer, v api.Volume) {
+	fields := []field{
+		{"serial", string(v.Serial)}, {"array", v.Array}, {"size", exactSize(v.Size)},
+		{"allocated", exactSize(v.Allocated)}, {"label", v.Label}, {"created", formatTime(v.Created)},
+		{"failed", v.Failed}, {"hosts", strings.Join(v.Hosts, ", ")},
+	}
+	if c := v.LastCopy; c != nil {
+		fields = append(fields, field{"copy of", string(c.Source)},
+			field{"copied", formatTime(c.Established)}, field{"outcome", string(c.Outcome)})
+	}
+	writeFields(w, fields)
+}
+
+// writeTask prints the task as a file that apply takes.
+func writeTask(w io.Writer, t api.Task) {
+	if text, err := taskstore.FormatTask(t); err == nil {
+		_, _ = w.Write(text)
+	}
+}
+
+func writeHost(w io.Writer, h api.Host) {
+	writeFields(w, []field{{"name", h.Name}, {"os", h.OS}, {"primed", formatTime(h.Primed)}})
+	for _, d := range h.Devices {
+		writeFields(w, []field{{"device", d.Name + " " + string(d.Serial)}})
+	}
+}
+
+func writeArray(w io.Writer, a api.Array) {
+	writeFields(w, []field{
+		{"array", a.ID}, {"driver", a.Driver}, {"features", strings.Join(a.Features, ", ")},
+		{"volumes", fmt.Sprintf("%d of %d", a.Volumes, a.MaxVolumes)},
+		{"capacity", exactSize(a.Capacity)}, {"free", exactSize(a.Free)},
+	})
+}
+
+func writeRelationship(w io.Writer, r api.Relationship) {
+	writeFields(w, []field{
+		{"source", string(r.Source)}, {"target", string(r.Target)}, {"state", string(r.State)},
+		{"options", optionNames(r.Options)}, {"percent", strconv.Itoa(r.Percent)},
+		{"out of sync", fmt.Sprintf("%d of %s", r.OutOfSync, count(int(r.Tracks), "track"))},
+		{"established", formatTime(r.Established)}, {"completed", formatTime(r.Completed)},
+		{"reason", r.Reason},
+	})
+}
+
+func writeRun(w io.Writer, r api.Run) {
+	fields := []field{
+		{"id", r.ID}, {"task", r.Task}, {"type", string(r.Type)}, {"user", r.User},
+		{"state", string(r.State)}, {"percent", strconv.Itoa(r.Percent)},
+		{"started", formatTime(r.Started)}, {"ended", formatTime(r.Ended)},
+	}
+	for _, p := range r.Pairs {
+		fields = append(fields, field{"pair", describePair(p)})
+	}
+	for _, text := range r.Warnings {
+		fields = append(fields, field{"warning", text})
+	}
+	if r.Error != nil {
+		fields = append(fields, field{"error", r.Error.Message}, field{"hint", r.Error.Hint})
+	}
+	writeFields(w, fields)
+}
+
+func writeUser(w io.Writer, u api.User) {
+	password := ""
+	if u.DefaultPassword {
+		password = "still the default one"
+	}
+	writeFields(w, []field{
+		{"name", u.Name}, {"role", string(u.Role)}, {"password", password},
+		{"created", formatTime(u.Created)},
+	})
+}

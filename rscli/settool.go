@@ -1,0 +1,92 @@
+package rscli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient/fault"
+)
+
+// What setdevice and setuser have in common: they are administration of the
+// server on this machine unless they are told otherwise.
+
+// The user that every installation starts with, whose password is good from
+// the loopback address until it is changed.
+const (
+	defaultUser     = "superuser"
+	defaultPassword = "passw0rd"
+	localServer     = "127.0.0.1"
+)
+
+// setTool are the flags of both tools.
+type setTool struct {
+	connection
+	byDefault bool // the default password is in use
+}
+
+// command returns the tool's command.
+func (o *setTool) command(name, summary string, examples []string, verbs []verb) *command {
+	o.defaults = o.local
+	return &command{
+		name:     name,
+		synopsis: "[COMMAND ARGUMENT...]",
+		summary:  summary,
+		examples: examples,
+		sets:     [][]cli.Flag{o.connection.flags()},
+		most:     -1,
+		run: func(ctx context.Context, e *Env, args []string) error {
+			if len(args) == 0 && o.passwordFile == "-" && !e.IsTerminal(e.Stdin) {
+				return fault.New(fault.Usage, "standard input cannot have the password and the commands").
+					WithHint("put the password into a file for --password-file")
+			}
+			s := &shell{e: e, verbs: verbs, explain: o.explain}
+			s.connect = func(ctx context.Context, check bool) (*session, error) {
+				return o.login(ctx, e, check)
+			}
+			return s.main(ctx, args)
+		},
+	}
+}
+
+// local fills in what is not configured: this machine, and for it, where
+// neither user nor password is given, the default ones.
+func (o *setTool) local(l *layer) {
+	if l.server == "" {
+		l.server = localServer
+	}
+	for _, server := range []string{l.server, firstNonEmpty(l.backup, l.server)} {
+		addr, err := parseAddress(server)
+		if err != nil || !isLoopback(addr) {
+			return
+		}
+	}
+	if l.user == "" && l.password == "" && l.passwordFile == "" && l.passwordCommand == "" {
+		l.user, l.password = defaultUser, defaultPassword
+		o.byDefault = true
+	}
+}
+
+// login connects. With check it makes sure that the server knows the user.
+func (o *setTool) login(ctx context.Context, e *Env, check bool) (*session, error) {
+	s, err := o.connect(ctx, e)
+	if err != nil || !check {
+		return s, err
+	}
+	if _, err := s.Server(ctx); err != nil {
+		return nil, o.explain(err)
+	}
+	return s, nil
+}
+
+// explain gives the error about a default password that is no longer in force
+// the hint that helps.
+func (o *setTool) explain(err error) error {
+	var own *fault.Error
+	if o.byDefault && errors.As(err, &own) && own.Kind == fault.Denied {
+		return fault.New(fault.Denied, "%w", err).
+			WithHint("no user was given and the default one was refused: use -u and --password-file")
+	}
+	return err
+}
