@@ -95,6 +95,10 @@ func (p *Pending) Write(data []byte) (int, error) {
 	return n, nil
 }
 
+// File returns the temporary file, for content that is written out of order:
+// that of OS is an *os.File. It is nil once the replacement has ended.
+func (p *Pending) File() File { return p.file }
+
 // Commit puts the new content in its place. With any error but ErrUnsure the
 // old file is untouched and the temporary one gone.
 func (p *Pending) Commit() error {
