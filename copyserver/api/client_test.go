@@ -332,8 +332,8 @@ func TestClientEndsWithItsContext(t *testing.T) {
 
 func TestClientRecognisesStrangers(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
-		"web page":     func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
-		"web error":    func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
+		"web page":  func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") },
+		"web error": func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) },
 		"redirect": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login", http.StatusFound)
 		},
