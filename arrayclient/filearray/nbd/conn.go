@@ -101,7 +101,11 @@ func (c *conn) negotiate() error {
 	}
 	c.session = s
 	c.log = c.log.With("export", s.name)
-	c.in.beforeRead = c.sendBatch
+	if l := newLink(c.nc, c.sendBatch); l != nil {
+		c.in.src = l
+	} else {
+		c.in.beforeRead = c.sendBatch
+	}
 	c.setDeadline(time.Time{})
 	return nil
 }

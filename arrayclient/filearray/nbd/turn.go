@@ -84,21 +84,28 @@ const (
 	// slowRequest is the time from which a request should have gone to a
 	// worker: several times what the hand-over costs.
 	slowRequest = 100 * time.Microsecond
-	// paceMemory is how many fast requests make up for a slow one.
-	paceMemory = 32
+	// slowWeight is how many fast requests make up for a slow one. A single
+	// one may be the scheduler's doing: it takes two to be slow.
+	slowWeight = 16
+	maxDebt    = 4 * slowWeight
 )
 
-// pace remembers whether requests have been slow lately.
+// pace remembers whether requests have been slow lately. Updates that are
+// lost to a race do not matter.
 type pace struct{ debt atomic.Int32 }
 
-func (p *pace) slow() bool { return p.debt.Load() > 0 }
+func (p *pace) slow() bool { return p.debt.Load() > slowWeight }
 
 // note takes the time of one request.
 func (p *pace) note(d time.Duration) {
-	if d >= slowRequest {
-		p.debt.Store(paceMemory)
-	} else if p.slow() {
-		p.debt.Add(-1)
+	debt := p.debt.Load()
+	switch {
+	case d >= stallPeriod:
+		p.debt.Store(maxDebt)
+	case d >= slowRequest:
+		p.debt.Store(min(debt+slowWeight, maxDebt))
+	case debt > 0:
+		p.debt.Store(debt - 1)
 	}
 }
 
