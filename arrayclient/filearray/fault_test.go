@@ -1,0 +1,349 @@
+package filearray
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"testing"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+)
+
+// pairUp makes an array with a source full of ones and an established target.
+func pairUp(t *testing.T, opts arrayclient.Options) (*crashFS, *Array, []arrayclient.Serial) {
+	t.Helper()
+	fsys := newCrashFS()
+	a := createTestArray(t, fsys)
+	serials := mustCreate(t, a, 1<<20, 3)
+	writeOnes(t, a, serials[0], 1)
+	err := a.Establish(context.Background(),
+		[]arrayclient.Pair{{Source: serials[0], Target: serials[1]}}, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fsys, a, serials
+}
+
+func writeOnes(t *testing.T, a *Array, s arrayclient.Serial, with byte) {
+	t.Helper()
+	v := mustOpen(t, a, s)
+	if _, err := v.WriteAt(bytes.Repeat([]byte{with}, int(v.Size())), 0); err != nil {
+		t.Fatalf("write to %s: %v", s, err)
+	}
+}
+
+// failing makes op on the files of the volume with the given id fail.
+func failing(op, id string, err error) func(string, string) error {
+	return func(o, name string) error {
+		if o == op && strings.HasPrefix(name, volumeDir+"/"+id) {
+			return err
+		}
+		return nil
+	}
+}
+
+func (c *crashFS) setFault(f func(op, name string) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fault = f
+}
+
+func relOf(t *testing.T, a *Array, s arrayclient.Serial) arrayclient.Relationship {
+	t.Helper()
+	rels, err := a.Relationships(context.Background(), s)
+	if err != nil || len(rels) != 1 {
+		t.Fatalf("relationships of %s: %v, %v", s, rels, err)
+	}
+	return rels[0]
+}
+
+// TestTargetFails has the target of a copy fail in every way: the source does
+// not notice, the relationship says so, also after a restart.
+func TestTargetFails(t *testing.T) {
+	for _, c := range []struct {
+		name, op string
+		err      error
+	}{
+		{"full", "write", errNoSpace},
+		{"broken", "write", syscall.EIO},
+		{"unsynced", "sync", syscall.EIO},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			fsys, a, v := pairUp(t, arrayclient.Options{NoCopy: true})
+			fsys.setFault(failing(c.op, "001", c.err))
+			writeOnes(t, a, v[0], 2)
+			if r := relOf(t, a, v[1]); r.State != arrayclient.StateFailed ||
+				!strings.Contains(r.Reason, c.err.Error()) {
+				t.Fatalf("the relationship is %+v", r)
+			}
+			if _, err := mustOpen(t, a, v[1]).ReadAt(make([]byte, 1), 0); err == nil {
+				t.Fatal("the failed target can be read")
+			}
+			a.kill()
+			b := openTestArray(t, fsys.afterKill())
+			defer b.Close()
+			if r := relOf(t, b, v[1]); r.State != arrayclient.StateFailed {
+				t.Fatalf("after the restart the relationship is %+v", r)
+			}
+			if p := readAll(t, mustOpen(t, b, v[0])); !bytes.Equal(p, bytes.Repeat([]byte{2}, len(p))) {
+				t.Fatal("the source lost what was written to it")
+			}
+			undefined, err := b.Withdraw(context.Background(),
+				[]arrayclient.Pair{{Source: v[0], Target: v[1]}})
+			if err != nil || len(undefined) != 1 {
+				t.Fatalf("withdraw: %v, %v", undefined, err)
+			}
+		})
+	}
+}
+
+// TestBackgroundTargetFails is the same in the background copy.
+func TestBackgroundTargetFails(t *testing.T) {
+	fsys := newCrashFS()
+	a := createTestArray(t, fsys)
+	defer a.Close()
+	v := mustCreate(t, a, 1<<20, 2)
+	writeOnes(t, a, v[0], 1)
+	fsys.setFault(failing("write", "001", errNoSpace))
+	err := a.Establish(context.Background(),
+		[]arrayclient.Pair{{Source: v[0], Target: v[1]}}, arrayclient.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.copies.Wait()
+	if r := relOf(t, a, v[1]); r.State != arrayclient.StateFailed {
+		t.Fatalf("the relationship is %+v", r)
+	}
+	writeOnes(t, a, v[0], 2)
+	fsys.setFault(nil)
+}
+
+// TestUnreadableSource: what cannot be read cannot be saved, but it can be
+// written over.
+func TestUnreadableSource(t *testing.T) {
+	fsys, a, v := pairUp(t, arrayclient.Options{NoCopy: true})
+	defer a.Close()
+	fsys.setFault(failing("read", "000", syscall.EIO))
+	writeOnes(t, a, v[0], 2)
+	fsys.setFault(nil)
+	if r := relOf(t, a, v[1]); r.State != arrayclient.StateFailed {
+		t.Fatalf("the relationship is %+v", r)
+	}
+}
+
+// TestSyncFails: a volume whose sync failed takes no more I/O.
+func TestSyncFails(t *testing.T) {
+	fsys := newCrashFS()
+	a := createTestArray(t, fsys)
+	v := mustCreate(t, a, 1<<20, 1)
+	writeOnes(t, a, v[0], 1)
+	fsys.setFault(failing("sync", "000", syscall.EIO))
+	vol := mustOpen(t, a, v[0])
+	if err := vol.Flush(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("flush: %v", err)
+	}
+	fsys.setFault(nil)
+	if err := vol.Flush(); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("the second flush: %v", err)
+	}
+	if _, err := vol.WriteAt([]byte{1}, 0); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("write: %v", err)
+	}
+	list, err := a.Volumes(context.Background())
+	if err != nil || list[0].Failed == "" {
+		t.Fatalf("the volume is listed as %+v, %v", list, err)
+	}
+}
+
+// TestJournalFails: when nothing can be made durable any more, a write that
+// would change an image fails and leaves the image as it was.
+func TestJournalFails(t *testing.T) {
+	fsys, a, v := pairUp(t, arrayclient.Options{NoCopy: true})
+	fsys.setFault(func(op, name string) error {
+		if op == "sync" && strings.HasPrefix(name, "journal") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	if _, err := mustOpen(t, a, v[0]).WriteAt([]byte{2}, 0); fault.KindOf(err) != fault.Server {
+		t.Fatalf("write: %v", err)
+	}
+	if _, err := mustOpen(t, a, v[2]).WriteAt([]byte{2}, 0); err != nil {
+		t.Fatalf("write to a volume without relationships: %v", err)
+	}
+	if p := readAll(t, mustOpen(t, a, v[1])); !bytes.Equal(p, bytes.Repeat([]byte{1}, len(p))) {
+		t.Fatal("the image changed")
+	}
+	a.kill()
+}
+
+// TestFullDisk: creating volumes where there is no room leaves nothing behind.
+func TestFullDisk(t *testing.T) {
+	fsys := newCrashFS()
+	a := createTestArray(t, fsys)
+	mustCreate(t, a, 1<<20, 1)
+	fsys.setFault(failing("write", "002", errNoSpace))
+	_, err := a.CreateVolumes(context.Background(), arrayclient.VolumeSpec{Size: 1 << 20, Count: 2})
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("create: %v", err)
+	}
+	fsys.setFault(nil)
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if problems := Check(fsys); problems != nil {
+		t.Fatal(problems)
+	}
+	if names, _ := fsys.List(volumeDir); len(names) != 1 {
+		t.Fatalf("files of volumes: %v", names)
+	}
+}
+
+// damage changes one file of a closed array.
+func damage(fsys *crashFS, name string, f func(ino *inode)) {
+	fsys.mu.Lock()
+	defer fsys.mu.Unlock()
+	f(fsys.live[name])
+}
+
+func flip(off int64) func(*inode) {
+	return func(ino *inode) {
+		b := bytes.Clone(ino.newest(off / blockSize))
+		b[off%blockSize] ^= 0x10
+		ino.blocks[off/blockSize] = [][]byte{b}
+	}
+}
+
+// closedArray returns an array that was closed with a relationship half done.
+func closedArray(t *testing.T) *crashFS {
+	t.Helper()
+	fsys, a, v := pairUp(t, arrayclient.Options{NoCopy: true})
+	if _, err := mustOpen(t, a, v[0]).WriteAt(make([]byte, 300<<10), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return fsys
+}
+
+// newestMeta returns the name and the length of the meta file that counts.
+func newestMeta(t *testing.T, fsys *crashFS) (string, int64) {
+	t.Helper()
+	meta, _, err := readMeta(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := fsys.Open(metaName(meta.gen))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size, _ := f.Size()
+	return metaName(meta.gen), size
+}
+
+// TestDamage flips bits and cuts files short: each is refused by name.
+func TestDamage(t *testing.T) {
+	refused := func(t *testing.T, fsys *crashFS, name string) {
+		t.Helper()
+		a, err := Open(fsys, OpenOptions{})
+		if err == nil {
+			a.kill()
+			t.Fatal("the damaged array opens")
+		}
+		if !strings.Contains(err.Error(), name) {
+			t.Fatalf("the error does not name %s: %v", name, err)
+		}
+		if problems := Check(fsys); len(problems) == 0 {
+			t.Fatal("check finds nothing")
+		}
+	}
+	name, _ := newestMeta(t, closedArray(t))
+	for i := range int64(97) {
+		t.Run(fmt.Sprintf("%s part %d", name, i), func(t *testing.T) {
+			fsys := closedArray(t)
+			_, size := newestMeta(t, fsys)
+			damage(fsys, name, flip(size*i/97))
+			refused(t, fsys, name)
+		})
+	}
+	const vol, bitmap = "volumes/000.00000001.0", "bitmaps/00000004.copied"
+	for _, c := range []struct {
+		title, name string
+		f           func(*inode)
+	}{
+		{"meta cut", name, func(ino *inode) { ino.size /= 2 }},
+		{"meta empty", name, func(ino *inode) { ino.size = 0 }},
+		{"journal cut", "journal.0", func(ino *inode) { ino.size -= 5 }},
+		{"journal header", "journal.1", flip(17)},
+		{"volume cut", vol, func(ino *inode) { ino.size = 1 << 20 }},
+		{"volume header", vol, flip(1<<20 + 20)},
+		{"bitmap header", bitmap, flip(20)},
+		{"bitmap page", bitmap, flip(bitmapStart + 100)},
+		{"bitmap cut", bitmap, func(ino *inode) { ino.size = bitmapStart }},
+	} {
+		t.Run(c.title, func(t *testing.T) {
+			fsys := closedArray(t)
+			damage(fsys, c.name, c.f)
+			refused(t, fsys, c.name)
+		})
+	}
+	for _, name := range []string{vol, bitmap, "journal.0", name} {
+		t.Run("missing "+name, func(t *testing.T) {
+			fsys := closedArray(t)
+			if err := fsys.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+			refused(t, fsys, name)
+		})
+	}
+}
+
+// TestDamagedJournal flips bits in what the journal of a killed array holds:
+// the record is refused by name, unless nothing tells that it was durable.
+func TestDamagedJournal(t *testing.T) {
+	build := func() (*crashFS, string, int64) {
+		fsys, a, _ := pairUp(t, arrayclient.Options{NoCopy: true})
+		a.kill()
+		j := a.committer.journal
+		return fsys, journalName(j.gen), j.durable
+	}
+	_, name, end := build()
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 50 {
+		off := headerSize + rng.Int64N(end-headerSize)
+		fsys, _, _ := build()
+		damage(fsys, name, flip(off))
+		a, err := Open(fsys, OpenOptions{})
+		if err == nil {
+			a.kill()
+			t.Fatalf("the journal damaged at %d is read", off)
+		}
+		if !strings.Contains(err.Error(), name) {
+			t.Fatalf("damaged at %d: %v", off, err)
+		}
+	}
+}
+
+// TestNewerVersion: a file of a newer format is refused by name.
+func TestNewerVersion(t *testing.T) {
+	fsys := closedArray(t)
+	name, _ := newestMeta(t, fsys)
+	for slot := range uint64(2) {
+		damage(fsys, metaName(slot), func(ino *inode) {
+			b := bytes.Clone(ino.newest(0))
+			b[8]++
+			ino.blocks[0] = [][]byte{b}
+		})
+	}
+	_, err := Open(fsys, OpenOptions{})
+	if err == nil || !strings.Contains(err.Error(), "format version 2") ||
+		!strings.Contains(err.Error(), "meta.") {
+		t.Fatalf("open %s of a newer version: %v", name, err)
+	}
+}

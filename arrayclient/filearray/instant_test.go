@@ -1,0 +1,204 @@
+package filearray
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"copyservices/arrayclient"
+)
+
+// writer writes one block after the other in its own part of a volume, each
+// with the number of the write, and begins again at the end.
+type writer struct {
+	base, blocks int64
+	started      atomic.Uint64 // number of the write that was begun last
+	done         atomic.Uint64 // number of the one that was acknowledged last
+}
+
+const writerBlock = 4096
+
+func (w *writer) run(v arrayclient.VolumeIO, stop <-chan struct{}) error {
+	p := make([]byte, writerBlock)
+	for n := uint64(1); ; n++ {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		for at := 0; at < len(p); at += 8 {
+			binary.LittleEndian.PutUint64(p[at:], n)
+		}
+		w.started.Store(n)
+		if _, err := v.WriteAt(p, w.offset(n)); err != nil {
+			return err
+		}
+		w.done.Store(n)
+	}
+}
+
+func (w *writer) offset(n uint64) int64 {
+	return (w.base + int64((n-1)*7919%uint64(w.blocks))) * writerBlock
+}
+
+// prefix returns the last write that the image has, and an error unless the
+// image has all writes up to it and none after it.
+func (w *writer) prefix(image []byte) (uint64, error) {
+	var last uint64
+	for b := w.base; b < w.base+w.blocks; b++ {
+		last = max(last, binary.LittleEndian.Uint64(image[b*writerBlock:]))
+	}
+	want := make(map[int64]uint64)
+	for n := last; n > 0 && n+uint64(w.blocks) > last; n-- {
+		want[w.offset(n)] = n
+	}
+	for b := w.base; b < w.base+w.blocks; b++ {
+		block := image[b*writerBlock : (b+1)*writerBlock]
+		for at := 0; at < writerBlock; at += 8 {
+			got := binary.LittleEndian.Uint64(block[at:])
+			if got != want[b*writerBlock] {
+				return last, fmt.Errorf("block %d has write %d, in a prefix of %d writes it has %d",
+					b, got, last, want[b*writerBlock])
+			}
+		}
+	}
+	return last, nil
+}
+
+func mustOpen(t *testing.T, a *Array, s arrayclient.Serial) arrayclient.VolumeIO {
+	t.Helper()
+	v, err := a.OpenVolume(context.Background(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { v.Close() })
+	return v
+}
+
+func readAll(t *testing.T, v arrayclient.VolumeIO) []byte {
+	t.Helper()
+	p := make([]byte, v.Size())
+	if _, err := v.ReadAt(p, 0); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func realArray(t *testing.T) *Array {
+	t.Helper()
+	fsys, err := OS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := createTestArray(t, fsys)
+	t.Cleanup(func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+		if problems := Check(fsys); problems != nil {
+			t.Error(problems)
+		}
+	})
+	return a
+}
+
+func waitComplete(t *testing.T, a *Array, target arrayclient.Serial) {
+	t.Helper()
+	for range 3000 {
+		rels, err := a.Relationships(context.Background(), target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(rels) == 0 || rels[0].OutOfSync == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the copy does not end")
+}
+
+// TestInstant copies a volume again and again while writers are at work on
+// it. Every image holds a prefix of each writer's writes, the same however
+// much has been copied.
+func TestInstant(t *testing.T) {
+	const size, writers = 24 << 20, 4
+	a := realArray(t)
+	serials := mustCreate(t, a, size, 4)
+	source := mustOpen(t, a, serials[0])
+	var ws []*writer
+	var running sync.WaitGroup
+	stop := make(chan struct{})
+	for i := range writers {
+		const blocks = size / writerBlock / writers
+		w := &writer{base: int64(i * blocks), blocks: blocks}
+		ws = append(ws, w)
+		running.Go(func() {
+			if err := w.run(source, stop); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for round := range 6 {
+		pairs := []arrayclient.Pair{}
+		for _, tgt := range serials[1:] {
+			pairs = append(pairs, arrayclient.Pair{Source: serials[0], Target: tgt})
+		}
+		checkInstant(t, a, ws, pairs, round%2 == 0)
+	}
+	close(stop)
+	running.Wait()
+}
+
+func checkInstant(
+	t *testing.T, a *Array, ws []*writer, pairs []arrayclient.Pair, nocopy bool,
+) {
+	t.Helper()
+	before := make([]uint64, len(ws))
+	for i, w := range ws {
+		before[i] = w.done.Load()
+	}
+	ctx := context.Background()
+	if err := a.Establish(ctx, pairs, arrayclient.Options{NoCopy: nocopy}); err != nil {
+		t.Fatal(err)
+	}
+	after := make([]uint64, len(ws))
+	for i, w := range ws {
+		after[i] = w.started.Load()
+	}
+	first := readAll(t, mustOpen(t, a, pairs[0].Target))
+	for i, w := range ws {
+		n, err := w.prefix(first)
+		if err != nil {
+			t.Fatalf("writer %d: %v", i, err)
+		}
+		if n < before[i] || n > after[i] {
+			t.Fatalf("writer %d: the image ends at write %d, it was taken between %d and %d",
+				i, n, before[i], after[i])
+		}
+	}
+	time.Sleep(50 * time.Millisecond)
+	if nocopy {
+		if err := a.BackgroundCopy(ctx, pairs[:1]); err != nil {
+			t.Fatal(err)
+		}
+		waitComplete(t, a, pairs[0].Target)
+	}
+	for _, p := range pairs {
+		if !nocopy {
+			waitComplete(t, a, p.Target)
+		}
+		if !bytes.Equal(first, readAll(t, mustOpen(t, a, p.Target))) {
+			t.Fatalf("%s is not what it was when it was established", p)
+		}
+	}
+	if nocopy {
+		if _, err := a.Withdraw(ctx, pairs[1:]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
