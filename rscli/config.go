@@ -43,16 +43,14 @@ const (
 	trustAsk      = "ask"       // ask on a terminal, else refuse
 )
 
-// field returns where the value of a configuration key goes, nil for a key
-// that does not exist.
-func (l *layer) field(key string) *string {
-	fields := map[string]*string{
+// fields returns where the value of each configuration key goes.
+func (l *layer) fields() map[string]*string {
+	return map[string]*string{
 		"server": &l.server, "backup_server": &l.backup, "user": &l.user,
 		"password": &l.password, "password_file": &l.passwordFile,
 		"password_command": &l.passwordCommand, "cacert": &l.cacert,
 		"trust": &l.trust, "known_servers": &l.knownServers,
 	}
-	return fields[key]
 }
 
 // settings are what the layers say together: for each key the first layer
@@ -218,10 +216,10 @@ func (l *layer) parseMapping(m *yaml.Node) error {
 	if m.Kind != yaml.MappingNode {
 		return l.badLine(m, "not a mapping of keys to values")
 	}
-	seen := map[string]bool{}
+	fields, seen := l.fields(), map[string]bool{}
 	for i := 0; i < len(m.Content); i += 2 {
 		key, value := m.Content[i], m.Content[i+1]
-		field := l.field(key.Value)
+		field := fields[key.Value]
 		switch {
 		case field == nil:
 			return l.badLine(key, "unknown key %q", key.Value)

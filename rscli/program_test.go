@@ -18,9 +18,10 @@ import (
 func slogDiscard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 func discardLog() *log.Logger   { return log.New(io.Discard, "", 0) }
 
-// everyCommand lists all commands of the suite that are built here.
+// everyCommand lists all commands of the suite but the daemon.
 var everyCommand = []builder{
 	newList, newPrime, newExecuteTask, newQuery, newQueryComplete, newFlashCopyQuery, newTestConnection,
+	newESSCLI, newSetDevice, newSetUser,
 }
 
 func TestHelpFitsAScreen(t *testing.T) {

@@ -2,6 +2,7 @@ package rscli
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/atomicfile"
 )
 
 // Which server certificates are trusted. With --cacert those that the file
@@ -290,20 +292,12 @@ func isFingerprint(s string) bool {
 
 // writePins replaces the file as a whole.
 func writePins(path string, pins map[string]string) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(dir, filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
+	var text bytes.Buffer
 	for _, addr := range slices.Sorted(maps.Keys(pins)) {
-		fmt.Fprintln(tmp, addr, pins[addr])
+		fmt.Fprintln(&text, addr, pins[addr])
 	}
-	if err := errors.Join(tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return atomicfile.Write(atomicfile.OS(), path, text.Bytes(), 0o600)
 }

@@ -1,0 +1,142 @@
+package rscli
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient/fault"
+)
+
+var (
+	manItem = regexp.MustCompile(`(?m)^\.It Fl .*`)
+	manFlag = regexp.MustCompile(`Fl (\\-)?([a-z?][a-z-]*)`)
+	manCode = regexp.MustCompile(`(?m)^\.It ([0-9]+)$`)
+)
+
+func readPage(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "man", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// sectionOf returns a section of a page, "" where it has none.
+func sectionOf(page, name string) string {
+	_, section, _ := strings.Cut(page, "\n.Sh "+name+"\n")
+	section, _, _ = strings.Cut(section, "\n.Sh ")
+	return section
+}
+
+// flagsOfPage returns the flags that have an entry under OPTIONS.
+func flagsOfPage(page string) map[string]bool {
+	flags := map[string]bool{}
+	for _, item := range manItem.FindAllString(sectionOf(page, "OPTIONS"), -1) {
+		for _, m := range manFlag.FindAllStringSubmatch(item, -1) {
+			flags[m[2]] = true
+		}
+	}
+	return flags
+}
+
+// TestManPagesAgainstFlags holds the options of each page against the flags
+// of its command, both ways.
+func TestManPagesAgainstFlags(t *testing.T) {
+	for _, build := range everyCommand {
+		root := build(&Env{})
+		want := map[string]bool{"h": true, "help": true, "version": true}
+		walkFlags(root, func(_ *command, f cli.Flag) {
+			for _, name := range f.Names() {
+				want[name] = true
+			}
+		})
+		got := flagsOfPage(readPage(t, root.name+".1"))
+		if !maps.Equal(got, want) {
+			t.Errorf("%s.1 has the options %q, the command the flags %q", root.name,
+				slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+		}
+	}
+}
+
+// TestManPagesAgainstSubcommands: every branch of a command is on its page.
+func TestManPagesAgainstSubcommands(t *testing.T) {
+	for _, build := range everyCommand {
+		root := build(&Env{})
+		page := readPage(t, root.name+".1")
+		for _, branch := range root.sub {
+			for _, leaf := range branch.sub {
+				if !regexp.MustCompile(`\bCm [a-z |]*\b` + leaf.name + `\b`).MatchString(page) {
+					t.Errorf("%s.1 says nothing of %s %s", root.name, branch.name, leaf.name)
+				}
+			}
+			if !strings.Contains(page, ".Cm "+branch.name) && !strings.Contains(page, "| "+branch.name) {
+				t.Errorf("%s.1 says nothing of %s", root.name, branch.name)
+			}
+		}
+	}
+}
+
+// TestManPagesAgainstExitCodes: every page of a program has the same whole
+// table.
+func TestManPagesAgainstExitCodes(t *testing.T) {
+	want := []string{"0"}
+	for _, kind := range fault.Kinds() {
+		want = append(want, strconv.Itoa(kind.ExitCode()))
+	}
+	slices.Sort(want)
+	pages, err := filepath.Glob("../man/*.[18]")
+	if err != nil || len(pages) < len(everyCommand) {
+		t.Fatalf("pages %q, %v", pages, err)
+	}
+	first := sectionOf(readPage(t, "rsList2105s.1"), "EXIT STATUS")
+	for _, path := range pages {
+		table := sectionOf(readPage(t, filepath.Base(path)), "EXIT STATUS")
+		if table != first {
+			t.Errorf("the exit status of %s differs from that of rsList2105s.1", path)
+		}
+	}
+	var got []string
+	for _, m := range manCode.FindAllStringSubmatch(first, -1) {
+		got = append(got, m[1])
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		t.Errorf("the pages have the codes %q, the program %q", got, want)
+	}
+}
+
+// TestConfigPage holds the keys and variables of rscli-config(5) against the
+// code.
+func TestConfigPage(t *testing.T) {
+	page := readPage(t, "rscli-config.5")
+	files, _, _ := strings.Cut(page, "\n.Ss Certificates")
+	var got []string
+	for _, m := range regexp.MustCompile(`(?m)^\.It Va ([a-z_]+)$`).FindAllStringSubmatch(files, -1) {
+		got = append(got, m[1])
+		if new(layer).fields()[m[1]] == nil {
+			t.Errorf("the page has the key %s, the program has not", m[1])
+		}
+	}
+	if want := len(new(layer).fields()); len(got) != want {
+		t.Errorf("the page has the keys %q, the program %d", got, want)
+	}
+	asked := map[string]bool{}
+	e := &Env{GOOS: "linux", Getenv: func(key string) string { asked[key] = true; return "" }}
+	if _, err := (&connection{}).settings(e); err != nil {
+		t.Fatal(err)
+	}
+	for key := range asked {
+		if !regexp.MustCompile(`(?m)^\.It Ev .*\b` + key + `\b`).MatchString(page) {
+			t.Errorf("the page has no variable %s", key)
+		}
+	}
+}
