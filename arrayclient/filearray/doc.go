@@ -1,0 +1,46 @@
+// Package filearray is the embedded array: volumes in sparse files, with
+// FlashCopy relationships between them.
+//
+// # Copy on write
+//
+// A relationship has a bitmap with a bit per track of 64 KiB. A clear bit
+// means that the target does not hold the track yet: a read of the target
+// reads the source. Before a host may change such a track of the source, its
+// content is saved to the target and the bit is set. The background copy does
+// the same for all tracks in turn. A target's track that is written to is
+// copied first, or, when all of it is written over, just marked.
+//
+// # What is durable when
+//
+// A point-in-time image must not change in a crash, so this order is kept:
+//
+//  1. the saved data is written to the target and synced,
+//  2. the mark that it was saved is written to the journal and synced,
+//  3. the bit is set in memory,
+//  4. the host's write goes to the source.
+//
+// A mark without its data would make the image read garbage; a write to the
+// source without the mark would put new data into the image. Steps 1 and 2
+// are done by the committer for all writes that wait at the time, so that
+// they share the cost of the two syncs.
+//
+// Establish syncs the sources before it returns. What hosts write is durable
+// when a flush that came after it has returned; until then a crash of the
+// machine, but not of the process, may lose it.
+//
+// # Files
+//
+// All numbers are little endian, all checksums CRC-32C; every file has a
+// header with magic, version and checksum (format.go).
+//
+//	meta.0, meta.1        volumes and relationships as of a checkpoint (meta.go)
+//	journal.0, journal.1  what happened since (journal.go)
+//	bitmaps/UID.copied    the bits of a relationship as of a checkpoint (bitmap.go)
+//	volumes/ID.UID.N      segment N of a volume's data (segment.go)
+//
+// A checkpoint switches to the other journal, writes the changed pages of the
+// bitmaps, then the other meta file (checkpoint.go). Opening reads the newer
+// meta file and replays the journals behind it; there is nothing to repair.
+// What a crash can leave half written is never needed. A file that was whole
+// once and is not any more is refused with an error that names it.
+package filearray
