@@ -21,7 +21,7 @@ func TestLayers(t *testing.T) {
 		{"rscli", "copyserver/api", true},
 		{"rscli", "copyserver", false},
 		{"rscli", "copyserver/auth", false},
-		{"rscli", "taskstore", false},
+		{"rscli", "taskstore", true},
 		{"rscli", "arrayclient/filearray", false},
 		{"rscli/hostdisk", "rscli", false},
 		{"copyserver", "rscli", false},
