@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/chzyer/readline"
@@ -30,6 +31,7 @@ type terminal struct {
 	shell   *shell
 	history []string
 	hidden  atomic.Bool // the whole line is a password
+	stop    func()      // ends the reading of lines; returns when it has ended
 	restore func()
 	unwatch func() bool
 }
@@ -55,14 +57,12 @@ func newTerminal(ctx context.Context, s *shell) (*terminal, error) {
 	}
 	// What is typed or pasted while a command runs must not be echoed either.
 	t.restore = echoOff(os.Stdin)
+	t.stop = sync.OnceFunc(func() {
+		t.stdin.Close()
+		t.rl.Close()
+	})
 	t.unwatch = context.AfterFunc(ctx, t.stop)
 	return t, nil
-}
-
-// stop ends the reading of lines.
-func (t *terminal) stop() {
-	t.stdin.Close()
-	t.rl.Close()
 }
 
 // close gives the terminal back as it was.

@@ -42,7 +42,7 @@ func splitWords(line []rune) ([]word, error) {
 		switch {
 		case quote == 0 && (r == '\'' || r == '"'):
 			quote = r
-		case r == quote:
+		case quote != 0 && r == quote:
 			quote = 0
 		default:
 			text.WriteRune(r)
