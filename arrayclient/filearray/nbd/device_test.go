@@ -123,6 +123,13 @@ func (d *memDevice) at(off, n int) []byte {
 	return slices.Clone(d.data[off : off+n])
 }
 
+// flushed returns a copy of what is durable.
+func (d *memDevice) flushed() []byte {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.Clone(d.durable)
+}
+
 // fixed is a set of exports that does not change.
 type fixed struct {
 	volumes  map[string]arrayclient.VolumeIO

@@ -294,15 +294,15 @@ func TestFlushCoversAllConnections(t *testing.T) {
 	a, b := connect(t, s, true), connect(t, s, false)
 	a.write(0, 0, []byte("from a"))
 	b.write(0, 4096, []byte("from b"))
-	if bytes.Contains(d.durable, []byte("from")) {
+	if bytes.Contains(d.flushed(), []byte("from")) {
 		t.Fatal("durable too early")
 	}
 	b.wantSimple(b.request(cmdFlush, 0, 0, 0), errnoNone)
-	if !bytes.Equal(d.durable[:6], []byte("from a")) || !bytes.Equal(d.durable[4096:4102], []byte("from b")) {
+	if !bytes.Equal(d.flushed()[:6], []byte("from a")) || !bytes.Equal(d.flushed()[4096:4102], []byte("from b")) {
 		t.Error("a flush does not cover the other connection")
 	}
 	a.write(cmdFlagFUA, 8192, []byte("forced"))
-	if !bytes.Equal(d.durable[8192:8198], []byte("forced")) {
+	if !bytes.Equal(d.flushed()[8192:8198], []byte("forced")) {
 		t.Error("FUA does not reach the disk")
 	}
 }
