@@ -123,7 +123,7 @@ func (o *executeOptions) follow(ctx context.Context, e *Env, s *session, run api
 // the user has had enough.
 func stillRunning(ctx context.Context, task string, t timeout) error {
 	hint := "it goes on; wait for its end with: rsQueryComplete " + task
-	if context.Cause(ctx) == context.Canceled {
+	if ctx.Err() == context.Canceled {
 		return fault.New(fault.Interrupted, "interrupted while task %s is copying", task).WithHint("%s", hint)
 	}
 	return fault.New(fault.TimedOut, "task %s is still copying after %s", task, t.limit).WithHint("%s", hint)

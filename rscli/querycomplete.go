@@ -56,26 +56,23 @@ func (o *queryCompleteOptions) run(ctx context.Context, e *Env, task string) err
 	})
 }
 
-// await asks until the copies are complete.
+// await asks until the copies are complete: once without waiting, so that the
+// bar stands at once and a timeout knows what it interrupts.
 func (o *queryCompleteOptions) await(
 	ctx context.Context, e *Env, s *session, task string,
 ) (api.Completion, error) {
 	bar := e.newProgress(task)
 	defer bar.end()
-	for first := true; ; first = false {
-		wait := o.timeout.pollWait(bar)
-		if first && bar != nil {
-			wait = 0 // so that the bar stands at once
-		}
-		c, err := s.Completion(ctx, task, wait)
-		switch {
-		case err == nil && c.Complete:
-			return c, nil
-		case ctx.Err() != nil || err == nil && o.timeout.once():
+	c, err := s.Completion(ctx, task, 0)
+	for err == nil && !c.Complete {
+		if o.timeout.once() {
 			return c, stillRunning(ctx, task, o.timeout)
-		case err != nil:
-			return c, err
 		}
 		bar.update(int64(c.Percent), 100)
+		c, err = s.Completion(ctx, task, o.timeout.pollWait(bar))
+		if err != nil && ctx.Err() != nil {
+			return c, stillRunning(ctx, task, o.timeout)
+		}
 	}
+	return c, err
 }

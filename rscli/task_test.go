@@ -243,10 +243,16 @@ func TestQueryComplete(t *testing.T) {
 
 func TestQueryCompleteTimeout(t *testing.T) {
 	f := newFake(t)
-	f.handle("GET /v1/tasks/"+taskName+"/completion", func(_ http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done()
+	f.handle("GET /v1/tasks/"+taskName+"/completion", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("wait") != "" {
+			<-r.Context().Done()
+			return
+		}
+		sendJSON(w, http.StatusOK, api.Completion{Task: taskName})
 	})
 	b := newBench(t)
+	b.expect(b.run(newQueryComplete, taskName, "-s", f.addr(), "--timeout", "1ns"), 7,
+		"task VMWare_W2K_FC: no answer before the time was up")
 	b.expect(b.run(newQueryComplete, "--json", taskName, "-s", f.addr(), "--timeout", "50ms"), 7, "after 50ms")
 	var doc errorDocument
 	b.document(&doc)
