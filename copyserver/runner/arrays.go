@@ -75,24 +75,45 @@ func (a *Arrays) Of(serial arrayclient.Serial) (arrayclient.Array, arrayclient.A
 			strings.Join(a.Names(), ", "))
 }
 
-// Volume returns one volume. serial must be valid.
-func (a *Arrays) Volume(
-	ctx context.Context, serial arrayclient.Serial,
-) (arrayclient.Volume, arrayclient.ArrayID, error) {
-	arr, id, err := a.Of(serial)
-	if err != nil {
-		return arrayclient.Volume{}, id, err
-	}
-	all, err := arr.Volumes(ctx)
-	if err != nil {
-		return arrayclient.Volume{}, id, err
-	}
-	for _, v := range all {
-		if v.Serial == serial {
-			return v, id, nil
+// Found is a volume and the array it is in.
+type Found struct {
+	arrayclient.Volume
+	Array arrayclient.ArrayID
+}
+
+// Volumes returns the volumes named, in that order; all of them, ordered by
+// array and serial, when none is. The serials must be valid. The error is of
+// kind NotFound for one that is not there.
+func (a *Arrays) Volumes(ctx context.Context, serials ...arrayclient.Serial) ([]Found, error) {
+	var all []Found
+	for i, arr := range a.list {
+		volumes, err := arr.Volumes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range volumes {
+			all = append(all, Found{v, a.ids[i]})
 		}
 	}
-	return arrayclient.Volume{}, id, noVolume(serial)
+	if len(serials) == 0 {
+		return all, nil
+	}
+	index := make(map[arrayclient.Serial]Found, len(all))
+	for _, f := range all {
+		index[f.Serial] = f
+	}
+	wanted := make([]Found, len(serials))
+	for i, serial := range serials {
+		f, ok := index[serial]
+		if _, _, err := a.Of(serial); err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, noVolume(serial)
+		}
+		wanted[i] = f
+	}
+	return wanted, nil
 }
 
 func noVolume(serial arrayclient.Serial) error {

@@ -30,7 +30,7 @@ type Runner struct {
 	logger *slog.Logger
 	keep   int
 
-	stopping context.Context // ends with Stop: followers leave
+	stopping context.Context // ends with Stop at the latest: followers leave
 	stop     context.CancelFunc
 	work     sync.WaitGroup
 
@@ -53,7 +53,8 @@ type Request struct {
 }
 
 // New returns a Runner for the tasks in store. Runs that were under way when
-// the last one ended become interrupted; the error is that of the store.
+// the last one ended become interrupted; the error is that of the store. When
+// ctx ends, nobody is left waiting for copies; Stop is needed all the same.
 func New(
 	ctx context.Context, store taskstore.Store, arrays *Arrays, logger *slog.Logger,
 ) (*Runner, error) {
@@ -61,7 +62,7 @@ func New(
 		store: store, arrays: arrays, logger: logger, keep: KeepRuns,
 		live: map[string]*live{}, busy: map[string]*live{}, keys: map[string]string{},
 	}
-	r.stopping, r.stop = context.WithCancel(context.Background())
+	r.stopping, r.stop = context.WithCancel(ctx)
 	runs, err := store.Runs().List()
 	if err != nil {
 		return nil, err

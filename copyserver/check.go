@@ -1,0 +1,88 @@
+package copyserver
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray"
+	"copyservices/copyserver/secrets"
+	"copyservices/taskstore"
+	"copyservices/taskstore/atomicfile"
+)
+
+// Check reads everything in a state folder, which no server may have open,
+// and changes nothing. It returns what is wrong, an error for each file or
+// finding.
+func Check(dir string) []error {
+	if _, err := os.Stat(filepath.Join(dir, identityName)); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fault.New(fault.NotFound, "%s is not a state folder of copyserver's", dir)
+		}
+		return []error{err}
+	}
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return []error{err}
+	}
+	errs := checkState(dir)
+	if err := lock.release(); err != nil {
+		errs = append(errs, err)
+	}
+	return errs
+}
+
+func checkState(dir string) []error {
+	var errs []error
+	note := func(err error) {
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	note(taskstore.LoadFile(filepath.Join(dir, identityName), identityWord, new(identity)))
+	note(checkKeyPair(filepath.Join(dir, tlsName)))
+	stored := taskstore.Check(dir)
+	errs = append(errs, stored...)
+	box, err := secrets.OpenBox(filepath.Join(dir, keyName))
+	note(err)
+	if box != nil && len(stored) == 0 {
+		errs = append(errs, checkSealed(dir, box)...)
+	}
+	fsys, err := filearray.OS(filepath.Join(dir, arrayName))
+	note(err)
+	if err == nil {
+		errs = append(errs, filearray.Check(fsys)...)
+	}
+	return errs
+}
+
+// checkKeyPair does not let a missing pair be created.
+func checkKeyPair(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, secrets.CertFile)); err != nil {
+		return err
+	}
+	_, err := secrets.KeyPair(atomicfile.OS(), dir, nil)
+	return err
+}
+
+// checkSealed opens every stored password. The store is whole.
+func checkSealed(dir string, box *secrets.Box) []error {
+	store, err := taskstore.Open(dir)
+	if err != nil {
+		return []error{err}
+	}
+	defer store.Close()
+	entries, err := store.Entries().List()
+	if err != nil {
+		return []error{err}
+	}
+	var errs []error
+	for _, e := range entries {
+		if _, err := box.Open(sealLabel(e), e.Sealed); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}

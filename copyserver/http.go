@@ -1,0 +1,273 @@
+package copyserver
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/auth"
+	"copyservices/taskstore"
+)
+
+const (
+	// bodyTimeout is how long a client may take to send a JSON body, and to
+	// take an answer.
+	bodyTimeout = 30 * time.Second
+	// streamTimeout is how long the content of a volume may stand still.
+	streamTimeout = 2 * time.Minute
+)
+
+// route is one path and method of the API.
+type route struct {
+	pattern string         // of http.ServeMux
+	role    taskstore.Role // at least; empty: no user is needed
+	handle  func(*Server, *call) (answer, error)
+}
+
+// call is one request. It is for one goroutine.
+type call struct {
+	*http.Request
+	w       *responseWriter
+	control *http.ResponseController
+	user    taskstore.User
+}
+
+// answer is what a handler returns. A nil body is an empty answer, []byte is
+// JSON already; streamed says that the handler has answered itself.
+type answer struct {
+	status   int
+	body     any
+	streamed bool
+}
+
+func ok(body any) (answer, error)      { return answer{status: http.StatusOK, body: body}, nil }
+func created(body any) (answer, error) { return answer{status: http.StatusCreated, body: body}, nil }
+func done() (answer, error)            { return answer{status: http.StatusNoContent}, nil }
+
+// handler returns the whole API.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range routes() {
+		mux.Handle(r.pattern, s.endpoint(r))
+	}
+	// Browsers send passwords they know with requests of other pages.
+	sameOrigin := http.NewCrossOriginProtection()
+	return s.observed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := sameOrigin.Check(r); err != nil {
+			writeError(w, fault.New(fault.Denied, "a request of another origin: %w", errForbidden))
+			return
+		}
+		if _, pattern := mux.Handler(r); pattern == "" {
+			s.unrouted(mux, w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
+}
+
+// unrouted answers a path that is not there, or not with that method.
+func (s *Server) unrouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	var methods []string
+	for _, m := range []string{"GET", "PUT", "POST", "PATCH", "DELETE"} {
+		other := &http.Request{Method: m, URL: r.URL, Host: r.Host}
+		if _, pattern := mux.Handler(other); pattern != "" {
+			methods = append(methods, m)
+		}
+	}
+	if methods == nil {
+		writeError(w, fault.New(fault.NotFound, "no such path: %.200q", r.URL.Path).
+			WithHint("the paths are in openapi.yaml; is the client of another version?"))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	writeStatus(w, http.StatusMethodNotAllowed,
+		fault.New(fault.Usage, "%.20q is no method of this path", r.Method).
+			WithHint("it has %s", strings.Join(methods, ", ")))
+}
+
+// endpoint serves one route: first who is asking, then the rest.
+func (s *Server) endpoint(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rw := w.(*responseWriter)
+		q := &call{Request: r, w: rw, control: http.NewResponseController(w)}
+		if r.ContentLength != 0 {
+			_ = q.control.SetReadDeadline(time.Now().Add(bodyTimeout))
+		}
+		var a answer
+		err := s.admit(rt, q)
+		if err == nil {
+			a, err = rt.handle(s, q)
+		}
+		_ = q.control.SetWriteDeadline(time.Now().Add(bodyTimeout))
+		switch {
+		case err != nil:
+			rw.err = err
+			writeError(w, err)
+		case !a.streamed:
+			writeAnswer(w, a)
+		}
+	})
+}
+
+// admit finds out who asks and whether they may.
+func (s *Server) admit(rt route, q *call) error {
+	if rt.role == "" {
+		return nil
+	}
+	name, password, given := q.BasicAuth()
+	if !given {
+		return fault.New(fault.Denied, "no user and password were given").
+			WithHint("give them with --user and --password-file")
+	}
+	user, err := s.auth.Login(q.Context(), name, password, remoteAddr(q.Request))
+	if err != nil {
+		return err
+	}
+	q.user = user
+	q.w.user = user.Name
+	if !user.Role.Includes(rt.role) {
+		return forbidden(user, rt.role)
+	}
+	return nil
+}
+
+// errForbidden marks a denial that no other password would change.
+var errForbidden = errors.New("not allowed")
+
+func forbidden(user taskstore.User, needed taskstore.Role) error {
+	return fault.New(fault.Denied, "user %s has the role %s, this needs the role %s: %w",
+		user.Name, user.Role, needed, errForbidden).
+		WithHint("an admin can change the role: esscli set user")
+}
+
+func remoteAddr(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{} // which no rule takes for the loopback
+	}
+	return a.Addr()
+}
+
+// observed logs every request and turns a panic into an answer.
+func (s *Server) observed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rw := &responseWriter{ResponseWriter: w}
+		id := requestID()
+		rw.Header().Set("X-Request-Id", id)
+		start := time.Now()
+		defer func() {
+			if p := recover(); p != nil {
+				s.panicked(rw, id, p)
+			}
+			s.logRequest(rw, r, id, time.Since(start))
+			if rw.cut {
+				panic(http.ErrAbortHandler) // closes the connection
+			}
+		}()
+		next.ServeHTTP(rw, r)
+	})
+}
+
+func (s *Server) panicked(w *responseWriter, id string, p any) {
+	s.logger.Error("panic in a request", "id", id, "panic", p, "stack", string(debug.Stack()))
+	if w.status != 0 {
+		w.cut = true
+		return
+	}
+	writeError(w, fault.New(fault.Server, "the server failed in this request").
+		WithHint("its log has more under the id %s", id))
+}
+
+func (s *Server) logRequest(w *responseWriter, r *http.Request, id string, took time.Duration) {
+	attrs := []any{
+		"id", id, "method", r.Method, "path", r.URL.Path, "user", w.user,
+		"remote", r.RemoteAddr, "status", w.status, "duration", took,
+	}
+	if w.err != nil {
+		attrs = append(attrs, "error", w.err)
+	}
+	s.logger.Info("request", attrs...)
+}
+
+func requestID() string {
+	var b [6]byte
+	rand.Read(b[:]) // never fails, see its documentation
+	return hex.EncodeToString(b[:])
+}
+
+// responseWriter remembers what the log wants to know.
+type responseWriter struct {
+	http.ResponseWriter
+	status int // 0 before the answer
+	user   string
+	err    error
+	cut    bool // the answer broke off: the client must not take it for whole
+}
+
+// WriteHeader notes the status.
+func (w *responseWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// statusOf is the HTTP status for a failure.
+func statusOf(err error) int {
+	var tooMany *auth.TooMany
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooMany):
+		return http.StatusTooManyRequests
+	case errors.As(err, &tooLarge):
+		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, errForbidden):
+		return http.StatusForbidden
+	case errors.Is(err, taskstore.ErrExists):
+		return http.StatusConflict
+	}
+	switch fault.KindOf(err) {
+	case fault.Usage:
+		return http.StatusBadRequest
+	case fault.Denied:
+		return http.StatusUnauthorized
+	case fault.NotFound:
+		return http.StatusNotFound
+	case fault.Busy:
+		return http.StatusConflict
+	case fault.Refused:
+		return http.StatusUnprocessableEntity
+	case fault.TimedOut:
+		return http.StatusGatewayTimeout
+	case fault.Connection:
+		return http.StatusBadGateway
+	}
+	return http.StatusInternalServerError
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	var tooMany *auth.TooMany
+	if errors.As(err, &tooMany) {
+		seconds := int(tooMany.RetryAfter.Seconds()) + 1
+		w.Header().Set("Retry-After", strconv.Itoa(seconds))
+	}
+	writeStatus(w, statusOf(err), err)
+}
+
+func writeStatus(w http.ResponseWriter, status int, err error) {
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Basic realm="Copy Services", charset="UTF-8"`)
+	}
+	if status == http.StatusRequestEntityTooLarge {
+		w.Header().Set("Connection", "close")
+	}
+	writeAnswer(w, answer{status: status, body: errorBody(err)})
+}

@@ -1,0 +1,116 @@
+package copyserver
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+)
+
+func errorBody(err error) api.ErrorBody { return api.ErrorBody{Error: fault.DetailOf(err)} }
+
+// encode returns the JSON of an answer's body.
+func encode(body any) []byte {
+	if data, ok := body.([]byte); ok {
+		return data
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		// Nothing the API answers with can fail to encode.
+		panic(err)
+	}
+	return append(data, '\n')
+}
+
+func writeAnswer(w http.ResponseWriter, a answer) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if a.body == nil {
+		w.WriteHeader(a.status)
+		return
+	}
+	data := encode(a.body)
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(data)))
+	w.WriteHeader(a.status)
+	// A client that went away is no failure of the server's.
+	_, _ = w.Write(data)
+}
+
+// read returns the body of a request, which must be JSON of at most
+// api.MaxBody bytes. A longer one is not read to its end.
+func (q *call) read() ([]byte, error) {
+	kind, _, err := mime.ParseMediaType(q.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return nil, fault.New(fault.Usage, "the request's content type is not application/json")
+	}
+	if q.ContentLength > api.MaxBody {
+		return nil, tooLarge(&http.MaxBytesError{Limit: api.MaxBody})
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(q.w.ResponseWriter, q.Body, api.MaxBody))
+	// The next read may be that for the client's leaving, in a long poll.
+	_ = q.control.SetReadDeadline(time.Time{})
+	var limit *http.MaxBytesError
+	if errors.As(err, &limit) {
+		return nil, tooLarge(limit)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Usage, "the request broke off: %w", err)
+	}
+	return data, nil
+}
+
+func tooLarge(err *http.MaxBytesError) error {
+	return fault.New(fault.Usage, "a request has at most %d bytes: %w", err.Limit, err)
+}
+
+// decode reads the body into v, a pointer, and returns it as it came.
+func (q *call) decode(v any) ([]byte, error) {
+	data, err := q.read()
+	if err != nil {
+		return nil, err
+	}
+	return data, decodeStrict(data, v)
+}
+
+// decodeStrict takes exactly one value without unknown keys.
+func decodeStrict(data []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if err == nil {
+		if _, err = dec.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = errors.New("more than one JSON value")
+	}
+	var wrong *json.UnmarshalTypeError
+	text := strings.TrimPrefix(err.Error(), "json: ")
+	if errors.As(err, &wrong) {
+		text = "key " + strconv.Quote(wrong.Field) + " cannot be a " + wrong.Value
+	}
+	return fault.New(fault.Usage, "the request is not understood: %s", text)
+}
+
+// wait returns how long the client is ready to wait for its answer.
+func (q *call) wait() (time.Duration, error) {
+	text := q.URL.Query().Get("wait")
+	if text == "" {
+		return 0, nil
+	}
+	most := int(api.MaxWait / time.Second)
+	seconds, err := strconv.Atoi(text)
+	if err != nil || seconds < 0 || seconds > most {
+		return 0, fault.New(fault.Usage, "wait is a number of seconds from 0 to %d, not %.20q", most, text)
+	}
+	return time.Duration(seconds) * time.Second, nil
+}

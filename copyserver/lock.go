@@ -1,0 +1,35 @@
+package copyserver
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"copyservices/arrayclient/fault"
+)
+
+// errLocked is what lockFile returns when another process has the lock.
+var errLocked = errors.New("locked by another process")
+
+// folderLock keeps a second copyserver out of a state folder. The system
+// drops it with the process, however that ends.
+type folderLock struct{ file *os.File }
+
+func lockFolder(dir string) (*folderLock, error) {
+	path := filepath.Join(dir, lockName)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fault.New(fault.Failed, "cannot lock the state folder: %w", err)
+	}
+	if err := lockFile(f); err != nil {
+		f.Close()
+		if errors.Is(err, errLocked) {
+			return nil, fault.New(fault.Busy, "state folder %s is in use by another copyserver", dir).
+				WithHint("stop that one, or give this one a folder of its own with --state")
+		}
+		return nil, fault.New(fault.Failed, "cannot lock %s: %w", path, err)
+	}
+	return &folderLock{f}, nil
+}
+
+func (l *folderLock) release() error { return l.file.Close() }

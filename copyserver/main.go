@@ -1,0 +1,208 @@
+package copyserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient/fault"
+)
+
+// How the program ends: "copyserver: error: " and one sentence on stderr, then
+// "copyserver: hint: " and what to do, and the exit code of the error's kind.
+// A signal ends it with 0 when everything stopped cleanly.
+
+const program = "copyserver"
+
+// Main runs the program copyserver with the arguments of this process and
+// returns its exit code.
+func Main() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+}
+
+// run is Main with everything of the process given.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	app := newApp(stdout, stderr)
+	err := app.RunContext(ctx, append([]string{program}, args...))
+	if err == nil {
+		return 0
+	}
+	errs := []error{err}
+	var many findings
+	if errors.As(err, &many) {
+		errs = many
+	}
+	for _, err := range errs {
+		report(stderr, err)
+	}
+	return fault.KindOf(errs[0]).ExitCode()
+}
+
+func report(w io.Writer, err error) {
+	fmt.Fprintf(w, "%s: error: %s\n", program, oneLine(err.Error()))
+	if hint := fault.HintOf(err); hint != "" {
+		fmt.Fprintf(w, "%s: hint: %s\n", program, oneLine(hint))
+	}
+}
+
+// oneLine makes text that may come from a file fit to print.
+func oneLine(s string) string {
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' }), "; ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+func newApp(stdout, stderr io.Writer) *cli.App {
+	app := &cli.App{
+		Name:            program,
+		Usage:           "the Copy Services server",
+		UsageText:       program + " --state DIR [flags]\n" + program + " check --state DIR",
+		Version:         Version,
+		HideHelpCommand: true,
+		Writer:          stdout,
+		ErrWriter:       stderr,
+		Flags:           serverFlags(),
+		Action: func(c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			return serve(c, stderr)
+		},
+		Commands: []*cli.Command{{
+			Name:         "check",
+			Usage:        "verify everything in a state folder that no server has open",
+			UsageText:    program + " check --state DIR",
+			Flags:        []cli.Flag{stateFlag()},
+			OnUsageError: usageError,
+			Action:       func(c *cli.Context) error { return check(c, stdout) },
+		}},
+		OnUsageError:   usageError,
+		ExitErrHandler: func(*cli.Context, error) {},
+		// The library looks at the program's file for it otherwise.
+		Compiled: time.Unix(0, 0),
+	}
+	return app
+}
+
+func usageError(_ *cli.Context, err error, _ bool) error {
+	return fault.New(fault.Usage, "%w", err).WithHint("see %s --help", program)
+}
+
+func noArguments(c *cli.Context) error {
+	if c.Args().Present() {
+		return fault.New(fault.Usage, "unexpected argument %q", c.Args().First()).
+			WithHint("see %s --help", program)
+	}
+	return nil
+}
+
+func stateFlag() cli.Flag {
+	return &cli.StringFlag{Name: "state", Usage: "the state folder", TakesFile: true}
+}
+
+func serverFlags() []cli.Flag {
+	d := DefaultOptions()
+	text := func(name, value, usage string) cli.Flag {
+		return &cli.StringFlag{Name: name, DefaultText: value, Usage: usage}
+	}
+	return []cli.Flag{
+		stateFlag(),
+		text("config", "", "YAML `FILE` whose keys are the names of these flags"),
+		text("listen", d.Listen, "HTTPS `ADDRESS`; port 0 picks a free one"),
+		text("nbd-listen", d.NBDListen, "`ADDRESS` on which volumes are exported, or "+NoNBD),
+		&cli.BoolFlag{Name: "nbd-insecure",
+			Usage: "export on an address other than loopback without client certificates"},
+		text("nbd-tls-cert", "", "PEM `FILE` of the certificate that NBD shows"),
+		text("nbd-tls-key", "", "PEM `FILE` of its key"),
+		text("nbd-tls-client-ca", "",
+			"PEM `FILE` of the authorities of the certificates that NBD clients must show"),
+		text("array-serial", "random", "`SERIAL` of the array when it is created: 5 letters or digits"),
+		text("ready-file", "", "`FILE` written when connections are accepted"),
+		text("log-format", d.LogFormat, "text or json"),
+		text("log-level", d.LogLevel, "debug, info, warn or error"),
+	}
+}
+
+// options puts together defaults, configuration file and flags, the last
+// being the strongest.
+func options(c *cli.Context) (Options, error) {
+	o := DefaultOptions()
+	if path := c.String("config"); path != "" {
+		if err := o.readConfig(path); err != nil {
+			return o, err
+		}
+	}
+	for name, field := range map[string]*string{
+		"state": &o.State, "listen": &o.Listen, "nbd-listen": &o.NBDListen,
+		"nbd-tls-cert": &o.NBDTLSCert, "nbd-tls-key": &o.NBDTLSKey,
+		"nbd-tls-client-ca": &o.NBDTLSClientCA, "array-serial": &o.ArraySerial,
+		"ready-file": &o.ReadyFile, "log-format": &o.LogFormat, "log-level": &o.LogLevel,
+	} {
+		if c.IsSet(name) {
+			*field = c.String(name)
+		}
+	}
+	if c.IsSet("nbd-insecure") {
+		o.NBDInsecure = c.Bool("nbd-insecure")
+	}
+	return o, nil
+}
+
+func serve(c *cli.Context, stderr io.Writer) error {
+	opts, err := options(c)
+	if err != nil {
+		return err
+	}
+	if opts.Logger, err = opts.logger(stderr); err != nil {
+		return err
+	}
+	s, err := New(opts)
+	if err != nil {
+		return err
+	}
+	err = s.Start()
+	if err == nil {
+		err = s.Wait(c.Context)
+	}
+	return errors.Join(err, s.Stop(context.Background()))
+}
+
+// findings are the errors that check prints one by one.
+type findings []error
+
+// Error counts them.
+func (f findings) Error() string { return fmt.Sprintf("%d things are wrong", len(f)) }
+
+func check(c *cli.Context, stdout io.Writer) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	opts := DefaultOptions()
+	opts.State = c.String("state")
+	opts, err := opts.validate()
+	if err != nil {
+		return err
+	}
+	if errs := Check(opts.State); len(errs) > 0 {
+		return findings(errs)
+	}
+	_, err = fmt.Fprintf(stdout, "%s is in order\n", opts.State)
+	return err
+}

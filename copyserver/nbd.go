@@ -1,0 +1,108 @@
+package copyserver
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"os"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/nbd"
+	"copyservices/copyserver/runner"
+)
+
+// bindNBD makes the NBD server, which serves after its Start.
+func (s *Server) bindNBD() error {
+	if s.opts.NBDListen == NoNBD {
+		return nil
+	}
+	config, err := s.nbdTLS()
+	if err != nil {
+		return err
+	}
+	s.nbd, err = nbd.New(nbd.Options{
+		Listen: s.opts.NBDListen, TLS: config, Insecure: s.opts.NBDInsecure, Logger: s.logger,
+	}, exports{s.arrays})
+	if err != nil {
+		return err
+	}
+	s.onStop("NBD", s.nbd.Stop)
+	return nil
+}
+
+// nbdTLS returns nil where no option asks for TLS.
+func (s *Server) nbdTLS() (*tls.Config, error) {
+	if s.opts.NBDTLSCert == "" && s.opts.NBDTLSClientCA == "" {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{s.cert}}
+	if s.opts.NBDTLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(s.opts.NBDTLSCert, s.opts.NBDTLSKey)
+		if err != nil {
+			return nil, fault.New(fault.Usage, "cannot use the NBD certificate %s: %w",
+				s.opts.NBDTLSCert, err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	if path := s.opts.NBDTLSClientCA; path != "" {
+		pem, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fault.New(fault.Usage, "cannot read the authorities of NBD clients: %w", err)
+		}
+		config.ClientCAs = x509.NewCertPool()
+		if !config.ClientCAs.AppendCertsFromPEM(pem) {
+			return nil, fault.New(fault.Usage, "no certificate in %s", path)
+		}
+		config.ClientAuth = tls.RequireAndVerifyClientCert
+	}
+	return config, nil
+}
+
+// exports offers the volumes of all arrays that can be opened, each under its
+// serial.
+type exports struct{ arrays *runner.Arrays }
+
+// List returns the volumes ordered by array and serial.
+func (e exports) List(ctx context.Context) ([]nbd.ExportInfo, error) {
+	var out []nbd.ExportInfo
+	for _, arr := range e.arrays.All() {
+		if _, ok := arr.(arrayclient.Opener); !ok {
+			continue
+		}
+		all, err := arr.Volumes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range all {
+			out = append(out, nbd.ExportInfo{
+				Name: string(v.Serial), Description: v.Label, Size: v.Size,
+			})
+		}
+	}
+	return out, nil
+}
+
+// Open returns the content of the volume whose serial is name, in upper case.
+func (e exports) Open(ctx context.Context, name string) (arrayclient.VolumeIO, bool, error) {
+	serial, err := arrayclient.ParseSerial(name)
+	if err != nil || string(serial) != name {
+		return nil, false, fault.New(fault.NotFound, "no volume %.64q", name)
+	}
+	v, err := openVolume(ctx, e.arrays, serial)
+	return v, false, err
+}
+
+func openVolume(
+	ctx context.Context, arrays *runner.Arrays, serial arrayclient.Serial,
+) (arrayclient.VolumeIO, error) {
+	arr, id, err := arrays.Of(serial)
+	if err != nil {
+		return nil, err
+	}
+	opener, ok := arr.(arrayclient.Opener)
+	if !ok {
+		return nil, fault.New(fault.Refused, "the content of volumes of array %s is not within reach", id)
+	}
+	return opener.OpenVolume(ctx, serial)
+}

@@ -1,0 +1,229 @@
+package copyserver
+
+import (
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+	"copyservices/copyserver/secrets"
+	"copyservices/taskstore"
+)
+
+func now() time.Time { return time.Now().UTC() }
+
+// Hosts, tasks and entries: stored as they come.
+
+func (s *Server) listHosts(*call) (answer, error) {
+	all, err := s.store.Hosts().List()
+	if err != nil {
+		return answer{}, err
+	}
+	for i := range all {
+		all[i] = plainHost(all[i])
+	}
+	return ok(all)
+}
+
+// plainHost has an empty list of devices rather than null.
+func plainHost(h taskstore.Host) taskstore.Host {
+	if h.Devices == nil {
+		h.Devices = []taskstore.Device{}
+	}
+	return h
+}
+
+func (s *Server) getHost(q *call) (answer, error) {
+	h, err := s.store.Hosts().Get(q.PathValue("name"))
+	if err != nil {
+		return answer{}, noSuch(err, "run rsPrimeServer on that host")
+	}
+	return ok(plainHost(h))
+}
+
+// noSuch gives a NotFound its hint.
+func noSuch(err error, hint string) error {
+	if fault.KindOf(err) != fault.NotFound {
+		return err
+	}
+	return fault.New(fault.NotFound, "%w", err).WithHint("%s", hint)
+}
+
+func (s *Server) putHost(q *call) (answer, error) {
+	var h api.Host
+	if _, err := q.decode(&h); err != nil {
+		return answer{}, err
+	}
+	if err := q.sameName(h.Name); err != nil {
+		return answer{}, err
+	}
+	for i, d := range h.Devices {
+		serial, err := arrayclient.ParseSerial(string(d.Serial))
+		if err != nil {
+			return answer{}, err
+		}
+		h.Devices[i].Serial = serial
+	}
+	h.Primed = now()
+	if err := s.store.Hosts().Put(h); err != nil {
+		return answer{}, err
+	}
+	return s.getHost(q)
+}
+
+// sameName refuses a body about another thing than the path.
+func (q *call) sameName(name string) error {
+	if path := q.PathValue("name"); taskstore.Key(name) != taskstore.Key(path) {
+		return fault.New(fault.Usage, "the request names %q, its path %q", name, path)
+	}
+	return nil
+}
+
+func (s *Server) deleteHost(q *call) (answer, error) {
+	if err := s.store.Hosts().Delete(q.PathValue("name")); err != nil {
+		return answer{}, noSuch(err, "esscli list host shows which there are")
+	}
+	return done()
+}
+
+func (s *Server) listTasks(*call) (answer, error) {
+	all, err := s.store.Tasks().List()
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(all)
+}
+
+func (s *Server) getTask(q *call) (answer, error) {
+	t, err := s.store.Tasks().Get(q.PathValue("name"))
+	if err != nil {
+		return answer{}, noSuch(err, "esscli list task shows which there are")
+	}
+	return ok(t)
+}
+
+func (s *Server) createTask(q *call) (answer, error) {
+	var t api.Task
+	if _, err := q.decode(&t); err != nil {
+		return answer{}, err
+	}
+	if err := s.store.Tasks().Create(t); err != nil {
+		return answer{}, err
+	}
+	return created(t)
+}
+
+func (s *Server) putTask(q *call) (answer, error) {
+	var t api.Task
+	if _, err := q.decode(&t); err != nil {
+		return answer{}, err
+	}
+	if err := q.sameName(t.Name); err != nil {
+		return answer{}, err
+	}
+	if err := s.store.Tasks().Put(t); err != nil {
+		return answer{}, err
+	}
+	return s.getTask(q)
+}
+
+func (s *Server) deleteTask(q *call) (answer, error) {
+	if err := s.store.Tasks().Delete(q.PathValue("name")); err != nil {
+		return answer{}, noSuch(err, "esscli list task shows which there are")
+	}
+	return done()
+}
+
+func (s *Server) listEntries(q *call) (answer, error) {
+	kind := taskstore.EntryKind(q.URL.Query().Get("kind"))
+	if kind != "" && kind != taskstore.EntryESS && kind != taskstore.EntryESSServer {
+		return answer{}, fault.New(fault.Usage, "%.20q is no kind of entry", kind).
+			WithHint("the kinds are ess and essserver")
+	}
+	all, err := s.store.Entries().List()
+	if err != nil {
+		return answer{}, err
+	}
+	out := []api.Entry{}
+	for _, e := range all {
+		if kind == "" || e.Kind == kind {
+			out = append(out, e)
+		}
+	}
+	return ok(out)
+}
+
+func (s *Server) createEntry(q *call) (answer, error) {
+	var e api.Entry
+	if _, err := q.decode(&e); err != nil {
+		return answer{}, err
+	}
+	if e.Password == "" {
+		return answer{}, fault.New(fault.Usage, "an entry needs a password")
+	}
+	e.Added = now()
+	s.seal(&e)
+	if err := s.store.Entries().Create(e); err != nil {
+		return answer{}, err
+	}
+	return created(e)
+}
+
+// seal replaces the password of e by its sealed form.
+func (s *Server) seal(e *taskstore.Entry) {
+	e.Sealed = s.box.Seal(sealLabel(*e), secrets.Secret(e.Password))
+	e.Password = ""
+}
+
+// sealLabel binds a sealed password to its entry, whose address may be
+// spelled otherwise next time.
+func sealLabel(e taskstore.Entry) string {
+	return taskstore.Key(taskstore.EntryName(e.Kind, e.Address))
+}
+
+func (q *call) entryName() string {
+	return taskstore.EntryName(taskstore.EntryKind(q.PathValue("kind")), q.PathValue("address"))
+}
+
+const entryHint = "lsess and lsessserver of setdevice show which there are"
+
+func (s *Server) changeEntry(q *call) (answer, error) {
+	var change api.Entry
+	if _, err := q.decode(&change); err != nil {
+		return answer{}, err
+	}
+	s.entriesMu.Lock()
+	defer s.entriesMu.Unlock()
+	e, err := s.store.Entries().Get(q.entryName())
+	if err != nil {
+		return answer{}, noSuch(err, entryHint)
+	}
+	if change.Kind != "" && change.Kind != e.Kind ||
+		change.Address != "" && taskstore.Key(change.Address) != taskstore.Key(e.Address) {
+		return answer{}, fault.New(fault.Usage, "the address of an entry does not change").
+			WithHint("remove the entry and add one for the new address")
+	}
+	if change.User != "" {
+		e.User = change.User
+	}
+	if change.Alternate != "" {
+		e.Alternate = change.Alternate
+	}
+	if change.Password != "" {
+		e.Password = change.Password
+		s.seal(&e)
+	}
+	if err := s.store.Entries().Put(e); err != nil {
+		return answer{}, err
+	}
+	return ok(e)
+}
+
+func (s *Server) deleteEntry(q *call) (answer, error) {
+	s.entriesMu.Lock()
+	defer s.entriesMu.Unlock()
+	if err := s.store.Entries().Delete(q.entryName()); err != nil {
+		return answer{}, noSuch(err, entryHint)
+	}
+	return done()
+}

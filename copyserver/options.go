@@ -1,0 +1,148 @@
+package copyserver
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+)
+
+// Options of a server.
+type Options struct {
+	// State is the state folder. It must be given.
+	State string `yaml:"state"`
+	// Listen is the HTTPS address, HOST:PORT; port 0 picks a free one.
+	Listen string `yaml:"listen"`
+	// NBDListen is the address on which volumes are exported; NoNBD for none.
+	NBDListen string `yaml:"nbd-listen"`
+	// NBDInsecure allows NBD on an address other than loopback without client
+	// certificates.
+	NBDInsecure bool `yaml:"nbd-insecure"`
+	// NBDTLSCert and NBDTLSKey are PEM files of the certificate that NBD
+	// shows; empty with NBDTLSClientCA: the one of HTTPS.
+	NBDTLSCert string `yaml:"nbd-tls-cert"`
+	NBDTLSKey  string `yaml:"nbd-tls-key"`
+	// NBDTLSClientCA is a PEM file with the authorities of the certificates
+	// that NBD clients must show; empty: they need none.
+	NBDTLSClientCA string `yaml:"nbd-tls-client-ca"`
+	// ArraySerial is the serial of the embedded array when it is created;
+	// empty: random. An array that exists must have it.
+	ArraySerial string `yaml:"array-serial"`
+	// ReadyFile is written when the server accepts connections and removed
+	// when it stops; empty for none.
+	ReadyFile string `yaml:"ready-file"`
+	// LogFormat is text or json, LogLevel debug, info, warn or error. They
+	// are for Main, which makes Logger of them.
+	LogFormat string `yaml:"log-format"`
+	LogLevel  string `yaml:"log-level"`
+	// Logger may be nil.
+	Logger *slog.Logger `yaml:"-"`
+}
+
+// NoNBD as Options.NBDListen turns the NBD export off.
+const NoNBD = "none"
+
+// DefaultOptions returns the options of a server without any configuration.
+func DefaultOptions() Options {
+	return Options{
+		Listen: "127.0.0.1:8452", NBDListen: "127.0.0.1:10809",
+		LogFormat: "text", LogLevel: "info",
+	}
+}
+
+// maxConfig is the largest configuration file in bytes.
+const maxConfig = 1 << 20
+
+// readConfig sets in o what the YAML file at path sets. Its keys are the
+// names of the flags; an unknown one is an error.
+func (o *Options) readConfig(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fault.New(fault.Usage, "cannot read the configuration: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return fault.New(fault.Usage, "cannot read the configuration: %w", err)
+	}
+	if len(data) > maxConfig {
+		return fault.New(fault.Usage, "configuration %s is larger than %d bytes", path, maxConfig)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(o); err != nil && !errors.Is(err, io.EOF) {
+		return fault.New(fault.Usage, "configuration %s: %w", path, err).
+			WithHint("its keys are the names of the flags, see copyserver --help")
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return fault.New(fault.Usage, "configuration %s: more than one YAML document", path)
+	}
+	return nil
+}
+
+// validate returns o made usable. The error is of kind Usage.
+func (o Options) validate() (Options, error) {
+	if o.State == "" {
+		return o, fault.New(fault.Usage, "no state folder is given").WithHint("give one with --state")
+	}
+	abs, err := filepath.Abs(o.State)
+	if err != nil {
+		return o, fault.New(fault.Usage, "state folder %q: %w", o.State, err)
+	}
+	o.State = abs
+	o.ArraySerial = strings.ToUpper(o.ArraySerial)
+	if o.ArraySerial != "" && !arrayclient.ValidArraySerial(o.ArraySerial) {
+		return o, fault.New(fault.Usage, "%q is not the serial of an array", o.ArraySerial).
+			WithHint("it is five letters or digits, like 13698")
+	}
+	if (o.NBDTLSCert == "") != (o.NBDTLSKey == "") {
+		return o, fault.New(fault.Usage, "a certificate for NBD needs its key, and the key its certificate").
+			WithHint("give both --nbd-tls-cert and --nbd-tls-key")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o, errors.Join(checkAddress(o.Listen), checkNBDAddress(o.NBDListen))
+}
+
+func checkNBDAddress(s string) error {
+	if s == NoNBD {
+		return nil
+	}
+	return checkAddress(s)
+}
+
+func checkAddress(s string) error {
+	if _, _, err := net.SplitHostPort(s); err != nil {
+		return fault.New(fault.Usage, "%q is no address to listen on", s).
+			WithHint("an address is HOST:PORT, like 127.0.0.1:8452")
+	}
+	return nil
+}
+
+// logger returns what LogFormat and LogLevel ask for, writing to w.
+func (o Options) logger(w io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.LogLevel)); err != nil {
+		return nil, fault.New(fault.Usage, "%q is no log level", o.LogLevel).
+			WithHint("the levels are debug, info, warn and error")
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	switch o.LogFormat {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, opts)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, opts)), nil
+	}
+	return nil, fault.New(fault.Usage, "%q is no log format", o.LogFormat).
+		WithHint("the formats are text and json")
+}

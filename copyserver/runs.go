@@ -1,0 +1,131 @@
+package copyserver
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+	"copyservices/copyserver/runner"
+	"copyservices/taskstore"
+)
+
+// plainRun has an empty list of pairs rather than null.
+func plainRun(r taskstore.Run) taskstore.Run {
+	if r.Pairs == nil {
+		r.Pairs = []taskstore.ResolvedPair{}
+	}
+	return r
+}
+
+// startRun answers a repeated request with the run that the first started, as
+// it is by then.
+func (s *Server) startRun(q *call) (answer, error) {
+	var req api.RunRequest
+	body, err := q.decode(&req)
+	if err != nil {
+		return answer{}, err
+	}
+	ask := runner.Request{Task: q.PathValue("name"), User: q.user.Name, Wait: req.Wait}
+	if req.DryRun {
+		run, err := s.runner.DryRun(q.Context(), ask)
+		return answer{status: http.StatusOK, body: run}, err
+	}
+	id, err := q.idempotency(body)
+	if err != nil {
+		return answer{}, err
+	}
+	unlock, err := s.keys.lock(q.Context(), id.key)
+	if err != nil {
+		return answer{}, err
+	}
+	defer unlock()
+	if a, found, err := s.recall(q.Context(), id); found || err != nil {
+		return a, err
+	}
+	ask.Key, ask.Body = id.key, id.hash
+	run, err := s.runner.Start(q.Context(), ask)
+	if err != nil {
+		return answer{}, err
+	}
+	return created(run)
+}
+
+func (s *Server) getCompletion(q *call) (answer, error) {
+	wait, err := q.wait()
+	if err != nil {
+		return answer{}, err
+	}
+	c, err := s.runner.Completion(q.Context(), q.PathValue("name"), wait)
+	if err != nil {
+		return answer{}, noSuch(err, "esscli list task shows which there are")
+	}
+	return ok(c)
+}
+
+// runLimit is how many runs are listed when the client does not say.
+const runLimit = 100
+
+func (s *Server) listRuns(q *call) (answer, error) {
+	limit := runLimit
+	query := q.URL.Query()
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return answer{}, fault.New(fault.Usage, "limit is a number from 1 on, not %.20q", text)
+		}
+		limit = n
+	}
+	all, err := s.runner.List(query.Get("task"), limit)
+	if err != nil {
+		return answer{}, err
+	}
+	for i := range all {
+		all[i] = plainRun(all[i])
+	}
+	return ok(all)
+}
+
+const runHint = "esscli list run shows which there are"
+
+func (s *Server) getRun(q *call) (answer, error) {
+	wait, err := q.wait()
+	if err != nil {
+		return answer{}, err
+	}
+	run, err := s.runner.Get(q.Context(), q.PathValue("id"), wait)
+	if err != nil {
+		return answer{}, noSuch(err, runHint)
+	}
+	return ok(plainRun(run))
+}
+
+// deleteRun leaves a record of the run's idempotency key behind, so that a
+// late repetition of its request does not run the task again.
+func (s *Server) deleteRun(q *call) (answer, error) {
+	run, err := s.runner.Get(q.Context(), q.PathValue("id"), 0)
+	if err != nil {
+		return answer{}, noSuch(err, runHint)
+	}
+	if run.Key != "" && run.State != taskstore.RunRunning &&
+		time.Since(run.Started) < forgetAfter {
+		if err := s.store.Requests().Put(goneRun(run)); err != nil {
+			return answer{}, err
+		}
+	}
+	if err := s.runner.Delete(run.ID); err != nil {
+		return answer{}, noSuch(err, runHint)
+	}
+	return done()
+}
+
+func goneRun(run taskstore.Run) taskstore.Request {
+	err := fault.New(fault.Usage, "the run %s of this request was deleted", run.ID)
+	body, _ := json.Marshal(errorBody(err)) // of strings only: does not fail
+	return taskstore.Request{
+		Key: run.Key, Hash: run.Body, User: run.User, Started: run.Started,
+		Status: http.StatusBadRequest, Answer: string(body),
+	}
+}

@@ -1,0 +1,325 @@
+// Package copyserver is the Copy Services server: the daemon's life, its REST
+// API and the wiring of what it is made of. The state folder's parts are
+// those of packages taskstore, secrets and filearray; package auth knows the
+// users, package runner executes tasks.
+package copyserver
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/nbd"
+	"copyservices/copyserver/auth"
+	"copyservices/copyserver/runner"
+	"copyservices/copyserver/secrets"
+	"copyservices/taskstore"
+	"copyservices/taskstore/atomicfile"
+)
+
+// Version of the suite; the release build sets it.
+var Version = "0.1.0-dev"
+
+const (
+	// stopTimeout bounds Stop, whatever the caller's context says.
+	stopTimeout = 15 * time.Second
+	// drainTimeout is how long requests get to end by themselves.
+	drainTimeout = 5 * time.Second
+
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+)
+
+// Server is a Copy Services server. Make one with New.
+type Server struct {
+	opts   Options
+	logger *slog.Logger
+
+	id        string
+	hostname  string
+	store     taskstore.Store
+	box       *secrets.Box
+	arrays    *runner.Arrays
+	runner    *runner.Runner
+	auth      *auth.Authenticator
+	keys      keyLocks
+	usersMu   sync.Mutex // held over changes that must leave an admin
+	entriesMu sync.Mutex // held over changes of an entry
+
+	cert     tls.Certificate
+	listener net.Listener
+	http     *http.Server
+	nbd      *nbd.Server // nil when off
+
+	stopping context.Context // ends when Stop begins: long polls answer
+	stop     context.CancelFunc
+	failed   chan error // takes the error that serving ended with
+
+	// mu is held over Start and Stop, which therefore never interleave.
+	mu       sync.Mutex
+	started  bool
+	stopped  bool
+	stopErr  error
+	cleanups []cleanup
+}
+
+// cleanup undoes one step of New or Start.
+type cleanup struct {
+	name string
+	undo func(context.Context) error
+}
+
+// seams are what tests replace.
+type seams struct {
+	fsys atomicfile.FS
+	cost auth.Cost
+}
+
+// New opens the state folder and binds the addresses, but serves nothing yet.
+// When it fails it has undone what it did. The error is of kind Usage for
+// options that cannot be, Busy for a state folder that is in use, Failed for
+// one that cannot be taken.
+func New(opts Options) (*Server, error) {
+	return newServer(opts, seams{atomicfile.OS(), auth.DefaultCost()})
+}
+
+func newServer(opts Options, seams seams) (*Server, error) {
+	opts, err := opts.validate()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: opts, logger: opts.Logger, failed: make(chan error, 1)}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	if err := s.setUp(seams); err != nil {
+		// What undoing it says is in the log.
+		_ = s.Stop(context.Background())
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) setUp(seams seams) error {
+	ctx := s.stopping
+	st, err := openState(ctx, opening{
+		dir: s.opts.State, arraySerial: s.opts.ArraySerial, fsys: seams.fsys, cost: seams.cost,
+		names: certificateNames(s.opts.Listen), logger: s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.onStop("state folder", func(context.Context) error { return st.close() })
+	s.id, s.store, s.box, s.cert = st.id, st.store, st.box, st.cert
+	s.auth = auth.New(s.store.Users(), seams.cost)
+	if s.hostname, err = os.Hostname(); err != nil {
+		return fault.New(fault.Failed, "this machine has no host name: %w", err)
+	}
+	if err := s.setUpArrays(ctx, st.array); err != nil {
+		return err
+	}
+	if err := s.forgetRequests(); err != nil {
+		return err
+	}
+	// One that a killed server left would announce this one too early.
+	if err := s.removeReadyFile(); err != nil {
+		return err
+	}
+	if err := s.bindNBD(); err != nil {
+		return err
+	}
+	return s.bind()
+}
+
+func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) error {
+	var err error
+	if s.arrays, err = runner.NewArrays(ctx, embedded); err != nil {
+		return err
+	}
+	_, id, err := s.arrays.Named("")
+	if err != nil {
+		return err
+	}
+	if want := s.opts.ArraySerial; want != "" && want != id.Serial {
+		return fault.New(fault.Usage, "the array in %s has the serial %s, not %s",
+			s.opts.State, id.Serial, want).
+			WithHint("an array keeps the serial it was created with; leave --array-serial out")
+	}
+	if s.runner, err = runner.New(ctx, s.store, s.arrays, s.logger); err != nil {
+		return err
+	}
+	s.onStop("runs", s.runner.Stop)
+	return nil
+}
+
+func (s *Server) bind() error {
+	l, err := net.Listen("tcp", s.opts.Listen)
+	if err != nil {
+		return fault.New(fault.Failed, "cannot listen on %s: %w", s.opts.Listen, err).
+			WithHint("another program may use the port; port 0 picks a free one")
+	}
+	s.listener = l
+	s.onStop("listener", func(context.Context) error { return ignoreClosed(l.Close()) })
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		Protocols:         &protocols,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+		TLSConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{s.cert},
+		},
+	}
+	return nil
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Start begins to serve and returns at once. It is to be called once.
+func (s *Server) Start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started || s.stopped {
+		return fault.New(fault.Failed, "the server was started or stopped before")
+	}
+	s.started = true
+	if s.nbd != nil {
+		s.nbd.Start()
+	}
+	go func() {
+		if err := s.http.ServeTLS(s.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- err
+		}
+	}()
+	s.onStop("HTTP", s.drain)
+	go s.keepForgetting(s.stopping)
+	if err := s.announce(); err != nil {
+		return err
+	}
+	s.logger.Info("serving", "address", s.Addr(), "nbd_address", s.NBDAddr(),
+		"arrays", s.arrays.Names(), "state", s.opts.State,
+		"fingerprint", secrets.Fingerprint(s.cert))
+	return nil
+}
+
+// drain lets requests end and then cuts them off.
+func (s *Server) drain(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fault.New(fault.TimedOut, "requests were still running: %w", err),
+			s.http.Close())
+	}
+	return err
+}
+
+// Wait returns when ctx ends, or with an error when serving did.
+func (s *Server) Wait(ctx context.Context) error {
+	select {
+	case err := <-s.failed:
+		return fault.New(fault.Server, "serving %s ended: %w", s.Addr(), err)
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Addr returns the address of the REST API with its real port.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// NBDAddr returns the address of the NBD export; empty when it is off.
+func (s *Server) NBDAddr() string {
+	if s.nbd == nil {
+		return ""
+	}
+	return s.nbd.Addr().String()
+}
+
+// onStop registers how to undo a step that was done.
+func (s *Server) onStop(name string, undo func(context.Context) error) {
+	s.cleanups = append(s.cleanups, cleanup{name, undo})
+}
+
+// Stop takes no more requests, lets those at work end and closes everything,
+// the last opened first. It takes no longer than ctx and stopTimeout allow.
+// Further calls return what the first did.
+func (s *Server) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return s.stopErr
+	}
+	s.stopped = true
+	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	s.stop()
+	for _, c := range slices.Backward(s.cleanups) {
+		if err := c.undo(ctx); err != nil {
+			s.logger.Error("a part did not stop cleanly", "part", c.name, "error", err)
+			s.stopErr = errors.Join(s.stopErr, err)
+		}
+	}
+	if s.started {
+		s.logger.Info("stopped")
+	}
+	return s.stopErr
+}
+
+// Ready is what the ready file holds, as JSON.
+type Ready struct {
+	Address     string `json:"address"`
+	NBDAddress  string `json:"nbd_address,omitempty"` // empty when off
+	Fingerprint string `json:"fingerprint"`           // of the certificate: sha256:HEX
+	PID         int    `json:"pid"`
+	Array       string `json:"array"` // the embedded one: 2105.13698
+}
+
+func (s *Server) announce() error {
+	if s.opts.ReadyFile == "" {
+		return nil
+	}
+	data, err := json.Marshal(Ready{
+		Address: s.Addr(), NBDAddress: s.NBDAddr(), Fingerprint: secrets.Fingerprint(s.cert),
+		PID: os.Getpid(), Array: s.arrays.Names()[0],
+	})
+	if err != nil {
+		return fault.New(fault.Failed, "cannot encode the ready file: %w", err)
+	}
+	path, err := filepath.Abs(s.opts.ReadyFile)
+	if err != nil {
+		return fault.New(fault.Failed, "ready file: %w", err)
+	}
+	if err := atomicfile.Write(atomicfile.OS(), path, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	s.onStop("ready file", func(context.Context) error { return s.removeReadyFile() })
+	return nil
+}
+
+func (s *Server) removeReadyFile() error {
+	if s.opts.ReadyFile == "" {
+		return nil
+	}
+	if err := os.Remove(s.opts.ReadyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fault.New(fault.Failed, "cannot remove the ready file: %w", err)
+	}
+	return nil
+}

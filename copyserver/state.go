@@ -1,0 +1,263 @@
+package copyserver
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray"
+	"copyservices/copyserver/auth"
+	"copyservices/copyserver/secrets"
+	"copyservices/taskstore"
+	"copyservices/taskstore/atomicfile"
+)
+
+// What is in a state folder. The identity is written last when a folder is
+// initialised: without it, what else is there is from an attempt that was cut
+// off, and the next one goes on with it.
+const (
+	identityName = "server.yaml"
+	lockName     = "lock"
+	keyName      = "secret.key"
+	tlsName      = "tls"
+	arrayName    = "array"
+)
+
+// lostFound is in every fresh ext4 file system.
+const lostFound = "lost+found"
+
+const identityWord = "server" // in the first line of the file
+
+// identity is what makes a state folder one.
+type identity struct {
+	ID      string    `yaml:"id"` // random, for the life of the folder
+	Created time.Time `yaml:"created"`
+}
+
+// state is an open, locked state folder.
+type state struct {
+	dir   string
+	id    string
+	lock  *folderLock
+	store *taskstore.Dir
+	box   *secrets.Box
+	cert  tls.Certificate
+	array *filearray.Array
+}
+
+// opening is what openState needs to know.
+type opening struct {
+	dir         string
+	arraySerial string   // of an array to create; empty: random
+	names       []string // for the certificate, if it is to be created
+	fsys        atomicfile.FS
+	cost        auth.Cost
+	logger      *slog.Logger
+}
+
+// openState opens the state folder, creating what a new one lacks.
+func openState(ctx context.Context, o opening) (*state, error) {
+	if err := checkFolder(o.dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+		return nil, fault.New(fault.Failed, "cannot create the state folder: %w", err)
+	}
+	lock, err := lockFolder(o.dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{dir: o.dir, lock: lock}
+	if err := s.open(ctx, o); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// checkFolder refuses a folder that is neither empty nor ours.
+func checkFolder(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fault.New(fault.Failed, "cannot read the state folder: %w", err)
+	}
+	ours := append(taskstore.Folders(), identityName, lockName, keyName, tlsName, arrayName, lostFound)
+	for _, e := range entries {
+		if !slices.Contains(ours, e.Name()) && !atomicfile.IsTemp(e.Name()) {
+			if _, err := os.Stat(filepath.Join(dir, identityName)); err == nil {
+				continue // ours, with something of somebody else's in it
+			}
+			return fault.New(fault.Usage, "%s is not a state folder, and not empty: it holds %s",
+				dir, e.Name()).
+				WithHint("give an empty folder, or one that does not exist yet")
+		}
+	}
+	return nil
+}
+
+func (s *state) open(ctx context.Context, o opening) error {
+	if err := atomicfile.Clean(s.dir); err != nil {
+		return err
+	}
+	var id identity
+	path := filepath.Join(s.dir, identityName)
+	err := taskstore.LoadFile(path, identityWord, &id)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !fresh {
+		return err
+	}
+	if fresh {
+		if err := s.prepare(o); err != nil {
+			return err
+		}
+	}
+	if err := s.load(o); err != nil {
+		return err
+	}
+	if fresh {
+		o.logger.Info("initialising the state folder", "state", s.dir)
+		if id, err = s.initialise(ctx, o); err != nil {
+			return err
+		}
+	}
+	s.id = id.ID
+	return nil
+}
+
+// prepare creates what load needs.
+func (s *state) prepare(o opening) error {
+	for _, name := range []string{tlsName, arrayName} {
+		if err := os.MkdirAll(filepath.Join(s.dir, name), 0o700); err != nil {
+			return fault.New(fault.Failed, "cannot create a folder in the state folder: %w", err)
+		}
+	}
+	key := filepath.Join(s.dir, keyName)
+	if _, err := os.Stat(key); errors.Is(err, fs.ErrNotExist) {
+		if err := secrets.CreateKey(o.fsys, key); err != nil {
+			return err
+		}
+	}
+	fsys, err := s.arrayFS()
+	if err != nil {
+		return err
+	}
+	there, err := filearray.Exists(fsys)
+	if err != nil || there {
+		return err
+	}
+	return filearray.Create(fsys, filearray.CreateOptions{Serial: o.arraySerial})
+}
+
+func (s *state) arrayFS() (filearray.FS, error) {
+	fsys, err := filearray.OS(filepath.Join(s.dir, arrayName))
+	if err != nil {
+		return nil, fault.New(fault.Failed, "cannot open the array's folder: %w", err).
+			WithHint("restore it from a backup of the state folder")
+	}
+	return fsys, nil
+}
+
+func (s *state) load(o opening) error {
+	var err error
+	if s.box, err = secrets.OpenBox(filepath.Join(s.dir, keyName)); err != nil {
+		return err
+	}
+	if s.cert, err = secrets.KeyPair(o.fsys, filepath.Join(s.dir, tlsName), o.names); err != nil {
+		return err
+	}
+	if s.store, err = taskstore.OpenFS(s.dir, o.fsys); err != nil {
+		return err
+	}
+	fsys, err := s.arrayFS()
+	if err != nil {
+		return err
+	}
+	s.array, err = filearray.Open(fsys, filearray.OpenOptions{Logger: o.logger})
+	return err
+}
+
+// initialise adds the first user and the identity to a new folder.
+func (s *state) initialise(ctx context.Context, o opening) (identity, error) {
+	var random [8]byte
+	rand.Read(random[:]) // never fails, see its documentation
+	id := identity{hex.EncodeToString(random[:]), time.Now().UTC()}
+	users, err := s.store.Users().List()
+	if err != nil {
+		return id, err
+	}
+	if len(users) == 0 {
+		first, err := auth.New(s.store.Users(), o.cost).FirstUser(ctx)
+		if err != nil {
+			return id, err
+		}
+		if err := s.store.Users().Create(first); err != nil {
+			return id, err
+		}
+	}
+	return id, taskstore.SaveFile(o.fsys, filepath.Join(s.dir, identityName), identityWord, id)
+}
+
+// close gives back what open took, as far as it got.
+func (s *state) close() error {
+	var errs []error
+	if s.array != nil {
+		errs = append(errs, s.array.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	return errors.Join(append(errs, s.lock.release())...)
+}
+
+// certificateNames are the names under which clients reach the server: its
+// own, those of the loopback, and the listening address or, where that is
+// every address, all of the machine's.
+func certificateNames(listen string) []string {
+	names := []string{"localhost", "127.0.0.1", "::1"}
+	if host, err := os.Hostname(); err == nil && isDNSName(host) {
+		names = append(names, host)
+	}
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return names
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		names = append(names, machineAddresses()...)
+	} else if ip != nil || isDNSName(host) {
+		names = append(names, host)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func machineAddresses() []string {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil // fewer names in the certificate are no reason not to start
+	}
+	var names []string
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok {
+			names = append(names, n.IP.String())
+		}
+	}
+	return names
+}
+
+func isDNSName(s string) bool {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
+	return s != "" && len(s) <= 253 && strings.Trim(s, allowed) == ""
+}

@@ -1,0 +1,256 @@
+package copyserver
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+	"copyservices/taskstore"
+)
+
+func (s *Server) listArrays(q *call) (answer, error) {
+	out := []api.Array{}
+	for _, arr := range s.arrays.All() {
+		a, err := describeArray(q.Context(), arr)
+		if err != nil {
+			return answer{}, err
+		}
+		out = append(out, a)
+	}
+	return ok(out)
+}
+
+func (s *Server) getArray(q *call) (answer, error) {
+	arr, _, err := s.arrays.Named(q.PathValue("id"))
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := describeArray(q.Context(), arr)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a)
+}
+
+func describeArray(ctx context.Context, arr arrayclient.Array) (api.Array, error) {
+	p, err := arr.Properties(ctx)
+	if p.Features == nil {
+		p.Features = []string{}
+	}
+	return api.Array{
+		ID: p.ID.String(), Driver: p.Driver, Features: p.Features, Volumes: p.Volumes,
+		MaxVolumes: p.MaxVolumes, Capacity: p.Capacity, Free: p.Free,
+	}, err
+}
+
+func (s *Server) listVolumes(q *call) (answer, error) {
+	wanted, err := serials(q.URL.Query()["serial"])
+	if err != nil {
+		return answer{}, err
+	}
+	found, err := s.arrays.Volumes(q.Context(), wanted...)
+	if err != nil {
+		return answer{}, err
+	}
+	seen, err := s.seenBy()
+	if err != nil {
+		return answer{}, err
+	}
+	out := make([]api.Volume, len(found))
+	for i, f := range found {
+		out[i] = describeVolume(f.Volume, f.Array, seen)
+	}
+	return ok(out)
+}
+
+// serials reads volume serials of a query.
+func serials(texts []string) ([]arrayclient.Serial, error) {
+	out := make([]arrayclient.Serial, len(texts))
+	for i, text := range texts {
+		var err error
+		if out[i], err = arrayclient.ParseSerial(text); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (q *call) serial() (arrayclient.Serial, error) {
+	return arrayclient.ParseSerial(q.PathValue("serial"))
+}
+
+// seenBy tells which hosts see a volume, as host:device.
+func (s *Server) seenBy() (map[arrayclient.Serial][]string, error) {
+	hosts, err := s.store.Hosts().List()
+	if err != nil {
+		return nil, err
+	}
+	seen := map[arrayclient.Serial][]string{}
+	for _, h := range hosts {
+		for _, d := range h.Devices {
+			name := taskstore.Endpoint{Host: h.Name, Device: d.Name}.String()
+			seen[d.Serial] = append(seen[d.Serial], name)
+		}
+	}
+	return seen, nil
+}
+
+func describeVolume(
+	v arrayclient.Volume, id arrayclient.ArrayID, seen map[arrayclient.Serial][]string,
+) api.Volume {
+	out := api.Volume{
+		Serial: v.Serial, Array: id.String(), Size: v.Size, Allocated: v.Allocated,
+		Label: v.Label, Created: v.Created, Failed: v.Failed, Hosts: seen[v.Serial],
+	}
+	if c := v.LastCopy; c != nil {
+		out.LastCopy = &api.LastCopy{
+			Source: c.Source, Established: c.Established, Ended: c.Ended, Outcome: c.Outcome,
+		}
+	}
+	return out
+}
+
+func (s *Server) getVolume(q *call) (answer, error) {
+	serial, err := q.serial()
+	if err != nil {
+		return answer{}, err
+	}
+	v, err := s.oneVolume(q.Context(), serial)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(v)
+}
+
+func (s *Server) oneVolume(ctx context.Context, serial arrayclient.Serial) (api.Volume, error) {
+	found, err := s.arrays.Volumes(ctx, serial)
+	if err != nil {
+		return api.Volume{}, err
+	}
+	seen, err := s.seenBy()
+	return describeVolume(found[0].Volume, found[0].Array, seen), err
+}
+
+func (s *Server) createVolumes(q *call) (answer, error) {
+	var req api.VolumeCreate
+	body, err := q.decode(&req)
+	if err != nil {
+		return answer{}, err
+	}
+	return s.once(q, body, func() (act, error) {
+		arr, id, err := s.arrays.Named(req.Array)
+		if err != nil {
+			return nil, err
+		}
+		spec := arrayclient.VolumeSpec{
+			Size: req.Size, Count: req.Count, Label: req.Label, First: req.First,
+		}
+		return func(ctx context.Context) (answer, error) {
+			volumes, err := arr.CreateVolumes(ctx, spec)
+			if err != nil {
+				return answer{}, err
+			}
+			out := make([]api.Volume, len(volumes))
+			for i, v := range volumes {
+				out[i] = describeVolume(v, id, nil)
+			}
+			return created(out)
+		}, nil
+	})
+}
+
+func (s *Server) deleteVolume(q *call) (answer, error) {
+	serial, err := q.serial()
+	if err != nil {
+		return answer{}, err
+	}
+	arr, _, err := s.arrays.Of(serial)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := arr.DeleteVolume(q.Context(), serial); err != nil {
+		return answer{}, err
+	}
+	return done()
+}
+
+// getContent streams a volume. When that fails in the middle the connection
+// is cut: a stream without its end frame is not taken for whole.
+func (s *Server) getContent(q *call) (answer, error) {
+	serial, err := q.serial()
+	if err != nil {
+		return answer{}, err
+	}
+	v, err := openVolume(q.Context(), s.arrays, serial)
+	if err != nil {
+		return answer{}, err
+	}
+	defer v.Close()
+	q.w.Header().Set("Content-Type", api.SparseContentType)
+	q.w.Header().Set("Cache-Control", "no-store")
+	if q.Method == http.MethodHead {
+		return answer{streamed: true}, nil
+	}
+	if err := api.SendVolume(&patient{q: q, w: q.w}, v); err != nil {
+		q.w.err, q.w.cut = err, true
+	}
+	return answer{streamed: true}, nil
+}
+
+// putContent replaces the content of a volume.
+func (s *Server) putContent(q *call) (answer, error) {
+	serial, err := q.serial()
+	if err != nil {
+		return answer{}, err
+	}
+	if kind := q.Header.Get("Content-Type"); kind != api.SparseContentType {
+		return answer{}, fault.New(fault.Usage, "the content of a volume is sent as %s, not %.80q",
+			api.SparseContentType, kind)
+	}
+	v, err := openVolume(q.Context(), s.arrays, serial)
+	if err != nil {
+		return answer{}, err
+	}
+	in, err := api.NewSparseReader(&patient{q: q, r: q.Body}, fault.Usage)
+	if err == nil {
+		err = api.ReceiveVolume(in, v)
+	}
+	if closeErr := v.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	out, err := s.oneVolume(q.Context(), serial)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(out)
+}
+
+// patient moves the deadlines of a connection along with its progress.
+type patient struct {
+	q *call
+	r io.Reader
+	w io.Writer
+}
+
+// Read reads, with streamTimeout to do it in.
+func (p *patient) Read(b []byte) (int, error) {
+	if err := p.q.control.SetReadDeadline(time.Now().Add(streamTimeout)); err != nil {
+		return 0, err
+	}
+	return p.r.Read(b)
+}
+
+// Write writes, with streamTimeout to do it in.
+func (p *patient) Write(b []byte) (int, error) {
+	if err := p.q.control.SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {
+		return 0, err
+	}
+	return p.w.Write(b)
+}
