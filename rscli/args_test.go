@@ -14,10 +14,10 @@ func treeCommand() *command {
 		return &command{name: name, flags: flags, most: -1}
 	}
 	size := func() cli.Flag { return &cli.StringFlag{Name: "size", Aliases: []string{"z"}} }
-	return &command{name: "tool", sub: []*command{
-		{name: "create", sub: []*command{leaf("volume", size()), leaf("task", &cli.BoolFlag{Name: "nocopy"})}},
-		leaf("list"),
+	create := &command{name: "create", sub: []*command{
+		leaf("volume", size()), leaf("task", &cli.BoolFlag{Name: "nocopy"}),
 	}}
+	return &command{name: "tool", sub: []*command{create, leaf("list")}}
 }
 
 func TestParseArgs(t *testing.T) {
@@ -67,7 +67,8 @@ func TestHelpOfABranch(t *testing.T) {
 	if err := printHelp(&text, []*command{tree, tree.sub[0]}, &Env{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"usage: tool create [FLAGS] COMMAND ...\n", "\n  volume ", "\n  task "} {
+	for _, want := range []string{"usage: tool create [FLAGS] COMMAND ...\n", "\n  volume ",
+		"\n  task "} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("the help lacks %q:\n%s", want, &text)
 		}

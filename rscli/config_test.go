@@ -41,7 +41,8 @@ func TestFirstFoundWins(t *testing.T) {
 		t.Errorf("two sources of a password are mixed: %+v", l)
 	}
 	l = settingsOf(t, b, connection{server: "flag", user: "me", passwordCommand: "pw", cacert: "x"})
-	if l.server != "flag" || l.user != "me" || l.passwordCommand != "pw" || l.passwordFile != "" || l.cacert != "x" {
+	if l.server != "flag" || l.user != "me" || l.passwordCommand != "pw" || l.passwordFile != "" ||
+		l.cacert != "x" {
 		t.Errorf("the flags do not win: %+v", l)
 	}
 }
@@ -72,11 +73,13 @@ func TestConfigFilesByWorld(t *testing.T) {
 		want []string
 	}{
 		{"linux", nil, []string{"/etc/rscli.yaml"}}, // as under cron
-		{"linux", map[string]string{"HOME": "/h"}, []string{"/h/.config/rscli/config.yaml", "/etc/rscli.yaml"}},
+		{"linux", map[string]string{"HOME": "/h"}, []string{"/h/.config/rscli/config.yaml",
+			"/etc/rscli.yaml"}},
 		{"aix", map[string]string{"HOME": "/h", "XDG_CONFIG_HOME": "/x"},
 			[]string{"/x/rscli/config.yaml", "/etc/rscli.yaml"}},
 		{"linux", map[string]string{"XDG_CONFIG_HOME": "relative"}, []string{"/etc/rscli.yaml"}},
-		{"linux", map[string]string{"HOME": "/h", "RSCLI_CONFIG": "/my"}, []string{"/my", "/etc/rscli.yaml"}},
+		{"linux", map[string]string{"HOME": "/h", "RSCLI_CONFIG": "/my"}, []string{"/my",
+			"/etc/rscli.yaml"}},
 		{"windows", map[string]string{"APPDATA": `C:\Users\me`}, []string{windows}},
 	}
 	for _, tt := range tests {
@@ -135,7 +138,8 @@ func TestConfigWithPasswordMustBePrivate(t *testing.T) {
 	for _, mode := range []os.FileMode{0o640, 0o604, 0o644, 0o660} {
 		path := b.write("c.yaml", mode, "server: a\npassword: x\n")
 		b.vars["RSCLI_CONFIG"] = path
-		b.expect(b.run(newQuery, "20313698"), 2, "others than its owner may read it", "hint: chmod 600 "+path)
+		b.expect(b.run(newQuery, "20313698"), 2, "others than its owner may read it",
+			"hint: chmod 600 "+path)
 	}
 	b.vars["RSCLI_CONFIG"] = b.write("open.yaml", 0o644, "server: a\nuser: u\npassword_file: pw\n")
 	l := settingsOf(t, b, connection{})

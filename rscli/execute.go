@@ -47,7 +47,8 @@ func newExecuteTask(*Env) *command {
 	}
 }
 
-// executeReport is what --json prints; Error is that of the last run.
+// executeReport is what --json prints, with success and with failure: the runs
+// before the one that failed are not to be lost. Error is that of the last.
 type executeReport struct {
 	Runs   []api.Run    `json:"runs"`
 	NotRun []string     `json:"not_run,omitempty"`
@@ -87,7 +88,9 @@ func (o *executeOptions) run(ctx context.Context, e *Env, tasks []string) error 
 
 // runOne runs a task and, with --wait, follows it to its end. The run is
 // returned as far as it is known, also with an error.
-func (o *executeOptions) runOne(ctx context.Context, e *Env, s *session, task string) (api.Run, error) {
+func (o *executeOptions) runOne(
+	ctx context.Context, e *Env, s *session, task string,
+) (api.Run, error) {
 	e.Log.Debug("running", "task", task)
 	run, err := s.RunTask(ctx, task, api.RunRequest{Wait: o.wait, DryRun: o.dryRun})
 	for _, w := range run.Warnings {
@@ -99,8 +102,12 @@ func (o *executeOptions) runOne(ctx context.Context, e *Env, s *session, task st
 	return o.follow(ctx, e, s, run)
 }
 
-// follow waits for the end of a run.
-func (o *executeOptions) follow(ctx context.Context, e *Env, s *session, run api.Run) (api.Run, error) {
+// follow waits for the end of a run. The server answers when the run has ended
+// or the time it was given for waiting is over, so that nothing is polled
+// faster than a person looks.
+func (o *executeOptions) follow(
+	ctx context.Context, e *Env, s *session, run api.Run,
+) (api.Run, error) {
 	bar := e.newProgress(run.Task)
 	defer bar.end()
 	for run.State == taskstore.RunRunning {
@@ -124,12 +131,15 @@ func (o *executeOptions) follow(ctx context.Context, e *Env, s *session, run api
 func stillRunning(ctx context.Context, task string, t timeout) error {
 	hint := "it goes on; wait for its end with: rsQueryComplete " + task
 	if ctx.Err() == context.Canceled {
-		return fault.New(fault.Interrupted, "interrupted while task %s is copying", task).WithHint("%s", hint)
+		return fault.New(fault.Interrupted, "interrupted while task %s is copying", task).
+			WithHint("%s", hint)
 	}
-	return fault.New(fault.TimedOut, "task %s is still copying after %s", task, t.limit).WithHint("%s", hint)
+	return fault.New(fault.TimedOut, "task %s is still copying after %s", task, t.limit).
+		WithHint("%s", hint)
 }
 
-// taskError makes err name its task and the tasks that were not run.
+// taskError makes err name its task and the tasks that were not run: whoever
+// reads the mail of cron must see where the chain broke.
 func taskError(err error, task string, notRun []string) error {
 	d := fault.DetailOf(err)
 	if !strings.Contains(d.Message, task) {

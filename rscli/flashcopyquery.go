@@ -36,6 +36,8 @@ func newFlashCopyQuery(*Env) *command {
 	}
 }
 
+// run warns about relationships that failed, but ends with 0: they are what was
+// asked for.
 func (o *flashCopyQueryOptions) run(ctx context.Context, e *Env, args []string) error {
 	serials, err := parseSerials(args)
 	if err != nil {

@@ -8,7 +8,8 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// printHelp prints the help of the last command in path.
+// printHelp prints the help of the last command in path: short enough for a
+// screen of 24 lines; the whole is in the man page that it names.
 func printHelp(w io.Writer, path []*command, e *Env) error {
 	cmd := path[len(path)-1]
 	words := (&parsed{path: path}).words()
@@ -38,7 +39,8 @@ func (c *command) usageTail() string {
 	return c.synopsis
 }
 
-// flagLine writes one flag with its short form and placeholder.
+// flagLine writes one flag with its short form and the placeholder of its
+// value, which stands in backquotes at the end of the usage text.
 func flagLine(f cli.Flag) string {
 	short, long := "   ", ""
 	for _, name := range f.Names() {

@@ -34,7 +34,8 @@ func sysroot(t *testing.T, disks ...hostdisktest.Disk) string {
 func twoVolumes(t *testing.T) string {
 	return sysroot(t,
 		hostdisktest.Disk{Name: "sda", Vendor: "QEMU", Model: "HARDDISK", Serial: "other"},
-		hostdisktest.Disk{Name: "sdb", Vendor: "IBM", Model: "2105800", Serial: "20313698", Size: 64 << 20},
+		hostdisktest.Disk{Name: "sdb", Vendor: "IBM", Model: "2105800", Serial: "20313698",
+			Size: 64 << 20},
 		hostdisktest.Disk{Name: "sdc", Vendor: "IBM", Model: "2105800", Serial: "20413698"},
 	)
 }
@@ -136,7 +137,8 @@ func TestPrimeDryRunConnectsToNothing(t *testing.T) {
 	b := newBench(t)
 	b.vars["RSCLI_CONFIG"] = ""
 	b.expect(b.run(newPrime, "--dry-run", "--sysroot", twoVolumes(t)), 0)
-	if !strings.HasSuffix(b.stdout.String(), "host rich-w2k-os-1 would be primed with 2 device names\n") {
+	if !strings.HasSuffix(b.stdout.String(),
+		"host rich-w2k-os-1 would be primed with 2 device names\n") {
 		t.Errorf("printed\n%s", &b.stdout)
 	}
 	b.expect(b.run(newPrime, "--dry-run", "--json", "--sysroot", sysroot(t)), 0,
@@ -148,7 +150,8 @@ func TestPrimeDryRunConnectsToNothing(t *testing.T) {
 
 func TestPrimeRefused(t *testing.T) {
 	f := newFake(t)
-	f.refuse("PUT /v1/hosts/rich-w2k-os-1", http.StatusForbidden, fault.New(fault.Denied, "a monitor may not"))
+	f.refuse("PUT /v1/hosts/rich-w2k-os-1", http.StatusForbidden, fault.New(fault.Denied,
+		"a monitor may not"))
 	b := newBench(t)
 	b.expect(b.run(newPrime, "-s", f.addr(), "--sysroot", twoVolumes(t)), 5, "a monitor may not")
 	if b.stdout.Len() > 0 {

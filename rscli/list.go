@@ -45,6 +45,8 @@ type diskReport struct {
 	Size   int64  `json:"size"` // bytes
 }
 
+// run reads sizes only where they are printed: each is one more file to open for
+// each of what may be thousands of disks.
 func (o *listOptions) run(ctx context.Context, e *Env) error {
 	disks, warnings, err := hostdisk.List(ctx, hostdisk.Options{
 		Root: o.sysroot, All: o.all, Details: e.JSON,

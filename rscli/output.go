@@ -32,6 +32,7 @@ func (s *sticky) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// failure is the first error of writing, nil when everything was written.
 func (s *sticky) failure() error {
 	if s.err == nil {
 		return nil
@@ -52,6 +53,7 @@ func (e *Env) result(doc any, text func(w io.Writer)) error {
 	return e.out.failure()
 }
 
+// writeJSON writes one document, indented for people, on lines of its own.
 func writeJSON(w io.Writer, doc any) error {
 	b, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
@@ -125,6 +127,7 @@ func formatTime(t time.Time) string {
 	return t.Local().Format("2006-01-02T15:04:05Z07:00")
 }
 
+// printVersion names the suite too: the version is that of all its programs.
 func printVersion(w io.Writer, name string) error {
 	_, err := fmt.Fprintf(w, "%s (copyservices) %s\n", name, Version)
 	return err

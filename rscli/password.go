@@ -56,6 +56,7 @@ func readPasswordFile(e *Env, path string) (string, error) {
 	return firstLine(f, path)
 }
 
+// firstLine returns the first line without its end, which must not be empty.
 func firstLine(r io.Reader, name string) (string, error) {
 	text, err := readLimited(r)
 	if err != nil {
@@ -69,6 +70,7 @@ func firstLine(r io.Reader, name string) (string, error) {
 	return line, nil
 }
 
+// readLimited reads a small file, or fails with errTooLong.
 func readLimited(r io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxSmallFile+1))
 	if err == nil && len(text) > maxSmallFile {
@@ -193,6 +195,7 @@ func (e *Env) readLine(ctx context.Context) (string, error) {
 	}
 }
 
+// lineOf reads up to the end of a line or of r, and trims it.
 func lineOf(r io.Reader) (string, error) {
 	var line []byte
 	var b [1]byte

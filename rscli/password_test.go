@@ -19,7 +19,8 @@ func TestPasswordSources(t *testing.T) {
 	b.expect(b.run(newTestConnection, "--password-command", "cat "+file), 0)
 	b.Stdin = strings.NewReader(testPassword)
 	b.expect(b.run(newTestConnection, "--password-file", "-"), 0)
-	b.expect(b.run(newTestConnection, "-p", "wrong", "--password-file", file), 5, "wrong user or password")
+	b.expect(b.run(newTestConnection, "-p", "wrong", "--password-file", file), 5,
+		"wrong user or password")
 	b.vars["RSCLI_PASSWORD_FILE"] = file
 	b.expect(b.run(newTestConnection), 0)
 }
@@ -28,11 +29,14 @@ func TestPasswordRefusals(t *testing.T) {
 	b := newBench(t)
 	b.vars["RSCLI_CONFIG"] = b.write("c.yaml", 0o600, "user: operator\nserver: 127.0.0.1:1\n")
 	shared := b.write("shared", 0o644, testPassword)
-	b.expect(b.run(newTestConnection, "--password-file", shared), 2, "mode 0644", "hint: chmod 600 "+shared)
-	b.expect(b.run(newTestConnection, "--password-file", b.home+"/none"), 2, "cannot read the password file")
+	b.expect(b.run(newTestConnection, "--password-file", shared), 2, "mode 0644",
+		"hint: chmod 600 "+shared)
+	b.expect(b.run(newTestConnection, "--password-file", b.home+"/none"), 2,
+		"cannot read the password file")
 	b.expect(b.run(newTestConnection, "--password-file", b.write("empty", 0o600, "\nx")), 2,
 		"no password in the first line")
-	b.expect(b.run(newTestConnection, "--password-file", b.write("big", 0o600, strings.Repeat("x", 1<<17))), 2,
+	b.expect(b.run(newTestConnection, "--password-file", b.write("big", 0o600, strings.Repeat("x",
+		1<<17))), 2,
 		"longer than 64 KiB")
 	b.expect(b.run(newTestConnection, "--password-command", "echo complaint >&2; exit 3"), 5,
 		"complaint", "the password command failed: exit status 3")

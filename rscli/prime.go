@@ -48,6 +48,8 @@ type primeReport struct {
 	Host   api.Host `json:"host"`
 }
 
+// run reads the disks before it connects: a host that cannot be read must not
+// replace what the server knows of it.
 func (o *primeOptions) run(ctx context.Context, e *Env) error {
 	host, err := o.thisHost(ctx, e)
 	if err != nil {
@@ -101,6 +103,7 @@ func (o *primeOptions) thisHost(ctx context.Context, e *Env) (api.Host, error) {
 	return host, nil
 }
 
+// writeDevices prints what was sent in the layout of rsList2105s.
 func writeDevices(w io.Writer, host api.Host) {
 	disks := make([]diskReport, len(host.Devices))
 	for i, d := range host.Devices {

@@ -140,8 +140,10 @@ func invoke(ctx context.Context, e *Env, p parsed) error {
 		Reader: e.Stdin, Writer: io.Discard, ErrWriter: io.Discard,
 		Compiled:                  time.Unix(0, 0), // else the library stats os.Args[0]
 		DisableSliceFlagSeparator: true,
-		OnUsageError:              func(_ *cli.Context, err error, _ bool) error { return usageError(err) },
-		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
+			return usageError(err) // else it prints help to stdout
+		},
+		ExitErrHandler: func(*cli.Context, error) {}, // else it may exit from in here
 		Action: func(*cli.Context) error {
 			e.startLog()
 			if err := cmd.checkCount(p.words(), p.rest); err != nil {

@@ -20,8 +20,8 @@ func discardLog() *log.Logger   { return log.New(io.Discard, "", 0) }
 
 // everyCommand lists all commands of the suite but the daemon.
 var everyCommand = []builder{
-	newList, newPrime, newExecuteTask, newQuery, newQueryComplete, newFlashCopyQuery, newTestConnection,
-	newESSCLI, newSetDevice, newSetUser,
+	newList, newPrime, newExecuteTask, newQuery, newQueryComplete, newFlashCopyQuery,
+	newTestConnection, newESSCLI, newSetDevice, newSetUser,
 }
 
 func TestHelpFitsAScreen(t *testing.T) {
@@ -57,7 +57,8 @@ func TestUsageErrors(t *testing.T) {
 		args  []string
 		want  string
 	}{
-		{newQuery, []string{"--nonsense=topsecret", "20313698"}, "rsQuery: error: rsQuery has no flag --nonsense\n"},
+		{newQuery, []string{"--nonsense=topsecret", "20313698"},
+			"rsQuery: error: rsQuery has no flag --nonsense\n"},
 		{newQuery, nil, "an argument is missing: SERIAL..."},
 		{newQuery, []string{"20313698", "-s"}, "-s needs a value"},
 		{newQuery, []string{"2031369"}, `"2031369" is not a volume serial`},
@@ -102,7 +103,8 @@ func TestEveryKindEndsWithItsCode(t *testing.T) {
 		f := newFake(t)
 		f.refuse("GET /v1/server", http.StatusTeapot, fault.New(kind, "it is so").WithHint("do so"))
 		b := newBench(t)
-		b.expect(b.run(newTestConnection, "-s", f.addr()), kind.ExitCode(), "error: it is so\n", "hint: do so\n")
+		b.expect(b.run(newTestConnection, "-s", f.addr()), kind.ExitCode(), "error: it is so\n",
+			"hint: do so\n")
 	}
 }
 

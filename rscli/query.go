@@ -108,13 +108,18 @@ func reportVolume(v api.Volume, all []api.Relationship) volumeReport {
 	return report
 }
 
+// writeVolumes prints one line for each volume, whatever it takes part in: the
+// words of a line are as many for every volume, so that awk can count them.
 func writeVolumes(w io.Writer, reports []volumeReport) {
-	header := []string{"volume", "size", "role", "state", "peers", "hosts", "copy-of", "copied", "outcome"}
+	header := []string{
+		"volume", "size", "role", "state", "peers", "hosts", "copy-of", "copied", "outcome",
+	}
 	rows := make([][]string, len(reports))
 	for i, r := range reports {
 		states, peers := peersOf(r)
 		rows[i] = []string{
-			string(r.Serial), formatSize(r.Size), r.Role, states, peers, strings.Join(r.Hosts, ","), "", "", "",
+			string(r.Serial), formatSize(r.Size), r.Role, states, peers,
+			strings.Join(r.Hosts, ","), "", "", "",
 		}
 		if r.LastCopy != nil {
 			copy(rows[i][6:], []string{

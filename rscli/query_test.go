@@ -14,17 +14,20 @@ import (
 func serveStatus(f *fakeServer) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
 	f.reply("GET /v1/volumes", http.StatusOK, []api.Volume{
-		{Serial: "20313698", Array: "2105.13698", Size: 64 << 20, Hosts: []string{"w2k:Disk1", "lin:/dev/sdb"}},
+		{Serial: "20313698", Array: "2105.13698", Size: 64 << 20, Hosts: []string{"w2k:Disk1",
+			"lin:/dev/sdb"}},
 		{Serial: "20413698", Array: "2105.13698", Size: 1000, LastCopy: &api.LastCopy{
 			Source: "20313698", Established: at, Outcome: arrayclient.OutcomeActive}},
 		{Serial: "20513698", Array: "2105.13698", Size: 1 << 40},
 	})
 	f.reply("GET /v1/relationships", http.StatusOK, []api.Relationship{
-		{Source: "20313698", Target: "20413698", State: arrayclient.StateCopying, Tracks: 100, OutOfSync: 60,
-			Percent: 40, Established: at,
+		{Source: "20313698", Target: "20413698", State: arrayclient.StateCopying, Tracks: 100,
+			OutOfSync: 60,
+			Percent:   40, Established: at,
 			Options: arrayclient.Options{Record: true, Persistent: true, TargetInhibit: true}},
-		{Source: "20313698", Target: "20613698", State: arrayclient.StateFailed, Tracks: 100, OutOfSync: 1,
-			Percent: 99, Established: at, Completed: at, Reason: "no space"},
+		{Source: "20313698", Target: "20613698", State: arrayclient.StateFailed, Tracks: 100,
+			OutOfSync: 1,
+			Percent:   99, Established: at, Completed: at, Reason: "no space"},
 	})
 }
 
@@ -37,7 +40,8 @@ func TestQuery(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local).Format("2006-01-02T15:04:05Z07:00")
 	want := [][]string{
 		{"volume", "size", "role", "state", "peers", "hosts", "copy-of", "copied", "outcome"},
-		{"20313698", "64MiB", "source", "copying,failed", "20413698,20613698", "w2k:Disk1,lin:/dev/sdb", "-", "-", "-"},
+		{"20313698", "64MiB", "source", "copying,failed", "20413698,20613698", "w2k:Disk1,lin:/dev/sdb",
+			"-", "-", "-"},
 		{"20413698", "1000", "target", "copying", "20313698", "-", "20313698", at, "active"},
 		{"20513698", "1TiB", "none", "-", "-", "-", "-", "-", "-"},
 	}
@@ -73,7 +77,8 @@ func TestQueryJSON(t *testing.T) {
 	b.expect(b.run(newQuery, "--json", "20313698", "-s", f.addr()), 0)
 	var doc struct{ Volumes []volumeReport }
 	b.document(&doc)
-	if len(doc.Volumes) != 3 || doc.Volumes[0].Role != roleSource || len(doc.Volumes[0].Relationships) != 2 ||
+	if len(doc.Volumes) != 3 || doc.Volumes[0].Role != roleSource ||
+		len(doc.Volumes[0].Relationships) != 2 ||
 		doc.Volumes[2].Role != roleNone || doc.Volumes[2].Relationships == nil {
 		t.Errorf("document %+v", doc)
 	}
@@ -81,16 +86,19 @@ func TestQueryJSON(t *testing.T) {
 
 func TestQueryUnknownVolume(t *testing.T) {
 	f := newFake(t)
-	f.refuse("GET /v1/volumes", http.StatusNotFound, fault.New(fault.NotFound, "there is no volume FFF13698"))
+	f.refuse("GET /v1/volumes", http.StatusNotFound, fault.New(fault.NotFound,
+		"there is no volume FFF13698"))
 	b := newBench(t)
-	b.expect(b.run(newQuery, "fff13698", "FFF13698", "-s", f.addr()), 10, "there is no volume FFF13698")
+	b.expect(b.run(newQuery, "fff13698", "FFF13698", "-s", f.addr()), 10,
+		"there is no volume FFF13698")
 }
 
 func TestFlashCopyQuery(t *testing.T) {
 	f := newFake(t)
 	serveStatus(f)
 	b := newBench(t)
-	b.expect(b.run(newFlashCopyQuery, "-s", f.addr()), 0, "warning: relationship 20313698:20613698 failed: no space\n")
+	b.expect(b.run(newFlashCopyQuery, "-s", f.addr()), 0,
+		"warning: relationship 20313698:20613698 failed: no space\n")
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local).Format("2006-01-02T15:04:05Z07:00")
 	checkTable(t, b.stdout.String(), [][]string{
 		{"source", "target", "state", "options", "percent", "out-of-sync", "established", "completed"},
@@ -135,7 +143,8 @@ func TestTestConnection(t *testing.T) {
 
 func TestFormatSize(t *testing.T) {
 	for n, want := range map[int64]string{
-		0: "0", 512: "512", 1024: "1KiB", 1536: "1536", 64 << 20: "64MiB", 3 << 30: "3GiB", 16 << 40: "16TiB",
+		0: "0", 512: "512", 1024: "1KiB", 1536: "1536",
+		64 << 20: "64MiB", 3 << 30: "3GiB", 16 << 40: "16TiB",
 	} {
 		if got := formatSize(n); got != want {
 			t.Errorf("formatSize(%d) = %q, want %q", n, got, want)

@@ -68,21 +68,26 @@ func TestExecuteDryRun(t *testing.T) {
 
 func TestExecuteStopsAtTheFirstFailure(t *testing.T) {
 	f := newFake(t)
-	f.reply(runsPath("one"), http.StatusCreated, api.Run{ID: "1", Task: "one", State: taskstore.RunDone})
-	failed := api.Run{ID: "2", Task: "two", State: taskstore.RunFailed, Warnings: []string{"mind the gap"},
-		Error: &fault.Detail{Kind: fault.Refused, Message: "20413698 is a target already", Hint: "withdraw it"}}
+	f.reply(runsPath("one"), http.StatusCreated, api.Run{ID: "1", Task: "one",
+		State: taskstore.RunDone})
+	failed := api.Run{ID: "2", Task: "two", State: taskstore.RunFailed,
+		Warnings: []string{"mind the gap"},
+		Error: &fault.Detail{Kind: fault.Refused, Message: "20413698 is a target already",
+			Hint: "withdraw it"}}
 	f.reply(runsPath("two"), http.StatusCreated, failed)
 	b := newBench(t)
 	args := []string{"one", "two", "three", "-s", f.addr()}
 	b.expect(b.run(newExecuteTask, args...), 6, "warning: task two: mind the gap\n",
 		"error: task two: 20413698 is a target already; not run: three\n", "hint: withdraw it\n")
-	if got := b.stdout.String(); !strings.HasPrefix(got, "task one done") || strings.Contains(got, "two") {
+	got := b.stdout.String()
+	if !strings.HasPrefix(got, "task one done") || strings.Contains(got, "two") {
 		t.Errorf("printed %q", got)
 	}
 	b.expect(b.run(newExecuteTask, append(args, "--json")...), 6)
 	var doc executeReport
 	b.document(&doc)
-	if len(doc.Runs) != 2 || doc.Error == nil || doc.Error.ExitCode != 6 || doc.Error.Kind != fault.Refused ||
+	if len(doc.Runs) != 2 || doc.Error == nil || doc.Error.ExitCode != 6 ||
+		doc.Error.Kind != fault.Refused ||
 		len(doc.NotRun) != 1 || doc.NotRun[0] != "three" {
 		t.Errorf("document %+v", doc)
 	}
@@ -93,9 +98,11 @@ func TestExecuteStopsAtTheFirstFailure(t *testing.T) {
 
 func TestExecuteCannotStart(t *testing.T) {
 	f := newFake(t)
-	f.refuse(runsPath("busy"), http.StatusConflict, fault.New(fault.Busy, "task busy is running already"))
+	f.refuse(runsPath("busy"), http.StatusConflict, fault.New(fault.Busy,
+		"task busy is running already"))
 	b := newBench(t)
-	b.expect(b.run(newExecuteTask, "busy", "-s", f.addr()), 11, "error: task busy is running already\n")
+	b.expect(b.run(newExecuteTask, "busy", "-s", f.addr()), 11,
+		"error: task busy is running already\n")
 	b.expect(b.run(newExecuteTask, "none", "-s", f.addr()), 10, "none")
 	b.expect(b.run(newExecuteTask, "..", "-s", f.addr()), 2)
 }
@@ -124,7 +131,8 @@ func TestExecuteWaits(t *testing.T) {
 	}
 	polls.Store(0)
 	b.terminal = true
-	b.expect(b.run(newExecuteTask, "--wait", taskName, "-s", f.addr()), 0, "VMWare_W2K_FC [####", " 40 %", "\r")
+	b.expect(b.run(newExecuteTask, "--wait", taskName, "-s", f.addr()), 0, "VMWare_W2K_FC [####",
+		" 40 %", "\r")
 	if !strings.HasSuffix(b.stderr.String(), "\r") {
 		t.Errorf("the bar stays on the screen: %q", &b.stderr)
 	}
@@ -136,7 +144,8 @@ func TestExecuteWaitFails(t *testing.T) {
 	last.Error = &fault.Detail{Kind: fault.Refused, Message: "20413698 is full"}
 	serveProgress(f, last)
 	b := newBench(t)
-	b.expect(b.run(newExecuteTask, "--wait", taskName, "-s", f.addr()), 6, "task VMWare_W2K_FC: 20413698 is full")
+	b.expect(b.run(newExecuteTask, "--wait", taskName, "-s", f.addr()), 6,
+		"task VMWare_W2K_FC: 20413698 is full")
 	serveProgress(f, sampleRun(taskstore.RunInterrupted))
 	b.expect(b.run(newExecuteTask, "--wait", taskName, "-s", f.addr()), 4, "cut off")
 }
@@ -154,7 +163,8 @@ func TestExecuteTimeout(t *testing.T) {
 	b := newBench(t)
 	args := []string{"--wait", taskName, "-s", f.addr(), "--timeout"}
 	b.expect(b.run(newExecuteTask, append(args, "50ms")...), 7,
-		"task VMWare_W2K_FC is still copying after 50ms", "hint: it goes on; wait for its end with: rsQueryComplete")
+		"task VMWare_W2K_FC is still copying after 50ms",
+		"hint: it goes on; wait for its end with: rsQueryComplete")
 	b.expect(b.run(newExecuteTask, append(args, "0")...), 7, "still copying after 0s")
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -185,8 +195,10 @@ func TestBackupServer(t *testing.T) {
 	up := newFake(t)
 	up.reply(runsPath(taskName), http.StatusCreated, sampleRun(taskstore.RunDone))
 	b := newBench(t)
-	b.expect(b.run(newExecuteTask, "-v", taskName, "-s", closedPort(t), "-b", up.addr()), 0, "connection refused")
-	b.expect(b.run(newExecuteTask, taskName, "-s", closedPort(t), "-b", closedPort(t)), 3, "no answer from")
+	b.expect(b.run(newExecuteTask, "-v", taskName, "-s", closedPort(t), "-b", up.addr()), 0,
+		"connection refused")
+	b.expect(b.run(newExecuteTask, taskName, "-s", closedPort(t), "-b", closedPort(t)), 3,
+		"no answer from")
 	// After the request was sent, only a server with the same certificate may
 	// see it again.
 	for _, same := range []bool{true, false} {
@@ -194,7 +206,10 @@ func TestBackupServer(t *testing.T) {
 		if same {
 			lost = newFake(t, up)
 		}
-		lost.handle(runsPath(taskName), func(w http.ResponseWriter, _ *http.Request) { dropConnection(w) })
+		lost.handle(runsPath(taskName), func(w http.ResponseWriter,
+			_ *http.Request) {
+			dropConnection(w)
+		})
 		before, _ := up.requests()
 		code := b.run(newExecuteTask, taskName, "-s", lost.addr(), "-b", up.addr())
 		after, _ := up.requests()
@@ -235,7 +250,8 @@ func TestQueryComplete(t *testing.T) {
 	b.expect(b.run(newQueryComplete, taskName, "-s", f.addr()), 0, " 50 %")
 	b.terminal = false
 	polls.Store(0)
-	b.expect(b.run(newQueryComplete, "--timeout", "0", taskName, "-s", f.addr()), 7, "is still copying")
+	b.expect(b.run(newQueryComplete, "--timeout", "0", taskName, "-s", f.addr()), 7,
+		"is still copying")
 	b.expect(b.run(newQueryComplete, "none", "-s", f.addr()), 10, "none")
 	f.refuse(path, http.StatusUnprocessableEntity, fault.New(fault.Refused, "it never ran"))
 	b.expect(b.run(newQueryComplete, taskName, "-s", f.addr()), 6, "task VMWare_W2K_FC: it never ran")
@@ -253,7 +269,8 @@ func TestQueryCompleteTimeout(t *testing.T) {
 	b := newBench(t)
 	b.expect(b.run(newQueryComplete, taskName, "-s", f.addr(), "--timeout", "1ns"), 7,
 		"task VMWare_W2K_FC: no answer before the time was up")
-	b.expect(b.run(newQueryComplete, "--json", taskName, "-s", f.addr(), "--timeout", "50ms"), 7, "after 50ms")
+	b.expect(b.run(newQueryComplete, "--json", taskName, "-s", f.addr(), "--timeout", "50ms"), 7,
+		"after 50ms")
 	var doc errorDocument
 	b.document(&doc)
 	if doc.Error.Kind != fault.TimedOut || doc.Error.Hint == "" {

@@ -52,6 +52,8 @@ type connectionReport struct {
 	Server      api.Server        `json:"server"`
 }
 
+// run times the second of two requests: the first pays for connection, TLS and
+// the check of the password, which later requests do not.
 func (o *testConnectionOptions) run(ctx context.Context, e *Env) error {
 	s, pinned, err := o.pinAndConnect(ctx, e)
 	if err != nil {

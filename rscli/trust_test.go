@@ -8,7 +8,10 @@ import (
 	"testing"
 )
 
-func (b *bench) pinFile() string { return filepath.Join(b.home, ".config", "rscli", "known_servers") }
+func (b *bench) pinFile() string {
+	return filepath.Join(b.home, ".config", "rscli",
+		"known_servers")
+}
 
 func (b *bench) pins() map[string]string {
 	b.t.Helper()
@@ -49,7 +52,8 @@ func TestChangedCertificateIsRefused(t *testing.T) {
 	}
 	b.expect(b.run(newTestConnection, "-s", f.addr(), "--trust"), 0)
 	want := map[string]string{f.addr(): fingerprint(f.cert), "127.0.0.1:9": fingerprint(old.cert)}
-	if got := b.pins(); len(got) != 2 || got[f.addr()] != want[f.addr()] || got["127.0.0.1:9"] != want["127.0.0.1:9"] {
+	if got := b.pins(); len(got) != 2 || got[f.addr()] != want[f.addr()] ||
+		got["127.0.0.1:9"] != want["127.0.0.1:9"] {
 		t.Errorf("pins are %v, want %v", got, want)
 	}
 	if !strings.Contains(b.stdout.String(), "pinned      "+f.addr()+" "+fingerprint(f.cert)) {
@@ -105,18 +109,21 @@ func TestCACert(t *testing.T) {
 	b := newBench(t)
 	own := b.write("own.pem", 0o644, "a comment\n"+pemOf(other.cert)+pemOf(f.cert))
 	b.expect(b.run(newTestConnection, "-s", f.addr(), "--cacert", own), 0)
-	b.expect(b.run(newTestConnection, "-s", f.named(), "--cacert", own), 0) // under a name it does not bear
+	b.expect(b.run(newTestConnection, "-s", f.named(), "--cacert", own),
+		0) // under a name it does not bear
 	if len(b.pins()) > 0 {
 		t.Errorf("pinned with a CA file: %v", b.pins())
 	}
 	foreign := b.write("foreign.pem", 0o644, pemOf(other.cert))
 	b.expect(b.run(newTestConnection, "-s", f.addr(), "--cacert", foreign), 3, "is not to be trusted")
-	b.expect(b.run(newTestConnection, "-s", f.addr(), "--cacert", own, "--trust"), 2, "nothing is pinned")
+	b.expect(b.run(newTestConnection, "-s", f.addr(), "--cacert", own, "--trust"), 2,
+		"nothing is pinned")
 	none := b.write("none.pem", 0o644, "nothing")
 	b.expect(b.run(newTestConnection, "-s", f.addr(), "--cacert", none), 2, "holds no certificate")
 	bad := b.write("bad.pem", 0o644, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
 	b.expect(b.run(newTestConnection, "-s", f.addr(), "--cacert", bad), 2, "is damaged")
-	b.expect(b.run(newTestConnection, "-s", f.addr(), "--cacert", b.home+"/x"), 2, "cannot read the CA file")
+	b.expect(b.run(newTestConnection, "-s", f.addr(), "--cacert", b.home+"/x"), 2,
+		"cannot read the CA file")
 }
 
 func TestNowhereToKeepPins(t *testing.T) {
@@ -146,11 +153,13 @@ func TestTrustOfBothServers(t *testing.T) {
 	a, b := newFake(t), newFake(t)
 	w := newBench(t)
 	w.expect(w.run(newTestConnection, "-s", a.named(), "-b", b.named(), "--trust"), 0)
-	if got := w.pins(); got[a.named()] != fingerprint(a.cert) || got[b.named()] != fingerprint(b.cert) {
+	if got := w.pins(); got[a.named()] != fingerprint(a.cert) ||
+		got[b.named()] != fingerprint(b.cert) {
 		t.Errorf("pins are %v", got)
 	}
 	down := closedPort(t)
-	w.expect(w.run(newTestConnection, "-s", a.named(), "-b", down, "--trust"), 0, "warning: cannot get the certificate of "+down)
+	w.expect(w.run(newTestConnection, "-s", a.named(), "-b", down, "--trust"), 0,
+		"warning: cannot get the certificate of "+down)
 	w.expect(w.run(newTestConnection, "-s", down, "--trust"), 3, "connection refused")
 }
 
