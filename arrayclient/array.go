@@ -77,6 +77,22 @@ type BackgroundCopier interface {
 	BackgroundCopy(ctx context.Context, pairs []Pair) error
 }
 
+// RateSetter is an array whose background copying can be slowed down.
+type RateSetter interface {
+	// SetCopyRate bounds the background copy of pairs, or of the whole array
+	// when none is given, to so many bytes a second; 0 is no bound. MUST hold
+	// for copies that are running.
+	SetCopyRate(ctx context.Context, bytesPerSecond int64, pairs ...Pair) error
+}
+
+// Expander is an array whose volumes can grow.
+type Expander interface {
+	// ExpandVolume makes a volume size bytes large; what is added MUST read as
+	// zeros. MUST refuse a volume that is in a relationship, and a smaller
+	// size.
+	ExpandVolume(ctx context.Context, serial Serial, size int64) error
+}
+
 // Freezer is an array that can hold the writes to the sources of a
 // consistency group and release them.
 type Freezer interface {
@@ -192,9 +208,11 @@ type Relationship struct {
 	State       State
 	Tracks      int64     // of the source
 	OutOfSync   int64     // tracks not yet copied
+	Changed     int64     // tracks changed since, with change recording
 	Established time.Time // the instant of the image
 	Completed   time.Time // zero while OutOfSync > 0
-	Reason      string    // of StateFailed
+	// Reason of StateFailed; or that a freeze was released by its timeout.
+	Reason string
 }
 
 // Percent is how much has been copied, 0 to 100, rounded down.

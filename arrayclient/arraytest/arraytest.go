@@ -18,7 +18,8 @@ import (
 const VolumeSize = 2 << 20
 
 // Run holds the array that open returns, which has no volumes, against the
-// rules. Each rule gets an array of its own.
+// rules. Each rule gets an array of its own. The rules of optional acts are for
+// arrays whose Properties name them as a feature.
 func Run(t *testing.T, open func(t *testing.T) arrayclient.Array) {
 	t.Helper()
 	for _, rule := range rules {
@@ -48,6 +49,14 @@ var rules = []struct {
 	{"NocopyStays", (*bench).nocopyStays},
 	{"PersistentStays", (*bench).persistentStays},
 	{"TargetInhibit", (*bench).targetInhibit},
+	{"Resync", (*bench).resync},
+	{"Reverse", (*bench).reverse},
+	{"OnlyWithRecording", (*bench).onlyWithRecording},
+	{"OneRecordingRelationship", (*bench).oneRecordingRelationship},
+	{"BackgroundCopy", (*bench).backgroundCopy},
+	{"Freeze", (*bench).freeze},
+	{"CopyRate", (*bench).copyRate},
+	{"Expand", (*bench).expand},
 	{"VolumesOfZeros", (*bench).volumesOfZeros},
 	{"BadVolumes", (*bench).badVolumes},
 	{"BeyondTheEnd", (*bench).beyondTheEnd},

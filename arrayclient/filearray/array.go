@@ -47,6 +47,9 @@ type Array struct {
 	cancel context.CancelFunc
 	copies sync.WaitGroup
 	slots  chan struct{} // background copies at work at a time
+	rate   rate          // of all background copying
+
+	freezeTimeout time.Duration
 }
 
 // copySlots is how many pieces are copied in the background at a time.
@@ -137,7 +140,7 @@ func (a *Array) Properties(context.Context) (arrayclient.Properties, error) {
 	return arrayclient.Properties{
 		ID:         arrayclient.ArrayID{MachineType: arrayclient.MachineType, Serial: a.serial},
 		Driver:     Driver,
-		Features:   []string{"background-copy"},
+		Features:   features(),
 		Volumes:    len(a.volumes),
 		MaxVolumes: arrayclient.MaxVolumes,
 		Capacity:   capacity,
@@ -183,8 +186,8 @@ func (a *Array) lastCheckpoint() error {
 func (a *Array) closeFiles() error {
 	errs := []error{a.committer.journal.close()}
 	for _, r := range a.rels {
-		if r.file != nil {
-			errs = append(errs, r.file.Close())
+		for _, b := range r.bitmaps() {
+			errs = append(errs, b.close())
 		}
 	}
 	for _, v := range a.volumes {

@@ -127,7 +127,7 @@ func TestMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	bm := newBitmap(tracks)
+	bm := newBitmap("", 1, tracks)
 	for track := int64(0); track < tracks; track += 2 {
 		bm.setRange(track, 1)
 	}

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 )
 
-// A bitmap says of each track of a relationship whether the target has it.
-// Bits are only ever set, never cleared: that is what lets a crash in the
+// A bitmap says something of each track of a relationship: whether the target
+// has it, or whether it was changed. Bits are only ever set, never cleared: that is what lets a crash in the
 // middle of writing one down do no harm, and readers go without a lock.
 //
 // In its file, after a header in the first 4 KiB, each page has two slots of
@@ -42,6 +42,8 @@ var fullPage = func() *bitPage {
 }()
 
 type bitmap struct {
+	name   string // of its file
+	uid    uint64 // of its relationship
 	tracks int64
 	pages  []atomic.Pointer[bitPage] // nil: no bit set
 	count  atomic.Int64              // bits set
@@ -50,11 +52,16 @@ type bitmap struct {
 	pageCount []int32 // bits set in each page
 	dirty     []bool  // changed since the last checkpoint
 	slot      []uint8 // slot that is written next
+
+	// file belongs to the checkpoint; nil before it first writes.
+	file File
 }
 
-func newBitmap(tracks int64) *bitmap {
+func newBitmap(name string, uid uint64, tracks int64) *bitmap {
 	n := int((tracks + pageTracks - 1) / pageTracks)
 	return &bitmap{
+		name:      name,
+		uid:       uid,
 		tracks:    tracks,
 		pages:     make([]atomic.Pointer[bitPage], n),
 		pageCount: make([]int32, n),
@@ -172,49 +179,49 @@ func slotOffset(d dirtyPage) int64 {
 	return bitmapStart + int64(d.page)*2*pageSlot + int64(d.slot)*pageSlot
 }
 
-// writePages writes pages to f as part of checkpoint gen. Bits that are set
+// writePages writes pages to the file as part of checkpoint gen. Bits that are set
 // meanwhile may or may not be among what is written.
-func (b *bitmap) writePages(f File, uid, gen uint64, pages []dirtyPage) error {
+func (b *bitmap) writePages(gen uint64, pages []dirtyPage) error {
 	buf := make([]byte, pageSlot)
 	for _, d := range pages {
 		binary.LittleEndian.PutUint32(buf[4:], uint32(d.page))
 		binary.LittleEndian.PutUint64(buf[8:], gen)
-		binary.LittleEndian.PutUint64(buf[16:], uid)
+		binary.LittleEndian.PutUint64(buf[16:], b.uid)
 		p := b.pages[d.page].Load()
 		for i := range p {
 			binary.LittleEndian.PutUint64(buf[pageHeader+8*i:], atomic.LoadUint64(&p[i]))
 		}
 		binary.LittleEndian.PutUint32(buf, checksum(buf[4:]))
-		if _, err := f.WriteAt(buf, slotOffset(d)); err != nil {
+		if _, err := b.file.WriteAt(buf, slotOffset(d)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return b.file.Sync()
 }
 
 // readPages sets the bits that the file holds. Of the two slots of a page the
 // valid one with the higher generation counts; pages without one have no bits.
-func (b *bitmap) readPages(f File, uid uint64) error {
+func (b *bitmap) readPages() error {
 	buf := make([]byte, 2*pageSlot)
 	for page := range b.pages {
-		n, err := f.ReadAt(buf, slotOffset(dirtyPage{page, 0}))
+		n, err := b.file.ReadAt(buf, slotOffset(dirtyPage{page, 0}))
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		clear(buf[n:])
-		b.readPage(page, uid, buf)
+		b.readPage(page, buf)
 	}
 	return nil
 }
 
-func (b *bitmap) readPage(page int, uid uint64, buf []byte) {
+func (b *bitmap) readPage(page int, buf []byte) {
 	best, bestGen := -1, uint64(0)
 	for s := range 2 {
 		slot := buf[s*pageSlot : (s+1)*pageSlot]
 		gen := binary.LittleEndian.Uint64(slot[8:])
 		ok := gen > 0 && checksum(slot[4:]) == binary.LittleEndian.Uint32(slot) &&
 			binary.LittleEndian.Uint32(slot[4:]) == uint32(page) &&
-			binary.LittleEndian.Uint64(slot[16:]) == uid
+			binary.LittleEndian.Uint64(slot[16:]) == b.uid
 		if ok && gen > bestGen {
 			best, bestGen = s, gen
 		}
@@ -241,39 +248,101 @@ func (b *bitmap) setWord(page, w int, word uint64) {
 	}
 }
 
-// openBitmap opens the bitmap file name, or makes it.
-func openBitmap(fsys FS, name, serial string, uid uint64) (File, error) {
-	f, err := fsys.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return createBitmap(fsys, name, serial, uid)
+// without returns a new bitmap of the tracks that are set in b and not in
+// other, which has as many tracks. Nobody may change either meanwhile.
+func (b *bitmap) without(other *bitmap, name string, uid uint64) *bitmap {
+	d := newBitmap(name, uid, b.tracks)
+	for i := range b.pages {
+		p, q := b.pages[i].Load(), other.pages[i].Load()
+		if p == nil || q == nil {
+			d.share(i, p, b.pageCount[i])
+			continue
+		}
+		diff := new(bitPage)
+		count := 0
+		for w := range diff {
+			diff[w] = p[w] &^ q[w]
+			count += bits.OnesCount64(diff[w])
+		}
+		d.share(i, diff, int32(count))
 	}
-	if err != nil {
-		return nil, err
-	}
-	if err := checkBitmapHeader(f, name, serial, uid); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return d
 }
 
-func checkBitmapHeader(f File, name, serial string, uid uint64) error {
-	h, err := readHeader(f, name, 0, magicBitmap, serial)
-	if err == nil && h.id != uid {
-		return corrupt(name, "it belongs to relationship %d, not %d", h.id, uid)
+// share makes page p, with count bits set, page i of b. A page of another
+// bitmap is copied, unless it is full and so never changes.
+func (b *bitmap) share(i int, p *bitPage, count int32) {
+	if count == 0 {
+		return
 	}
+	if p != fullPage {
+		own := *p
+		p = &own
+	}
+	b.pages[i].Store(p)
+	b.pageCount[i], b.dirty[i] = count, true
+	b.count.Add(int64(count))
+}
+
+// open opens the file of a bitmap that was written before.
+func (b *bitmap) open(fsys FS, serial string) error {
+	f, err := fsys.Open(b.name)
+	if isNotExist(err) {
+		return corrupt(b.name, "it is missing")
+	}
+	if err != nil {
+		return err
+	}
+	h, err := readHeader(f, b.name, 0, magicBitmap, serial)
+	if err == nil && h.id != b.uid {
+		err = corrupt(b.name, "it belongs to relationship %d, not %d", h.id, b.uid)
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	b.file = f
+	return nil
+}
+
+// create makes the file. One that is there was not finished.
+func (b *bitmap) create(fsys FS, serial string) error {
+	f, err := fsys.Create(b.name)
+	if errors.Is(err, fs.ErrExist) {
+		if err = fsys.Remove(b.name); err == nil {
+			f, err = fsys.Create(b.name)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	h := header{magic: magicBitmap, id: b.uid, serial: serial}
+	if _, err := f.WriteAt(h.encode(), 0); err != nil {
+		f.Close()
+		return err
+	}
+	b.file = f
+	return fsys.SyncDir(bitmapDir)
+}
+
+// close closes the file, if there is one.
+func (b *bitmap) close() error {
+	if b.file == nil {
+		return nil
+	}
+	err := b.file.Close()
+	b.file = nil
 	return err
 }
 
-func createBitmap(fsys FS, name, serial string, uid uint64) (File, error) {
-	f, err := fsys.Create(name)
-	if err != nil {
-		return nil, err
+// remove removes the file, if there is one.
+func (b *bitmap) remove(fsys FS) error {
+	if b.file == nil {
+		return nil
 	}
-	h := header{magic: magicBitmap, id: uid, serial: serial}
-	if _, err := f.WriteAt(h.encode(), 0); err != nil {
-		f.Close()
-		return nil, err
+	err := b.close()
+	if rm := fsys.Remove(b.name); !isNotExist(rm) {
+		err = errors.Join(err, rm)
 	}
-	return f, fsys.SyncDir(bitmapDir)
+	return err
 }

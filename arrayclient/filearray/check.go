@@ -36,7 +36,7 @@ func Check(fsys FS) []error {
 }
 
 func (l *loaded) checkRelationship(rec *relRecord) (problems []error) {
-	b := l.bitmaps[rec.UID]
+	b := l.rels[rec.UID].copied
 	if b == nil || l.state.Volumes[rec.Target] == nil {
 		return []error{fmt.Errorf("relationship %d has a volume that does not exist", rec.UID)}
 	}

@@ -1,7 +1,6 @@
 package filearray
 
 import (
-	"errors"
 	"fmt"
 
 	"copyservices/arrayclient/fault"
@@ -9,13 +8,15 @@ import (
 
 const bitmapDir = "bitmaps"
 
-func bitmapName(uid uint64) string { return fmt.Sprintf("%s/%08d.copied", bitmapDir, uid) }
+func copiedName(uid uint64) string { return fmt.Sprintf("%s/%08d.copied", bitmapDir, uid) }
+
+func changedName(uid uint64) string { return fmt.Sprintf("%s/%08d.changed", bitmapDir, uid) }
 
 // checkpoint is one that is being written.
 type checkpoint struct {
 	gen   uint64
 	state *state
-	pages map[*relationship][]dirtyPage
+	pages map[*bitmap][]dirtyPage
 	ended []*relationship // whose bitmap files can go when it is durable
 	done  chan struct{}
 	err   error // valid when done is closed
@@ -107,22 +108,32 @@ func (a *Array) snapshot() *state {
 
 // takeDirty returns the pages to write, and notes in s how many bits the
 // files will have.
-func (a *Array) takeDirty(s *state) map[*relationship][]dirtyPage {
-	pages := map[*relationship][]dirtyPage{}
+func (a *Array) takeDirty(s *state) map[*bitmap][]dirtyPage {
+	pages := map[*bitmap][]dirtyPage{}
 	for uid, r := range a.rels {
 		rec := *s.Relationships[uid]
 		rec.Copied = r.copied.count.Load()
+		if r.changed != nil {
+			rec.Changed = r.changed.count.Load()
+		}
 		s.Relationships[uid] = &rec
-		if list := r.copied.takeDirty(); list != nil {
-			pages[r] = list
+		for _, b := range r.bitmaps() {
+			if list := b.takeDirty(); list != nil {
+				pages[b] = list
+			}
 		}
 	}
 	return pages
 }
 
 func (a *Array) writeCheckpoint(c *checkpoint) error {
-	for r, list := range c.pages {
-		if err := a.writeBitmap(r, c.gen, list); err != nil {
+	for b, list := range c.pages {
+		if b.file == nil {
+			if err := b.create(a.fsys, a.serial); err != nil {
+				return err
+			}
+		}
+		if err := b.writePages(c.gen, list); err != nil {
 			return err
 		}
 	}
@@ -130,36 +141,11 @@ func (a *Array) writeCheckpoint(c *checkpoint) error {
 		return err
 	}
 	for _, r := range c.ended {
-		if err := a.removeBitmap(r); err != nil {
-			a.log.Warn("bitmap file not removed", "error", err)
+		for _, b := range r.bitmaps() {
+			if err := b.remove(a.fsys); err != nil {
+				a.log.Warn("bitmap file not removed", "error", err)
+			}
 		}
 	}
 	return nil
-}
-
-// writeBitmap writes pages of r's bitmap. The bitmap of a relationship that
-// ended meanwhile is of no use to anyone, but harmless.
-func (a *Array) writeBitmap(r *relationship, gen uint64, list []dirtyPage) error {
-	if r.file == nil {
-		f, err := openBitmap(a.fsys, bitmapName(r.uid), a.serial, r.uid)
-		if err != nil {
-			return err
-		}
-		r.file = f
-	}
-	if err := r.copied.writePages(r.file, r.uid, gen, list); err != nil {
-		return err
-	}
-	return r.file.Sync()
-}
-
-func (a *Array) removeBitmap(r *relationship) error {
-	if r.file == nil {
-		return nil
-	}
-	err := r.file.Close()
-	if rm := a.fsys.Remove(bitmapName(r.uid)); !isNotExist(rm) {
-		err = errors.Join(err, rm)
-	}
-	return err
 }

@@ -32,10 +32,12 @@ type batch struct {
 	applies []func()
 }
 
-// mark says that the target of rel holds n tracks from first.
+// mark says that the target of rel holds n tracks from first, or that they
+// were changed.
 type mark struct {
 	rel      *relationship
 	first, n int64
+	changed  bool
 }
 
 // commit makes marks and records durable, in this order, and calls apply
@@ -121,7 +123,11 @@ func (c *committer) write(b *batch) error {
 		}
 	}
 	for _, m := range good {
-		m.rel.copied.setRange(m.first, m.n)
+		if m.changed {
+			m.rel.changed.setRange(m.first, m.n)
+		} else {
+			m.rel.copied.setRange(m.first, m.n)
+		}
 	}
 	for _, apply := range b.applies {
 		apply()
@@ -135,7 +141,7 @@ func (b *batch) syncTargets() {
 	var targets []*volume
 	seen := map[*volume]bool{}
 	for _, m := range b.marks {
-		if t := m.rel.target; !seen[t] {
+		if t := m.rel.target; !m.changed && !seen[t] {
 			seen[t] = true
 			targets = append(targets, t)
 		}
@@ -154,17 +160,23 @@ func (b *batch) syncTargets() {
 // marksRecord returns the marks as a record, together with the failures of
 // relationships whose target cannot hold them.
 func (b *batch) marksRecord() (records []record, good []mark) {
-	var payload []byte
+	var copied, changed []byte
 	for _, m := range b.marks {
-		if err := m.rel.target.err(); err != nil {
+		if m.changed {
+			changed = appendMark(changed, m.rel.uid, m.first, m.n)
+		} else if err := m.rel.target.err(); err != nil {
 			b.fail(m.rel, err)
 			continue
+		} else {
+			copied = appendMark(copied, m.rel.uid, m.first, m.n)
 		}
-		payload = appendMark(payload, m.rel.uid, m.first, m.n)
 		good = append(good, m)
 	}
-	if payload != nil {
-		records = append(records, record{recMarks, payload})
+	if copied != nil {
+		records = append(records, record{recMarks, copied})
+	}
+	if changed != nil {
+		records = append(records, record{recChangedMarks, changed})
 	}
 	return records, good
 }

@@ -39,9 +39,11 @@ func (r *relationship) copyAll() error {
 				return err
 			}
 			if copied.n > 0 {
-				pending = append(pending, mark{r, t, copied.n})
+				pending = append(pending, mark{rel: r, first: t, n: copied.n})
 			}
 			n, bytes = copied.n, bytes+copied.bytes
+			r.rate.wait(r.ctx, copied.bytes)
+			r.array.rate.wait(r.ctx, copied.bytes)
 		}
 		t += n
 		if bytes >= commitEvery || len(pending) > 0 && time.Since(last) > commitAfter {

@@ -76,11 +76,16 @@ func (d *data) holeTracks(first, limit int64) int64 {
 
 func (v *volume) needsSaving(first, n int64) bool {
 	for _, r := range v.sources {
-		if !r.copied.allSet(first, n) && !r.hasFailed() {
+		if !r.hasFailed() && (!r.copied.allSet(first, n) || !r.recorded(first, n)) {
 			return true
 		}
 	}
 	return false
+}
+
+// recorded reports whether changes of n tracks need not be recorded any more.
+func (r *relationship) recorded(first, n int64) bool {
+	return r.changed == nil || r.changed.allSet(first, n)
 }
 
 func (v *volume) saveLocked(first, n int64) error {
@@ -90,6 +95,11 @@ func (v *volume) saveLocked(first, n int64) error {
 	var failures batch
 	for t := first; t < first+n; {
 		t += v.saveRun(t, first+n-t, &marks, &failures)
+	}
+	for _, r := range v.sources {
+		if !r.hasFailed() && !r.recorded(first, n) {
+			marks = append(marks, mark{rel: r, first: first, n: n, changed: true})
+		}
 	}
 	if len(marks) == 0 && len(failures.records) == 0 {
 		return nil
@@ -124,7 +134,7 @@ func (v *volume) saveRun(t, limit int64, marks *[]mark, failures *batch) int64 {
 			failures.fail(r, errs[i])
 			continue
 		}
-		*marks = append(*marks, mark{r, t, n})
+		*marks = append(*marks, mark{rel: r, first: t, n: n})
 	}
 	return n
 }
@@ -276,12 +286,28 @@ func (r *relationship) writeTarget(off, n int64, write func(off, n int64) error)
 	if err := r.err(); err != nil {
 		return err
 	}
+	if err := r.recordTarget(off, n); err != nil {
+		return err
+	}
 	return r.parts(off, n, func(at, n int64, own bool) error {
 		if own {
 			return write(at, n)
 		}
 		return r.writeUncopied(at, n, write)
 	})
+}
+
+// recordTarget notes, durably, that the target's range is about to change.
+func (r *relationship) recordTarget(off, n int64) error {
+	n = min(n, r.source.size-off)
+	if r.changed == nil || n <= 0 {
+		return nil
+	}
+	first, last := off/trackSize, (off+n-1)/trackSize
+	if r.recorded(first, last-first+1) {
+		return nil
+	}
+	return r.commitMark(mark{rel: r, first: first, n: last - first + 1, changed: true})
 }
 
 // writeUncopied writes a range of tracks that were not copied when it was
@@ -324,7 +350,7 @@ func (r *relationship) overwrite(off, n int64, write func(off, n int64) error) e
 	if r.copied.allSet(first, tracks) {
 		return nil
 	}
-	return r.commitMark(mark{r, first, tracks})
+	return r.commitMark(mark{rel: r, first: first, n: tracks})
 }
 
 // writePartly writes to one track.
@@ -354,7 +380,7 @@ func (r *relationship) materialize(first, n int64) error {
 	if err := r.copyLacking(first, n); err != nil {
 		return err
 	}
-	return r.commitMark(mark{r, first, n})
+	return r.commitMark(mark{rel: r, first: first, n: n})
 }
 
 // copyLacking copies those of n tracks that the target lacks. They are

@@ -158,6 +158,29 @@ func (r *crashRun) withdraw(src, tgt int) bool {
 	return err == nil || !must
 }
 
+// refresh resyncs the pair, or reverses it.
+func (r *crashRun) refresh(src, tgt int, reverse bool) bool {
+	p, next := r.pair(src, tgt), r.pair(src, tgt)
+	what := r.array.Resync
+	if reverse {
+		what, next = r.array.Reverse, r.pair(tgt, src)
+	}
+	must := r.pairs[p]
+	delete(r.pairs, p)
+	r.maybe[p], r.maybe[next] = true, true
+	r.during = map[arrayclient.Serial]*oracle{next.Target: r.now[next.Source].clone()}
+	if what(context.Background(), []arrayclient.Pair{p}) != nil {
+		return false
+	}
+	r.during = nil
+	r.now[next.Source].flushed()
+	r.now[next.Target] = r.now[next.Source].clone()
+	delete(r.maybe, p)
+	delete(r.maybe, next)
+	r.pairs[next] = must
+	return true
+}
+
 // waitCopied waits until no relationship copies any more.
 func (r *crashRun) waitCopied() bool {
 	r.array.copies.Wait()
@@ -195,6 +218,25 @@ func (r *crashRun) script() {
 		func() bool { return r.write(0, 0, 1) },
 		func() bool { return r.waitCopied() },
 		func() bool { return r.write(3, 0, 2) },
+		func() bool { return r.withdraw(0, 1) },
+		func() bool { return r.withdraw(0, 2) },
+		func() bool { return r.establish(arrayclient.Options{Record: true}, r.pair(0, 1)) },
+		func() bool { return r.write(0, 4*track+1, 2) },
+		func() bool { return r.waitCopied() },
+		func() bool { return r.write(0, 11*track, 2) },
+		func() bool { return r.write(1, 4*track, 1) },
+		func() bool { return r.refresh(0, 1, false) },
+		func() bool { return r.write(0, 11*track+5, 1) },
+		func() bool { return r.waitCopied() },
+		func() bool { return r.write(0, 7*track, 2*track) },
+		func() bool { return r.array.commitCheckpoint() },
+		func() bool { return r.write(1, 6*track, 1) },
+		func() bool { return r.refresh(0, 1, true) },
+		func() bool { return r.write(1, 7*track, 1) },
+		func() bool { return r.write(0, 7*track+2, 1) },
+		func() bool { return r.waitCopied() },
+		func() bool { return r.flush(0) },
+		func() bool { return r.refresh(1, 0, true) },
 		func() bool { return r.array.Close() == nil },
 	}
 	for _, step := range steps {

@@ -313,11 +313,10 @@ func TestDamagedJournal(t *testing.T) {
 		j := a.committer.journal
 		return fsys, journalName(j.gen), j.durable
 	}
-	_, name, end := build()
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 50 {
+		fsys, name, end := build()
 		off := headerSize + rng.Int64N(end-headerSize)
-		fsys, _, _ := build()
 		damage(fsys, name, flip(off))
 		a, err := Open(fsys, OpenOptions{})
 		if err == nil {

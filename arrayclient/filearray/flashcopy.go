@@ -19,9 +19,7 @@ import (
 func (a *Array) Establish(
 	ctx context.Context, pairs []arrayclient.Pair, opts arrayclient.Options,
 ) error {
-	if err := checkOptions(opts); err != nil {
-		return err
-	}
+	opts.Persistent = opts.Persistent || opts.Record
 	if err := a.syncAhead(pairs, opts); err != nil {
 		return err
 	}
@@ -36,9 +34,14 @@ func (a *Array) Establish(
 	}
 	rels := make([]*relationship, len(recs))
 	for i := range recs {
-		rels[i] = a.newRelationship(&recs[i])
+		copied, changed := newBitmaps(&recs[i], a.volumes[recs[i].Source].size)
+		rels[i] = a.newRelationship(&recs[i], copied, changed)
+	}
+	if opts.Freeze {
+		freezeSources(rels)
 	}
 	if err := a.establish(rels, recs); err != nil {
+		thawSources(rels)
 		return err
 	}
 	if err := syncSources(rels); err != nil {
@@ -65,6 +68,21 @@ func (a *Array) establish(rels []*relationship, recs []relRecord) error {
 	})
 }
 
+// freezeSources holds the writes to all sources before the first image is
+// taken. A source that an earlier establish froze stays as it is.
+func freezeSources(rels []*relationship) {
+	for _, r := range rels {
+		r.source.freezeWrites(r.array.freezeTimeout)
+		r.freeze = r.source.frozen.Load()
+	}
+}
+
+func thawSources(rels []*relationship) {
+	for _, r := range rels {
+		r.source.thawIfUnneeded()
+	}
+}
+
 func (a *Array) undoEstablish(rels []*relationship, cause error) error {
 	unlock := lockGates(rels)
 	defer unlock()
@@ -73,18 +91,6 @@ func (a *Array) undoEstablish(rels []*relationship, cause error) error {
 	}
 	return fault.New(fault.Refused, "a source cannot be made durable, nothing was established: %w",
 		cause)
-}
-
-func checkOptions(opts arrayclient.Options) error {
-	for _, o := range []struct {
-		set  bool
-		name string
-	}{{opts.Record, "change recording"}, {opts.Freeze, "consistency groups (freeze)"}} {
-		if o.set {
-			return fault.New(fault.Refused, "the embedded array does not support %s yet", o.name)
-		}
-	}
-	return nil
 }
 
 // syncAhead makes the sources durable before anything is locked, so that
@@ -126,7 +132,9 @@ func (a *Array) plan(
 	if len(pairs) == 0 {
 		return nil, fault.New(fault.Usage, "no pair is given")
 	}
-	p := planner{sources: map[*volume]int{}, targets: map[*volume]*volume{}}
+	p := planner{
+		record: opts.Record, sources: map[*volume]int{}, targets: map[*volume]*volume{},
+	}
 	recs := make([]relRecord, 0, len(pairs))
 	a.stateMu.RLock()
 	uid := a.state.NextUID
@@ -155,6 +163,7 @@ func (a *Array) lookupPair(p arrayclient.Pair) (src, tgt *volume, err error) {
 
 // planner holds the volumes of the pairs that were looked at before.
 type planner struct {
+	record  bool                // with change recording
 	sources map[*volume]int     // how many targets
 	targets map[*volume]*volume // of which source
 }
@@ -181,6 +190,10 @@ func (p *planner) add(src, tgt *volume) error {
 		return refuse("volume %s has %d targets already, %s would be one too many",
 			src.serial, arrayclient.MaxTargets, tgt.serial)
 	}
+	if p.record && (p.sources[src] > 0 || src.recording() != nil) {
+		return refuse("volume %s can have one relationship with change recording, not another to %s",
+			src.serial, tgt.serial)
+	}
 	if tgt.size < src.size {
 		return refuse("target %s (%d bytes) is smaller than source %s (%d bytes)",
 			tgt.serial, tgt.size, src.serial, src.size)
@@ -193,6 +206,17 @@ func (p *planner) add(src, tgt *volume) error {
 	}
 	p.sources[src]++
 	p.targets[tgt] = src
+	return nil
+}
+
+// recording returns the relationship with change recording whose source v is,
+// or nil.
+func (v *volume) recording() *relationship {
+	for _, r := range v.sources {
+		if r.changed != nil {
+			return r
+		}
+	}
 	return nil
 }
 

@@ -44,6 +44,10 @@ const (
 	recEnded                                // []relEnd
 	recMarks                                // 16 bytes each: uid 8, first track 4, tracks 4
 	recCheckpointed                         // no payload: the meta file of this generation is durable
+	recChangedMarks                         // like recMarks
+	recSucceeded                            // []relSuccession
+	recCopyRate                             // bytes a second of the array
+	recVolumeExpanded                       // volumeRecord
 )
 
 type record struct {

@@ -170,15 +170,30 @@ func (m *model) extents() {
 	}
 }
 
+// alike returns another volume as large as s, if there is one.
+func (m *model) alike(s arrayclient.Serial) arrayclient.Serial {
+	for _, i := range m.rng.Perm(len(m.serials)) {
+		if o := m.serials[i]; o != s && len(m.content[o]) == len(m.content[s]) {
+			return o
+		}
+	}
+	return s
+}
+
 func (m *model) establish() {
 	var pairs []arrayclient.Pair
 	for range 1 + m.rng.IntN(3) {
-		pairs = append(pairs, arrayclient.Pair{Source: m.volume(), Target: m.volume()})
+		p := arrayclient.Pair{Source: m.volume(), Target: m.volume()}
+		if m.rng.IntN(2) == 0 {
+			p.Target = m.alike(p.Source)
+		}
+		pairs = append(pairs, p)
 	}
 	opts := arrayclient.Options{
 		NoCopy:        m.rng.IntN(2) == 0,
 		Persistent:    m.rng.IntN(4) == 0,
 		TargetInhibit: m.rng.IntN(8) == 0,
+		Record:        m.rng.IntN(3) == 0,
 	}
 	err := m.array.Establish(context.Background(), pairs, opts)
 	if fault.KindOf(err) == fault.Refused {
@@ -222,6 +237,48 @@ func (m *model) adopt(s arrayclient.Serial) {
 	if _, err := v.ReadAt(m.content[s], 0); err != nil {
 		m.t.Fatal(err)
 	}
+}
+
+// refresh resyncs or reverses a relationship.
+func (m *model) refresh() {
+	rels, err := m.array.Relationships(context.Background())
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, i := range m.rng.Perm(len(rels)) {
+		if !rels[i].Options.Record {
+			continue
+		}
+		what, p := m.array.Resync, rels[i].Pair
+		from, to, name := p.Source, p.Target, "resynced"
+		if m.rng.IntN(2) == 0 {
+			what, from, to, name = m.array.Reverse, to, from, "reversed"
+		}
+		err := what(context.Background(), []arrayclient.Pair{p})
+		if fault.KindOf(err) == fault.Refused {
+			continue
+		}
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		m.done[name]++
+		copy(m.content[to], m.content[from])
+		return
+	}
+}
+
+func (m *model) expand() {
+	s := m.volume()
+	size := int64(len(m.content[m.volume()]))
+	err := m.array.ExpandVolume(context.Background(), s, size)
+	if fault.KindOf(err) == fault.Refused {
+		return
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.done["expanded"]++
+	m.content[s] = append(m.content[s], make([]byte, size-int64(len(m.content[s])))...)
 }
 
 func (m *model) backgroundCopy() {
@@ -279,10 +336,14 @@ func (m *model) step() {
 		m.extents()
 	case n < 930:
 		m.establish()
-	case n < 985:
+	case n < 955:
+		m.refresh()
+	case n < 986:
 		m.withdraw()
-	case n < 995:
+	case n < 994:
 		m.backgroundCopy()
+	case n < 995:
+		m.expand()
 	default:
 		m.restart()
 	}
@@ -315,8 +376,8 @@ func TestModel(t *testing.T) {
 	if problems := Check(fsys); problems != nil {
 		t.Fatal(problems)
 	}
-	for _, what := range []string{"established", "withdrawn", "restarted"} {
-		if m.done[what] == 0 && *opsFlag >= 1000 {
+	for _, what := range []string{"established", "withdrawn", "resynced", "reversed", "restarted"} {
+		if m.done[what] == 0 && *opsFlag >= 4000 {
 			t.Errorf("nothing was %s", what)
 		}
 	}

@@ -15,6 +15,8 @@ import (
 type OpenOptions struct {
 	// Logger may be nil.
 	Logger *slog.Logger
+	// FreezeTimeout is how long a freeze holds writes; 0: FreezeTimeout.
+	FreezeTimeout time.Duration
 }
 
 // Open opens the array in fsys and goes on copying where it stopped. Only one
@@ -22,6 +24,9 @@ type OpenOptions struct {
 func Open(fsys FS, opts OpenOptions) (*Array, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.FreezeTimeout == 0 {
+		opts.FreezeTimeout = FreezeTimeout
 	}
 	l, err := load(fsys)
 	if err != nil {
@@ -53,10 +58,22 @@ type loaded struct {
 	gen     uint64 // of the meta file
 	state   *state
 	journal *journal
-	bitmaps map[uint64]*bitmap
-	files   map[uint64]File // of bitmaps
+	// rels are the bitmaps of the relationships; those that ended in the
+	// journal are in ended, as long as they have files.
+	rels  map[uint64]loadedBitmaps
+	ended []loadedBitmaps
 	// stale is what is wrong with the meta file that is not needed.
 	stale error
+}
+
+type loadedBitmaps struct{ copied, changed *bitmap }
+
+func (b loadedBitmaps) each(f func(*bitmap) error) error {
+	err := f(b.copied)
+	if b.changed != nil {
+		err = errors.Join(err, f(b.changed))
+	}
+	return err
 }
 
 func load(fsys FS) (*loaded, error) {
@@ -69,7 +86,7 @@ func load(fsys FS) (*loaded, error) {
 	}
 	l := &loaded{
 		fsys: fsys, serial: meta.serial, gen: meta.gen, state: meta.state, stale: other,
-		bitmaps: map[uint64]*bitmap{}, files: map[uint64]File{},
+		rels: map[uint64]loadedBitmaps{},
 	}
 	if l.journal, err = openJournal(fsys, l.serial); err != nil {
 		return nil, err
@@ -83,8 +100,11 @@ func load(fsys FS) (*loaded, error) {
 
 func (l *loaded) close() {
 	l.journal.close()
-	for _, f := range l.files {
-		f.Close()
+	for _, b := range l.rels {
+		b.each((*bitmap).close)
+	}
+	for _, b := range l.ended {
+		b.each((*bitmap).close)
 	}
 }
 
@@ -104,28 +124,30 @@ func (l *loaded) readBitmap(rec *relRecord) error {
 	if src == nil || l.state.Volumes[rec.Target] == nil {
 		return corrupt(metaName(l.gen), "relationship %d has a volume that does not exist", rec.UID)
 	}
-	b := newBitmap(tracksOf(src.Size))
-	l.bitmaps[rec.UID] = b
-	if rec.Copied == 0 {
-		return nil // the file, if there is one, was not finished
+	var b loadedBitmaps
+	b.copied, b.changed = newBitmaps(rec, src.Size)
+	l.rels[rec.UID] = b
+	err := l.readPages(b.copied, rec.Copied)
+	if b.changed != nil && err == nil {
+		err = l.readPages(b.changed, rec.Changed)
 	}
-	name := bitmapName(rec.UID)
-	f, err := l.fsys.Open(name)
-	if isNotExist(err) {
-		return corrupt(name, "it is missing")
+	return err
+}
+
+// readPages reads a bitmap that has at least want bits. When it has none the
+// file, if there is one, was not finished.
+func (l *loaded) readPages(b *bitmap, want int64) error {
+	if want == 0 {
+		return nil
 	}
-	if err != nil {
+	if err := b.open(l.fsys, l.serial); err != nil {
 		return err
 	}
-	l.files[rec.UID] = f
-	if err := checkBitmapHeader(f, name, l.serial, rec.UID); err != nil {
+	if err := b.readPages(); err != nil {
 		return err
 	}
-	if err := b.readPages(f, rec.UID); err != nil {
-		return err
-	}
-	if n := b.count.Load(); n < rec.Copied {
-		return corrupt(name, "it has %d tracks, the last checkpoint wrote %d", n, rec.Copied)
+	if n := b.count.Load(); n < want {
+		return corrupt(b.name, "it has %d tracks, the last checkpoint wrote %d", n, want)
 	}
 	return nil
 }
@@ -162,25 +184,61 @@ func (l *loaded) missingMeta(gen uint64) error {
 }
 
 func (l *loaded) apply(r record) error {
-	if r.kind == recMarks {
+	switch r.kind {
+	case recMarks, recChangedMarks:
 		eachMark(r, func(uid uint64, first, n int64) {
-			if b := l.bitmaps[uid]; b != nil {
-				b.setRange(first, n)
-			}
+			l.applyMark(l.rels[uid], r.kind == recChangedMarks, first, n)
 		})
 		return nil
+	case recSucceeded:
+		if err := applyEach(r, l.succeed); err != nil {
+			return err
+		}
 	}
 	if err := l.state.apply(r); err != nil {
 		return err
 	}
-	if r.kind == recEstablished {
-		return applyEach(r, func(rec *relRecord) {
-			if v := l.state.Volumes[rec.Source]; v != nil {
-				l.bitmaps[rec.UID] = newBitmap(tracksOf(v.Size))
-			}
-		})
+	switch r.kind {
+	case recEstablished:
+		return applyEach(r, l.establish)
+	case recEnded:
+		return applyEach(r, func(e *relEnd) { l.end(e.UID) })
 	}
 	return nil
+}
+
+func (l *loaded) applyMark(b loadedBitmaps, changed bool, first, n int64) {
+	switch {
+	case changed && b.changed != nil:
+		b.changed.setRange(first, n)
+	case !changed && b.copied != nil:
+		b.copied.setRange(first, n)
+	}
+}
+
+func (l *loaded) establish(rec *relRecord) {
+	if v := l.state.Volumes[rec.Source]; v != nil {
+		copied, changed := newBitmaps(rec, v.Size)
+		l.rels[rec.UID] = loadedBitmaps{copied, changed}
+	}
+}
+
+// succeed makes the bitmaps of a relationship that takes another's place.
+func (l *loaded) succeed(next *relSuccession) {
+	old := l.rels[next.Old]
+	if old.copied == nil || old.changed == nil {
+		return
+	}
+	l.end(next.Old)
+	copied, changed := successor(next.New, old.copied, old.changed)
+	l.rels[next.New.UID] = loadedBitmaps{copied, changed}
+}
+
+func (l *loaded) end(uid uint64) {
+	if b, ok := l.rels[uid]; ok {
+		l.ended = append(l.ended, b)
+		delete(l.rels, uid)
+	}
 }
 
 // open makes the array of what was loaded and writes a checkpoint, so that
@@ -190,7 +248,9 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 		fsys: l.fsys, serial: l.serial, log: opts.Logger, now: time.Now,
 		volumes: map[uint16]*volume{}, rels: map[uint64]*relationship{},
 		state: l.state, slots: make(chan struct{}, copySlots),
+		freezeTimeout: opts.FreezeTimeout,
 	}
+	a.rate.set(l.state.CopyRate)
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.committer.journal = l.journal
 	a.committer.between = a.makeRoom
@@ -208,6 +268,10 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 		a.closeVolumes()
 		return nil, err
 	}
+	if err := a.finishExpansions(); err != nil {
+		a.closeVolumes()
+		return nil, err
+	}
 	if err := l.sweep(); err != nil {
 		a.log.Warn("files of volumes that were not created are still there", "error", err)
 	}
@@ -219,29 +283,22 @@ func (l *loaded) addRelationship(a *Array, rec *relRecord) error {
 	if a.volumes[rec.Source] == nil || a.volumes[rec.Target] == nil {
 		return corrupt(journalName(l.gen), "relationship %d has a volume that does not exist", rec.UID)
 	}
-	r := a.newRelationship(rec)
-	r.copied, r.file = l.bitmaps[rec.UID], l.files[rec.UID]
-	delete(l.files, rec.UID)
-	r.link()
+	b := l.rels[rec.UID]
+	a.newRelationship(rec, b.copied, b.changed).link()
 	return nil
 }
 
 // firstCheckpoint goes to generation gen+3: it spares the meta file that was
 // read, and no record of that generation can be left in a journal.
 func (l *loaded) firstCheckpoint(a *Array) error {
-	for uid, r := range a.rels {
-		if r.file == nil { // one that is there was not finished
-			l.fsys.Remove(bitmapName(uid))
-		}
-	}
 	c := a.newCheckpoint(l.gen + 3)
 	if err := a.writeCheckpoint(c); err != nil {
 		return err
 	}
-	for uid, f := range l.files { // of relationships that have ended
-		f.Close()
-		l.fsys.Remove(bitmapName(uid))
-		delete(l.files, uid)
+	for _, b := range l.ended {
+		if err := b.each(func(b *bitmap) error { return b.remove(l.fsys) }); err != nil {
+			a.log.Warn("bitmap file not removed", "error", err)
+		}
 	}
 	l.journal.start(c.gen, headerSize)
 	return l.journal.note(record{kind: recCheckpointed})
@@ -274,8 +331,8 @@ func (a *Array) closeVolumes() {
 		v.close()
 	}
 	for _, r := range a.rels {
-		if r.file != nil {
-			r.file.Close()
+		for _, b := range r.bitmaps() {
+			b.close()
 		}
 	}
 }

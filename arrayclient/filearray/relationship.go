@@ -20,32 +20,55 @@ type relationship struct {
 	// opts but for NoCopy, which may be turned off while the pair exists.
 	opts   arrayclient.Options
 	copied *bitmap
-	failed atomic.Pointer[string]
+	// changed are the tracks that hosts changed on either side since the
+	// image was taken; nil without change recording.
+	changed *bitmap
+	failed  atomic.Pointer[string]
+	freeze  *freeze // of the establish, nil without; guarded by Array.mu
 
 	ctx    context.Context // ends with the relationship and with the array
 	cancel context.CancelFunc
-	file   File // of the bitmap; the checkpoint's alone, nil before the first
+	rate   rate // of the background copy
 }
 
 func tracksOf(size int64) int64 {
 	return (size + arrayclient.TrackSize - 1) / arrayclient.TrackSize
 }
 
-func (a *Array) newRelationship(rec *relRecord) *relationship {
-	src := a.volumes[rec.Source]
+// newRelationship makes the relationship of rec, not yet linked, with the
+// given bitmaps; changed is nil without change recording.
+func (a *Array) newRelationship(rec *relRecord, copied, changed *bitmap) *relationship {
 	r := &relationship{
-		array:  a,
-		uid:    rec.UID,
-		source: src,
-		target: a.volumes[rec.Target],
-		opts:   rec.Options,
-		copied: newBitmap(tracksOf(src.size)),
+		array:   a,
+		uid:     rec.UID,
+		source:  a.volumes[rec.Source],
+		target:  a.volumes[rec.Target],
+		opts:    rec.Options,
+		copied:  copied,
+		changed: changed,
 	}
 	r.ctx, r.cancel = context.WithCancel(a.ctx)
+	r.rate.set(rec.CopyRate)
 	if rec.Failed != "" {
 		r.failed.Store(&rec.Failed)
 	}
 	return r
+}
+
+// newBitmaps returns the bitmaps of a relationship as it begins.
+func newBitmaps(rec *relRecord, sourceSize int64) (copied, changed *bitmap) {
+	copied = newBitmap(copiedName(rec.UID), rec.UID, tracksOf(sourceSize))
+	if rec.Options.Record {
+		changed = newBitmap(changedName(rec.UID), rec.UID, tracksOf(sourceSize))
+	}
+	return copied, changed
+}
+
+func (r *relationship) bitmaps() []*bitmap {
+	if r.changed == nil {
+		return []*bitmap{r.copied}
+	}
+	return []*bitmap{r.copied, r.changed}
 }
 
 // link makes r known to its volumes. The gates of both are locked.
@@ -106,9 +129,17 @@ func (r *relationship) describe(rec *relRecord) arrayclient.Relationship {
 		Completed:   rec.Completed,
 		State:       arrayclient.StateCopying,
 	}
+	if r.changed != nil {
+		d.Changed = r.changed.count.Load()
+	}
+	if r.freeze.expired() {
+		d.Reason = "the freeze was released by its timeout"
+	}
 	switch {
 	case rec.Failed != "":
 		d.State, d.Reason = arrayclient.StateFailed, rec.Failed
+	case r.freeze.active():
+		d.State = arrayclient.StateFrozen
 	case !rec.Completed.IsZero():
 		d.State = arrayclient.StateComplete
 	case rec.Options.NoCopy:
@@ -146,6 +177,7 @@ func (a *Array) endRelationships(rels []*relationship, now time.Time) error {
 		for _, r := range rels {
 			r.unlink()
 			a.ended = append(a.ended, r)
+			r.source.thawIfUnneeded()
 		}
 	})
 }

@@ -17,6 +17,8 @@ type state struct {
 	NextUID       uint64                   `json:"next_uid"`
 	Volumes       map[uint16]*volumeRecord `json:"volumes"`
 	Relationships map[uint64]*relRecord    `json:"relationships"`
+	// CopyRate bounds all background copying, in bytes a second; 0 for no bound.
+	CopyRate int64 `json:"copy_rate,omitempty"`
 	// Deleted are volumes whose files may still be there.
 	Deleted map[uint64]*volumeRecord `json:"deleted,omitempty"`
 }
@@ -28,6 +30,9 @@ type volumeRecord struct {
 	Label    string          `json:"label,omitempty"`
 	Created  time.Time       `json:"created"`
 	LastCopy *lastCopyRecord `json:"last_copy,omitempty"`
+	// ZeroFrom is the size before an expansion of which one step is left to
+	// do; 0 otherwise.
+	ZeroFrom int64 `json:"zero_from,omitempty"`
 }
 
 type lastCopyRecord struct {
@@ -45,9 +50,20 @@ type relRecord struct {
 	Established time.Time           `json:"established"`
 	Completed   time.Time           `json:"completed,omitzero"`
 	Failed      string              `json:"failed,omitempty"`
-	// Copied is how many bits the bitmap file has at least, as of the
-	// checkpoint: fewer mean that it is damaged.
-	Copied int64 `json:"copied,omitempty"`
+	// CopyRate bounds its background copy, in bytes a second; 0 for no bound.
+	CopyRate int64 `json:"copy_rate,omitempty"`
+	// Copied and Changed are how many bits the bitmap files have at least, as
+	// of the checkpoint: fewer mean that they are damaged.
+	Copied  int64 `json:"copied,omitempty"`
+	Changed int64 `json:"changed,omitempty"`
+}
+
+// relSuccession is a relationship that takes the place of another: the same
+// pair refreshed, or reversed. What the old one has copied and not changed
+// since, the new one has; see bitmap.without.
+type relSuccession struct {
+	Old uint64     `json:"old"`
+	New *relRecord `json:"new"`
 }
 
 // relChange changes what it names and leaves the rest, of which a failure
@@ -56,6 +72,7 @@ type relChange struct {
 	UID       uint64    `json:"uid"`
 	Copy      bool      `json:"copy,omitempty"` // nocopy no more
 	Completed time.Time `json:"completed,omitzero"`
+	CopyRate  *int64    `json:"copy_rate,omitempty"`
 }
 
 type relFailure struct {
@@ -82,6 +99,7 @@ func newState() *state {
 func (s *state) clone() *state {
 	c := &state{
 		NextUID:       s.NextUID,
+		CopyRate:      s.CopyRate,
 		Volumes:       maps.Clone(s.Volumes),
 		Relationships: maps.Clone(s.Relationships),
 		Deleted:       maps.Clone(s.Deleted),
@@ -93,11 +111,15 @@ func (s *state) clone() *state {
 // that a clone stays as it was.
 func (s *state) apply(r record) error {
 	switch r.kind {
-	case recDurable, recCheckpointed, recMarks:
+	case recDurable, recCheckpointed, recMarks, recChangedMarks:
 		return nil
+	case recCopyRate:
+		return applyOne(r, func(rate *int64) { s.CopyRate = *rate })
+	case recSucceeded:
+		return applyEach(r, s.succeed)
 	case recVolumesCreated:
 		return applyEach(r, s.putVolume)
-	case recVolumeChanged:
+	case recVolumeChanged, recVolumeExpanded:
 		return applyOne(r, s.putVolume)
 	case recVolumeDeleted:
 		return applyOne(r, func(v *volumeRecord) {
@@ -150,7 +172,15 @@ func (s *state) change(c *relChange) {
 	if !c.Completed.IsZero() {
 		changed.Completed = c.Completed
 	}
+	if c.CopyRate != nil {
+		changed.CopyRate = *c.CopyRate
+	}
 	s.Relationships[c.UID] = &changed
+}
+
+func (s *state) succeed(next *relSuccession) {
+	s.end(&relEnd{next.Old, next.New.Established, arrayclient.OutcomeComplete})
+	s.establish(next.New)
 }
 
 func (s *state) fail(f *relFailure) {

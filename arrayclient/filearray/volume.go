@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -20,6 +21,7 @@ type volume struct {
 	// changes the volume's relationships. Nobody waits for a second gate
 	// while holding one for reading.
 	gate    sync.RWMutex
+	frozen  atomic.Pointer[freeze]
 	sources []*relationship // those whose source this volume is
 	target  *relationship   // the one whose target it is, or nil
 
@@ -65,7 +67,12 @@ func (h *handle) Close() error {
 	return nil
 }
 
-func (v *volume) Size() int64 { return v.size }
+// Size returns the size in bytes, which grows when the volume is expanded.
+func (v *volume) Size() int64 {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	return v.size
+}
 
 // ReadAt reads what hosts see: on a target, tracks that are not copied yet
 // come from the source.
@@ -73,12 +80,12 @@ func (v *volume) ReadAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := v.check(off, int64(len(p))); err != nil {
-		return 0, err
-	}
 	v.gate.RLock()
 	defer v.gate.RUnlock()
-	var err error
+	err := v.check(off, int64(len(p)))
+	if err != nil {
+		return 0, err
+	}
 	if v.target != nil {
 		err = v.target.readTarget(p, off)
 	} else {
@@ -96,11 +103,11 @@ func (v *volume) WriteAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	v.enter()
+	defer v.gate.RUnlock()
 	if err := v.check(off, int64(len(p))); err != nil {
 		return 0, err
 	}
-	v.gate.RLock()
-	defer v.gate.RUnlock()
 	if err := v.prepare(off, int64(len(p)), func(at, n int64) error {
 		return v.writeAt(p[at-off:at-off+n], at)
 	}); err != nil {
@@ -114,11 +121,11 @@ func (v *volume) Zero(off, n int64, punch bool) error {
 	if n == 0 {
 		return nil
 	}
+	v.enter()
+	defer v.gate.RUnlock()
 	if err := v.check(off, n); err != nil {
 		return err
 	}
-	v.gate.RLock()
-	defer v.gate.RUnlock()
 	return v.prepare(off, n, func(at, n int64) error { return v.zero(at, n, punch) })
 }
 
@@ -138,18 +145,22 @@ func (v *volume) prepare(off, n int64, write func(off, n int64) error) error {
 
 // Flush makes the writes that returned before it durable. What a write saved
 // for targets is durable since before it returned.
-func (v *volume) Flush() error { return v.sync() }
+func (v *volume) Flush() error {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	return v.sync()
+}
 
 // Extents reports the extents as a host sees them.
 func (v *volume) Extents(off, n int64, f func(length int64, hole bool) bool) error {
 	if n == 0 {
 		return nil
 	}
+	v.gate.RLock()
+	defer v.gate.RUnlock()
 	if err := v.check(off, n); err != nil {
 		return err
 	}
-	v.gate.RLock()
-	defer v.gate.RUnlock()
 	if v.target != nil {
 		return v.target.targetExtents(off, n, f)
 	}

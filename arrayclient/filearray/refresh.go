@@ -1,0 +1,161 @@
+package filearray
+
+import (
+	"context"
+	"slices"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+)
+
+// features are the optional acts, under the names of their task types.
+func features() []string {
+	return []string{"background-copy", "resync", "reverse", "freeze", "record", "copy-rate", "expand"}
+}
+
+// successor makes the bitmaps of a relationship that takes the place of one
+// with the given bitmaps.
+func successor(rec *relRecord, copied, changed *bitmap) (newCopied, newChanged *bitmap) {
+	return copied.without(changed, copiedName(rec.UID), rec.UID),
+		newBitmap(changedName(rec.UID), rec.UID, copied.tracks)
+}
+
+// Resync makes the targets images of their sources as they are now, by copying
+// the tracks that were changed on either side; see arrayclient.Resyncer.
+func (a *Array) Resync(ctx context.Context, pairs []arrayclient.Pair) error {
+	return a.succeed(ctx, pairs, func(r *relationship, rec relRecord) (relRecord, error) {
+		return rec, r.checkRecording("refreshed")
+	})
+}
+
+// Reverse makes the sources images of their targets as they are now, by copying
+// the tracks that were changed on either side; see arrayclient.Reverser.
+func (a *Array) Reverse(ctx context.Context, pairs []arrayclient.Pair) error {
+	return a.succeed(ctx, pairs, func(r *relationship, rec relRecord) (relRecord, error) {
+		rec.Source, rec.Target = rec.Target, rec.Source
+		return rec, r.checkReversible(pairs)
+	})
+}
+
+func (r *relationship) checkRecording(what string) error {
+	if r.changed == nil {
+		return fault.New(fault.Refused, "relationship %s cannot be %s: it has no change recording",
+			r.pair(), what).WithHint("establish it with the option record")
+	}
+	if r.hasFailed() {
+		return fault.New(fault.Refused, "relationship %s cannot be %s: it has failed", r.pair(), what).
+			WithHint("withdraw it and establish it again")
+	}
+	return nil
+}
+
+func (r *relationship) checkReversible(pairs []arrayclient.Pair) error {
+	if err := r.checkRecording("reversed"); err != nil {
+		return err
+	}
+	switch {
+	case !r.copied.full():
+		return fault.New(fault.Refused, "relationship %s cannot be reversed: its copy is not complete",
+			r.pair()).WithHint("wait until it is, for example with rsQueryComplete")
+	case len(r.source.sources) > 1:
+		return fault.New(fault.Refused, "relationship %s cannot be reversed: %s is the source of others",
+			r.pair(), r.source.serial).WithHint("withdraw the others first")
+	case r.source.size < r.target.size:
+		return fault.New(fault.Refused, "relationship %s cannot be reversed: %s is smaller than %s",
+			r.pair(), r.source.serial, r.target.serial)
+	}
+	return nil
+}
+
+// succeed lets a new relationship take the place of each of pairs, at one
+// instant. Its record is what next makes of the old one.
+func (a *Array) succeed(
+	ctx context.Context, pairs []arrayclient.Pair,
+	next func(*relationship, relRecord) (relRecord, error),
+) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	rels, err := a.lookupRelationships(pairs)
+	if err != nil {
+		return err
+	}
+	successions, err := a.planSuccession(rels, next)
+	if err != nil {
+		return err
+	}
+	syncVolumes(successions, a)
+	fresh, err := a.replace(rels, successions)
+	if err != nil {
+		return err
+	}
+	for _, r := range fresh {
+		if err := r.source.sync(); err != nil {
+			return fault.New(fault.Server, "source %s cannot be made durable: %w", r.source.serial, err)
+		}
+		a.resume(r)
+	}
+	return nil
+}
+
+func (a *Array) planSuccession(
+	rels []*relationship, next func(*relationship, relRecord) (relRecord, error),
+) ([]relSuccession, error) {
+	a.stateMu.RLock()
+	uid := a.state.NextUID
+	a.stateMu.RUnlock()
+	list := make([]relSuccession, len(rels))
+	for i, r := range rels {
+		rec, err := next(r, *a.relRecord(r.uid))
+		if err != nil {
+			return nil, err
+		}
+		rec = relRecord{
+			UID: uid + uint64(i), Source: rec.Source, Target: rec.Target,
+			Options: rec.Options, CopyRate: rec.CopyRate,
+		}
+		rec.Options.Freeze = false
+		list[i] = relSuccession{r.uid, &rec}
+	}
+	return list, nil
+}
+
+// syncVolumes makes the sources-to-be durable before anything is locked.
+func syncVolumes(list []relSuccession, a *Array) {
+	for _, s := range list {
+		if v := a.volumes[s.New.Source]; v.isDirty() {
+			v.sync() // an error shows again after the instant
+		}
+	}
+}
+
+// replace is the instant.
+func (a *Array) replace(rels []*relationship, list []relSuccession) ([]*relationship, error) {
+	unlock := lockGates(rels)
+	defer unlock()
+	now := a.now().UTC()
+	fresh := make([]*relationship, len(list))
+	for i, r := range rels {
+		if !r.copied.full() && list[i].New.Source != r.source.id || r.hasFailed() {
+			return nil, fault.New(fault.Refused, "relationship %s failed meanwhile", r.pair())
+		}
+	}
+	// The marks of the committer's batches are all set: whoever waits for one
+	// holds a gate. But for the background copy's; those come to nothing.
+	for i, r := range rels {
+		list[i].New.Established = now
+		copied, changed := successor(list[i].New, r.copied, r.changed)
+		fresh[i] = a.newRelationship(list[i].New, copied, changed)
+	}
+	err := a.commitRecord(jsonRecord(recSucceeded, list), func() {
+		for i, r := range rels {
+			r.unlink()
+			a.ended = append(a.ended, r)
+			r.source.thawIfUnneeded()
+			fresh[i].link()
+		}
+	})
+	return slices.Clip(fresh), err
+}
