@@ -20,6 +20,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray"
 	"copyservices/arrayclient/filearray/nbd"
 	"copyservices/copyserver/auth"
 	"copyservices/copyserver/runner"
@@ -85,6 +86,8 @@ type cleanup struct {
 type seams struct {
 	fsys atomicfile.FS
 	cost auth.Cost
+	// wrap goes around the embedded array; nil for nothing.
+	wrap func(*filearray.Array) arrayclient.Array
 }
 
 // New opens the state folder and binds the addresses, but serves nothing yet.
@@ -92,7 +95,7 @@ type seams struct {
 // options that cannot be, Busy for a state folder that is in use, Failed for
 // one that cannot be taken.
 func New(opts Options) (*Server, error) {
-	return newServer(opts, seams{atomicfile.OS(), auth.DefaultCost()})
+	return newServer(opts, seams{fsys: atomicfile.OS(), cost: auth.DefaultCost()})
 }
 
 func newServer(opts Options, seams seams) (*Server, error) {
@@ -125,7 +128,11 @@ func (s *Server) setUp(seams seams) error {
 	if s.hostname, err = os.Hostname(); err != nil {
 		return fault.New(fault.Failed, "this machine has no host name: %w", err)
 	}
-	if err := s.setUpArrays(ctx, st.array); err != nil {
+	var embedded arrayclient.Array = st.array
+	if seams.wrap != nil {
+		embedded = seams.wrap(st.array)
+	}
+	if err := s.setUpArrays(ctx, embedded); err != nil {
 		return err
 	}
 	if err := s.forgetRequests(); err != nil {

@@ -74,6 +74,9 @@ func openState(ctx context.Context, o opening) (*state, error) {
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return nil, fault.New(fault.Failed, "cannot create the state folder: %w", err)
 	}
+	if err := o.fsys.SyncDir(filepath.Dir(o.dir)); err != nil {
+		return nil, fault.New(fault.Failed, "cannot sync the folder of %s: %w", o.dir, err)
+	}
 	lock, err := lockFolder(o.dir)
 	if err != nil {
 		return nil, err
