@@ -81,7 +81,7 @@ func listVolumes(ctx context.Context, s *session, args []string) ([]api.Volume, 
 
 func volumeRow(v api.Volume) []string {
 	return []string{
-		string(v.Serial), formatSize(v.Size), formatSize(v.Allocated), v.Label,
+		string(v.Serial), formatSize(v.Size), roughSize(v.Allocated), v.Label,
 		strings.Join(v.Hosts, ","), v.Failed,
 	}
 }
@@ -100,7 +100,7 @@ func hostRow(h api.Host) []string {
 
 func arrayRow(a api.Array) []string {
 	return []string{
-		a.ID, a.Driver, strconv.Itoa(a.Volumes), formatSize(a.Capacity), formatSize(a.Free),
+		a.ID, a.Driver, strconv.Itoa(a.Volumes), roughSize(a.Capacity), roughSize(a.Free),
 	}
 }
 

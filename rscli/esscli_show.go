@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -105,12 +106,13 @@ func fetchUser(ctx context.Context, s *session, name string) (api.User, error) {
 		WithHint("esscli list user shows those that exist")
 }
 
-// field is a line of what show prints. One without a value is left out.
+// field is a line of what show prints. One without a value, or without a
+// time, is left out.
 type field struct{ name, value string }
 
 func writeFields(w io.Writer, fields []field) {
 	for _, f := range fields {
-		if f.value != "" {
+		if f.value != "" && f.value != formatTime(time.Time{}) {
 			fmt.Fprintf(w, "%-12s %s\n", f.name, oneLine(f.value))
 		}
 	}
@@ -118,11 +120,11 @@ func writeFields(w io.Writer, fields []field) {
 
 // exactSize is a size with its bytes.
 func exactSize(n int64) string {
-	short := formatSize(n)
-	if exact := strconv.FormatInt(n, 10); exact != short {
-		return short + " (" + exact + " bytes)"
+	exact := strconv.FormatInt(n, 10) + " bytes"
+	if n < 1024 {
+		return exact
 	}
-	return short + " bytes"
+	return roughSize(n) + " (" + exact + ")"
 }
 
 func writeVolume(w io.Writer, v api.Volume) {

@@ -49,3 +49,15 @@ func (b *byteSize) String() string {
 	}
 	return formatSize(int64(*b))
 }
+
+// roughSize writes a number of bytes that nobody will type again, with one
+// digit after the point.
+func roughSize(n int64) string {
+	units := []string{"", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	value, i := float64(n), 0
+	for value >= 1024 && i < len(units)-1 {
+		value /= 1024
+		i++
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + units[i]
+}

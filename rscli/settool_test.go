@@ -70,7 +70,8 @@ func TestSetDeviceFromArguments(t *testing.T) {
 	}
 	want := []api.Entry{
 		{Kind: taskstore.EntryESS, Address: "10.0.0.5", User: "admin", Password: "pa ss"},
-		{Kind: taskstore.EntryESSServer, Address: "10.0.0.6", User: "u", Password: "p", Alternate: "10.0.0.7"},
+		{Kind: taskstore.EntryESSServer, Address: "10.0.0.6", User: "u", Password: "p",
+			Alternate: "10.0.0.7"},
 	}
 	if got := kept.all(); !slices.Equal(got, want) {
 		t.Errorf("the server has %+v", got)
@@ -182,7 +183,8 @@ func TestBatchStopsWithoutAServer(t *testing.T) {
 	}
 	f := newFake(t)
 	b.Stdin = strings.NewReader("lsess\nlsess\nlsess\n")
-	b.expect(b.run(newSetDevice, "-s", f.addr(), "-u", testUser, "-p", "wrong"), 5, "wrong user or password")
+	b.expect(b.run(newSetDevice, "-s", f.addr(), "-u", testUser, "-p", "wrong"), 5,
+		"wrong user or password")
 	if seen, _ := f.requests(); len(seen) != 1 {
 		t.Errorf("the server was asked %q", seen)
 	}
@@ -199,7 +201,7 @@ func TestBatchLineTooLong(t *testing.T) {
 func fakeUsers(t *testing.T, f *fakeServer) *bench {
 	b := newBench(t)
 	delete(b.vars, "RSCLI_CONFIG")
-	f.reply("POST /v1/users", http.StatusCreated, api.User{Name: "cimuser", Role: taskstore.RoleOperator})
+	f.reply("POST /v1/users", http.StatusCreated, api.User{Name: "cimuser"})
 	return b
 }
 
