@@ -10,10 +10,9 @@ import (
 const (
 	// maxExtents is how many extents one reply to BLOCK_STATUS tells.
 	maxExtents = 1024
-	// pieceSize is how many bytes of a large read are sent at a time: the
-	// client takes one piece while the next is being read, and the memory
-	// stays in the processor's cache.
-	pieceSize = 256 << 10
+	// pieceSize is how many bytes of a large read are sent at a time, which
+	// limits the memory of the read. Smaller pieces cost more wake-ups.
+	pieceSize = 1 << 20
 	// minPiece is the room that is worth a piece of data.
 	minPiece = headerData + 4096
 	// minHole is the shortest hole that is not sent as zeros.

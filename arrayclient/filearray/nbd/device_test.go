@@ -155,7 +155,8 @@ func (f fixed) Open(_ context.Context, name string) (arrayclient.VolumeIO, bool,
 	return v, f.readOnly[name], nil
 }
 
-// fileDevice is a plain file, to compare with servers of plain files.
+// fileDevice is a plain file, to compare with servers of plain files. Its
+// Extents are those of Linux.
 type fileDevice struct {
 	*os.File
 	size int64

@@ -87,7 +87,8 @@ func FuzzTransmission(f *testing.F) {
 		f.Add(requestBytes(kind, 0, 1, 4096, 512, make([]byte, 512)))
 		f.Add(requestBytes(kind, 0xffff, 1, ^uint64(0), 0xffffffff, nil))
 	}
-	f.Add(append(requestBytes(cmdRead, 0, 1, 0, n, nil), requestBytes(cmdDisconnect, 0, 2, 0, 0, nil)...))
+	leave := requestBytes(cmdDisconnect, 0, 2, 0, 0, nil)
+	f.Add(append(requestBytes(cmdRead, 0, 1, 0, n, nil), leave...))
 	f.Add(requestBytes(cmdWrite, cmdFlagFUA, 1, n-512, 512, make([]byte, 100)))
 	f.Fuzz(func(t *testing.T, p []byte) {
 		d := newMemDevice(n)

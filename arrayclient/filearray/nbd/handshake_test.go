@@ -62,7 +62,8 @@ func TestFlagsOfAReadOnlyExport(t *testing.T) {
 	c.want(optStructuredReply, nil, repAck)
 	replies := c.want(optGo, infoData("20313698"), repAck)
 	got := binary.BigEndian.Uint16(replies[0].data[10:])
-	if want := uint16(sendHasFlags | sendReadOnly | sendFlush | sendFUA | canMultiConn | sendDF); got != want {
+	want := uint16(sendHasFlags | sendReadOnly | sendFlush | sendFUA | canMultiConn | sendDF)
+	if got != want {
 		t.Errorf("flags %#x, want %#x", got, want)
 	}
 	c.cookie++

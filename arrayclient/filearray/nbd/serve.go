@@ -39,12 +39,7 @@ func (c *conn) serve(r *request) bool {
 // serveInline carries r out on the reader's goroutine.
 func (c *conn) serveInline(r *request) bool {
 	space := r.replySpace()
-	if c.batch.n+space > batchSize || r.large() {
-		c.sendBatch()
-	}
-	if c.batch.mem == nil {
-		c.batch.mem = getBuffer(batchSize)
-	}
+	c.makeRoom(r, space)
 	mem, n := c.batch.mem.data, c.batch.n
 	c.batch.pace = r.pace()
 	ticket := c.turn.begin()
@@ -52,7 +47,7 @@ func (c *conn) serveInline(r *request) bool {
 	c.drop(r)
 	if c.turn.end(ticket) {
 		c.batch.n += len(out)
-		if c.batch.n >= batchFull {
+		if c.batch.n >= batchFull || r.large() {
 			c.sendBatch()
 		}
 		return true
@@ -62,6 +57,21 @@ func (c *conn) serveInline(r *request) bool {
 	c.send(out)
 	c.discharge()
 	return false
+}
+
+// makeRoom gives the batch room for a reply of space bytes. A large request
+// has its batch to itself, a small one that is cheap to lose.
+func (c *conn) makeRoom(r *request, space int) {
+	if c.batch.n+space > batchSize || r.large() {
+		c.sendBatch()
+	}
+	switch {
+	case c.batch.mem != nil:
+	case r.large():
+		c.batch.mem = getBuffer(space)
+	default:
+		c.batch.mem = getBuffer(batchSize)
+	}
 }
 
 // takeOver runs on a goroutine of its own when the reader was too long at a
