@@ -1,6 +1,7 @@
 package filearray
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"flag"
@@ -68,6 +69,8 @@ type crashRun struct {
 	pairs  map[arrayclient.Pair]bool // true: must exist
 	maybe  map[arrayclient.Pair]bool // may or may not
 	stamp  uint64
+	// growing is the volume whose expansion was cut off.
+	growing arrayclient.Serial
 }
 
 const crashVolume = 1<<20 + 3*sectorSize
@@ -181,6 +184,20 @@ func (r *crashRun) refresh(src, tgt int, reverse bool) bool {
 	return true
 }
 
+// expand makes a volume larger. While it is at it, it may be either size.
+func (r *crashRun) expand(vol int, size int64) bool {
+	s := r.serials[vol]
+	r.growing = s
+	if r.array.ExpandVolume(context.Background(), s, size) != nil {
+		return false
+	}
+	r.growing = ""
+	for int64(len(r.now[s].may)) < size/sectorSize {
+		r.now[s].may = append(r.now[s].may, []uint64{0})
+	}
+	return true
+}
+
 // waitCopied waits until no relationship copies any more.
 func (r *crashRun) waitCopied() bool {
 	r.array.copies.Wait()
@@ -237,6 +254,10 @@ func (r *crashRun) script() {
 		func() bool { return r.waitCopied() },
 		func() bool { return r.flush(0) },
 		func() bool { return r.refresh(1, 0, true) },
+		func() bool { return r.withdraw(0, 3) },
+		func() bool { return r.expand(3, crashVolume+3*trackSize) },
+		func() bool { return r.write(3, crashVolume/sectorSize-1, 3) },
+		func() bool { return r.flush(3) },
 		func() bool { return r.array.Close() == nil },
 	}
 	for _, step := range steps {
@@ -295,6 +316,11 @@ func (r *crashRun) verifyVolume(a *Array, s arrayclient.Serial, what string) {
 	p := make([]byte, v.Size())
 	if _, err := v.ReadAt(p, 0); err != nil {
 		r.t.Fatalf("%s: %s: %v", what, s, err)
+	}
+	if n := len(r.now[s].may) * sectorSize; len(p) != n && s != r.growing {
+		r.t.Fatalf("%s: %s has %d bytes, not %d", what, s, len(p), n)
+	} else if !bytes.Equal(p[n:], zeros[:len(p)-n]) {
+		r.t.Fatalf("%s: what was added to %s does not read as zeros", what, s)
 	}
 	err = r.now[s].holds(p)
 	if other := r.during[s]; err != nil && other != nil {
