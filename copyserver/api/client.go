@@ -61,6 +61,7 @@ type Client struct {
 	opts      Options
 	transport *http.Transport
 	backoff   []time.Duration // before each repetition of a keyed request
+	maxAnswer int64
 
 	mu      sync.Mutex
 	current int // index of the server that answered last
@@ -79,9 +80,10 @@ func New(opts Options) *Client {
 		opts.DialTimeout = DefaultDialTimeout
 	}
 	c := &Client{
-		opts:    opts,
-		peers:   map[string]fingerprint{},
-		backoff: []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second},
+		opts:      opts,
+		maxAnswer: MaxAnswer,
+		peers:     map[string]fingerprint{},
+		backoff:   []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second},
 	}
 	c.transport = &http.Transport{
 		DialTLSContext:      c.dialTLS,

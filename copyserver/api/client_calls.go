@@ -32,7 +32,7 @@ func (c *Client) do(ctx context.Context, q call) error {
 	r := &request{
 		method: q.method, path: q.path, repeat: q.repeat, limit: c.opts.Timeout + q.wait,
 		take: func(server string, resp *http.Response, _ func()) error {
-			return readAnswer(server, resp, q.out)
+			return c.readAnswer(server, resp, q.out)
 		},
 	}
 	if len(q.query) > 0 {
@@ -61,13 +61,14 @@ func (c *Client) delete(ctx context.Context, path string) error {
 
 // readAnswer decodes an answer into out, which may be nil. An answer that
 // ends early is *lost.
-func readAnswer(server string, resp *http.Response, out any) error {
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
+func (c *Client) readAnswer(server string, resp *http.Response, out any) error {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxAnswer+1))
 	switch {
 	case err != nil:
 		return &lost{server, err}
-	case len(body) > MaxAnswer:
-		return fault.New(fault.Server, "the answer of %s is longer than %d MiB", server, MaxAnswer>>20)
+	case int64(len(body)) > c.maxAnswer:
+		return fault.New(fault.Server, "the answer of %s is longer than %d MiB",
+			server, c.maxAnswer>>20)
 	case resp.StatusCode >= 300:
 		return answerError(server, resp, body)
 	case out == nil:

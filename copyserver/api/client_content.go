@@ -25,7 +25,7 @@ func (c *Client) ReadContent(
 		method: http.MethodGet, path: path, repeat: safe, limit: c.opts.Timeout,
 		take: func(server string, resp *http.Response, alive func()) error {
 			if resp.StatusCode >= 300 {
-				return readAnswer(server, resp, nil)
+				return c.readAnswer(server, resp, nil)
 			}
 			if resp.Header.Get("Content-Type") != SparseContentType {
 				return notOurs(server, "its answer is not the content of a volume")
@@ -83,7 +83,7 @@ func (c *Client) WriteContent(
 	r := &request{
 		method: http.MethodPut, path: path, repeat: never, limit: c.contentLimit(), stream: stream,
 		take: func(server string, resp *http.Response, _ func()) error {
-			return readAnswer(server, resp, &out)
+			return c.readAnswer(server, resp, &out)
 		},
 	}
 	err = c.send(ctx, r)

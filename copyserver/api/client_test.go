@@ -42,7 +42,7 @@ func newClient(t *testing.T, servers ...string) *Client {
 	t.Helper()
 	c := New(Options{
 		Servers: servers, User: "rich", Password: "secret", TLS: insecure,
-		UserAgent: "rsTest/1", Timeout: 5 * time.Second,
+		UserAgent: "rsTest/1", Timeout: time.Minute, DialTimeout: time.Minute,
 	})
 	c.backoff = []time.Duration{time.Millisecond, time.Millisecond, time.Millisecond}
 	t.Cleanup(c.Close)
@@ -186,10 +186,10 @@ func TestClientStopsAtAWrongCertificate(t *testing.T) {
 func TestClientGivesAQuestionAboutTrustTime(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 200, []Host{}) })
 	c := newClient(t, addrOf(s))
-	c.opts.DialTimeout = 100 * time.Millisecond
+	c.opts.DialTimeout = 500 * time.Millisecond
 	c.opts.TLS = func(string) *tls.Config {
 		return &tls.Config{InsecureSkipVerify: true, VerifyConnection: func(tls.ConnectionState) error {
-			time.Sleep(300 * time.Millisecond)
+			time.Sleep(700 * time.Millisecond)
 			return nil
 		}}
 	}
@@ -314,18 +314,24 @@ func TestClientWaitsNoLongerThanTimeout(t *testing.T) {
 }
 
 func TestClientEndsWithItsContext(t *testing.T) {
+	arrived := make(chan bool, 2)
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
+		arrived <- true
 		<-r.Context().Done()
 	})
 	c := newClient(t, addrOf(s))
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	_, err := c.RunTask(ctx, "X", RunRequest{})
 	wantFault(t, err, fault.TimedOut, "may have been carried out")
 
+	<-arrived
 	ctx, cancel = context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
+	go func() {
+		<-arrived
+		cancel()
+	}()
 	_, err = c.Hosts(ctx)
 	wantFault(t, err, fault.Interrupted, "interrupted")
 }
@@ -360,11 +366,12 @@ func TestClientBoundsAnswers(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		piece := []byte(strings.Repeat(" ", 1<<20))
-		for range MaxAnswer>>20 + 1 {
-			w.Write(piece)
-		}
+		w.Write(piece)
+		w.Write(piece)
 	})
-	_, err := newClient(t, addrOf(s)).Hosts(t.Context())
+	c := newClient(t, addrOf(s))
+	c.maxAnswer = 1 << 20
+	_, err := c.Hosts(t.Context())
 	wantFault(t, err, fault.Server, "longer than")
 }
 
