@@ -11,6 +11,11 @@ import (
 	"copyservices/copyserver/api"
 )
 
+// esscli is a tree of verbs and objects. Every leaf checks what it was given
+// before it connects, so that a usage error needs no server and no password,
+// and prints one document with --json. The server has the last word on every
+// rule: what is checked here is only what no server would take.
+
 // essCLI holds the flags of all of esscli's commands, of which one runs.
 type essCLI struct {
 	connection
@@ -51,6 +56,7 @@ func newESSCLI(*Env) *command {
 	}
 }
 
+// branch is a verb; its commands are the objects it takes.
 func (x *essCLI) branch(name, summary string, sub ...*command) *command {
 	return &command{name: name, summary: summary, sub: sub}
 }
@@ -66,6 +72,8 @@ type pairOptions struct {
 	pairs, sources, targets cli.StringSlice
 }
 
+// flags returns the set. A device name may hold a colon or a comma, so a pair of
+// host:device is two flags and no list is split at commas.
 func (o *pairOptions) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringSliceFlag{Name: "pair", Destination: &o.pairs,

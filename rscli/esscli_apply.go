@@ -18,6 +18,7 @@ func (x *essCLI) apply() *command {
 	})
 }
 
+// runApply reads and checks the whole file before it connects.
 func (x *essCLI) runApply(ctx context.Context, e *Env) error {
 	if x.applyFile == "" {
 		return fault.New(fault.Usage, "no file is given").WithHint("esscli apply -f FILE")

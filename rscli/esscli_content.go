@@ -14,6 +14,9 @@ import (
 	"copyservices/taskstore/atomicfile"
 )
 
+// Content travels as a sparse stream, see api.SparseContentType: what is a hole
+// or zeros on one side is not sent and becomes a hole on the other.
+
 func (x *essCLI) importVolume() *command {
 	return x.leaf(command{
 		name: "volume", synopsis: "SERIAL FILE|-", least: 2, most: 2,
@@ -31,6 +34,8 @@ type image struct {
 	size int64    // -1 when not known
 }
 
+// openImage opens an image. Standard input that is a file, as behind "<", is
+// treated like one: its holes are skipped and its size is known beforehand.
 func openImage(e *Env, path string) (*image, error) {
 	if path == "-" {
 		img := &image{name: "standard input", r: e.Stdin, size: -1}
@@ -78,6 +83,8 @@ func (img *image) send(w io.Writer, size int64, progress func(off int64)) error 
 	return api.SendStream(w, img.r, size, progress)
 }
 
+// runImport refuses an image that is too large before anything is written,
+// where its size is known.
 func (x *essCLI) runImport(ctx context.Context, e *Env, args []string) error {
 	serial, err := arrayclient.ParseSerial(args[0])
 	if err != nil {
@@ -111,6 +118,8 @@ func (x *essCLI) runImport(ctx context.Context, e *Env, args []string) error {
 	return e.done(volume, "volume %s has the content of %s", serial, img.name)
 }
 
+// send sends the image. Once content is on its way a failure leaves the volume
+// partly written, and the hint says so instead of what the error's own said.
 func send(
 	ctx context.Context, e *Env, s *session, img *image, volume api.Volume,
 ) (api.Volume, error) {
@@ -226,6 +235,8 @@ func exportToFile(
 	return p.Commit()
 }
 
+// exportToDevice writes zeros too: what was on the device must not show
+// through.
 func exportToDevice(in *api.SparseReader, path string, progress func(int64)) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

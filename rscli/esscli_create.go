@@ -22,6 +22,7 @@ type volumeOptions struct {
 	label, first, array string
 }
 
+// createVolume prints the serials and nothing else: scripts read them.
 func (x *essCLI) createVolume() *command {
 	o := &x.volume
 	return x.leaf(command{
@@ -90,6 +91,7 @@ type taskOptions struct {
 	kind string
 }
 
+// createTask refuses a name that exists; apply is what replaces.
 func (x *essCLI) createTask() *command {
 	return x.leaf(command{
 		name: "task", synopsis: "NAME", summary: "Store a task",
@@ -105,6 +107,8 @@ func (x *essCLI) createTask() *command {
 	})
 }
 
+// runCreateTask resolves no host:device: the server does when the task runs,
+// so that a task may be stored before its hosts are primed.
 func (x *essCLI) runCreateTask(ctx context.Context, e *Env, args []string) error {
 	pairs, err := x.pairs.get(nil)
 	if err != nil {
@@ -126,6 +130,8 @@ func (x *essCLI) runCreateTask(ctx context.Context, e *Env, args []string) error
 	return e.done(task, "task %s created", task.Name)
 }
 
+// createRelationship is the mkflash of this suite; the withdraw of such
+// pairs is "delete relationship".
 func (x *essCLI) createRelationship() *command {
 	return x.leaf(command{
 		name: "relationship", synopsis: "[S:T...]",
@@ -178,6 +184,7 @@ type hostOptions struct {
 	devices cli.StringSlice
 }
 
+// createHost does by hand what rsPrimeServer does on hosts that can run it.
 func (x *essCLI) createHost() *command {
 	return x.leaf(command{
 		name: "host", synopsis: "NAME",
@@ -193,6 +200,9 @@ func (x *essCLI) createHost() *command {
 	})
 }
 
+// runCreateHost looks first, for the server's PUT would replace a host that
+// primed itself. Between look and PUT another host of that name may come: it
+// primes again at its next start.
 func (x *essCLI) runCreateHost(ctx context.Context, e *Env, args []string) error {
 	host, err := x.host.host(args[0])
 	if err != nil {
@@ -216,6 +226,8 @@ func (x *essCLI) runCreateHost(ctx context.Context, e *Env, args []string) error
 	return e.done(host, "host %s created: %s", host.Name, count(len(host.Devices), "device"))
 }
 
+// host makes the host of the flags. The serial stands behind the last "=", for
+// a device name may hold one.
 func (o *hostOptions) host(name string) (api.Host, error) {
 	host := api.Host{Name: name, OS: o.os, Devices: []api.Device{}}
 	for _, text := range o.devices.Value() {
@@ -238,6 +250,8 @@ type userOptions struct {
 	role, passwordFile string
 }
 
+// flags returns the set. --new-password-file has the user's password, while
+// --password-file has that of whoever acts.
 func (o *userOptions) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "role", Destination: &o.role, Usage: "admin, operator or monitor `ROLE`"},
@@ -292,6 +306,8 @@ func (x *essCLI) createUser() *command {
 	})
 }
 
+// setUser changes a password where no role is named: nothing else is left to
+// change.
 func (x *essCLI) setUser() *command {
 	return x.leaf(command{
 		name: "user", synopsis: "NAME", summary: "Change the role or the password of a user",

@@ -63,6 +63,8 @@ func (x *essCLI) deleting(
 	})
 }
 
+// deleteAll reports what was done before the first failure, for the rest of a
+// script must know which are gone.
 func deleteAll(e *Env, kind string, names []string, act func(name string) error) error {
 	report := deleteReport{Deleted: []string{}}
 	var err error
@@ -97,6 +99,8 @@ func notDeleted(err error, rest []string) error {
 	return d.Err()
 }
 
+// withdraw needs no question either: of a target whose copy was not complete
+// the server's warning tells.
 func (x *essCLI) withdraw() *command {
 	return x.leaf(command{
 		name: "relationship", synopsis: "[S:T...]",

@@ -23,6 +23,8 @@ type runOptions struct {
 	limit int
 }
 
+// lists returns the commands of list. Tables are for people and awk; what is
+// exact, such as bytes, is in the documents of --json.
 func (x *essCLI) lists() []*command {
 	return []*command{
 		listing(x, command{name: "volume", synopsis: "[SERIAL...]", summary: "List volumes", most: -1},
@@ -104,6 +106,8 @@ func arrayRow(a api.Array) []string {
 	}
 }
 
+// listRelationships is rsFlashCopyQuery under the name that goes with the
+// others.
 func (x *essCLI) listRelationships() *command {
 	return x.leaf(command{
 		name: "relationship", synopsis: "[SERIAL...]", most: -1,
@@ -128,6 +132,8 @@ func (x *essCLI) listRuns() *command {
 		[]string{"id", "task", "type", "user", "state", "percent", "started", "ended", "error"}, runRow)
 }
 
+// runRow leaves out the percentage of a run that failed: it would read as if
+// that part were good.
 func runRow(r api.Run) []string {
 	reason := ""
 	if r.Error != nil {

@@ -14,6 +14,7 @@ import (
 	"copyservices/taskstore"
 )
 
+// shows returns the commands of show.
 func (x *essCLI) shows() []*command {
 	return []*command{
 		showing(x, "volume", "SERIAL", fetchVolume, writeVolume),
@@ -74,6 +75,8 @@ func fetchArray(ctx context.Context, s *session, name string) (api.Array, error)
 	return s.Array(ctx, id.String())
 }
 
+// fetchRelationship picks from those of the source: the API has no path for
+// one relationship.
 func fetchRelationship(ctx context.Context, s *session, name string) (api.Relationship, error) {
 	pair, err := arrayclient.ParsePair(name)
 	if err != nil {
@@ -92,6 +95,7 @@ func fetchRelationship(ctx context.Context, s *session, name string) (api.Relati
 		WithHint("esscli list relationship shows those that exist")
 }
 
+// fetchUser picks from the list: the API has no path for reading one user.
 func fetchUser(ctx context.Context, s *session, name string) (api.User, error) {
 	users, err := s.Users(ctx)
 	if err != nil {

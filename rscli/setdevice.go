@@ -27,6 +27,8 @@ var entryWords = map[api.EntryKind]string{
 	taskstore.EntryESSServer: "An essserver entry",
 }
 
+// deviceVerbs are documented by the first of their spellings; the white paper
+// has "server" with one s and with two.
 func deviceVerbs() []verb {
 	const ess, server = taskstore.EntryESS, taskstore.EntryESSServer
 	return []verb{
@@ -68,6 +70,8 @@ func addEntry(kind api.EntryKind) verbRun {
 	}
 }
 
+// changeEntry leaves the alternate address as it is where none is given: an
+// empty field means that to the server.
 func changeEntry(kind api.EntryKind) verbRun {
 	return func(ctx context.Context, s *session, args []string) (reply, error) {
 		_, err := s.ChangeEntry(ctx, entryOf(kind, args))

@@ -39,6 +39,7 @@ func addUser(ctx context.Context, s *session, args []string) (reply, error) {
 	return told("An entry for user %s successfully added", args[0]), err
 }
 
+// changeUser goes on with the new password when the user has changed its own.
 func changeUser(ctx context.Context, s *session, args []string) (reply, error) {
 	_, err := s.ChangeUser(ctx, args[0], api.UserChange{Password: args[1]})
 	if err == nil && strings.EqualFold(args[0], s.user) {
