@@ -51,42 +51,76 @@ func (a *Authenticator) Login(
 	if known && a.good.has(user, password) {
 		return user, allowedFrom(user, from)
 	}
-	if err := a.slow.wait(ctx, name, from); err != nil {
-		return taskstore.User{}, err
-	}
-	ok, err := a.check(ctx, user, known, password)
+	ok, err := a.check(ctx, try{user, known, name, password, from})
 	if err != nil {
 		return taskstore.User{}, err
 	}
 	if !ok {
-		a.slow.failed(name, from)
 		return taskstore.User{}, fault.New(fault.Denied, "wrong user or password").
 			WithHint("see --user and --password-file; users are listed by: setuser, lsuser")
 	}
 	return user, allowedFrom(user, from)
 }
 
-func (a *Authenticator) check(
-	ctx context.Context, user taskstore.User, known bool, password string,
-) (bool, error) {
-	if len(password) > MaxPassword {
+// try is one login that is not remembered.
+type try struct {
+	user     taskstore.User
+	known    bool   // there is such a user
+	name     string // as it was given
+	password string
+	from     netip.Addr
+}
+
+// check waits for the try's turn and a slot, and says whether the password is
+// right.
+func (a *Authenticator) check(ctx context.Context, t try) (bool, error) {
+	if len(t.password) > MaxPassword {
 		return false, nil
 	}
-	if err := a.hasher.enter(ctx); err != nil {
+	for {
+		turn, err := a.slow.wait(ctx, t.name, t.from)
+		if err != nil {
+			return false, err
+		}
+		if err := a.hasher.enter(ctx); err != nil {
+			return false, err
+		}
+		// Of many that came at once before the first failure, those after it
+		// have to wait their turn too.
+		if turn || !a.slow.wantsTurn(t.from) {
+			defer a.hasher.leave()
+			return a.verify(t, turn)
+		}
+		a.hasher.leave()
+	}
+}
+
+// verify pays for the hash and tells the slow-down how it went. The caller
+// holds a slot.
+func (a *Authenticator) verify(t try, turn bool) (bool, error) {
+	ok, err := a.compare(t)
+	switch {
+	case err != nil:
+		return false, err
+	case !ok:
+		a.slow.failed(t.name, t.from, turn)
+	case turn:
+		a.slow.passed(t.from)
+	}
+	return ok, nil
+}
+
+func (a *Authenticator) compare(t try) (bool, error) {
+	if !t.known {
+		_, err := verify(a.hasher.decoy(), t.password)
 		return false, err
 	}
-	defer a.hasher.leave()
-	if !known {
-		_, err := verify(a.hasher.decoy(), password)
-		return false, err
+	if a.good.has(t.user, t.password) {
+		return true, nil // of many that came at once with it one pays
 	}
-	// Of many that came at once with the same password one pays.
-	if a.good.has(user, password) {
-		return true, nil
-	}
-	ok, err := verify(user.Hash, password)
+	ok, err := verify(t.user.Hash, t.password)
 	if ok {
-		a.good.add(user, password)
+		a.good.add(t.user, t.password)
 	}
 	return ok, err
 }

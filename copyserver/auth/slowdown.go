@@ -59,55 +59,79 @@ func newSlowdown() *slowdown {
 	return &slowdown{users: map[string]*failures{}, addresses: map[netip.Prefix]*failures{}}
 }
 
-// wait returns when a try may begin.
-func (s *slowdown) wait(ctx context.Context, user string, from netip.Addr) error {
-	d := s.reserve(user, from)
+// wait returns when a try may begin. turn says that it had to wait for it.
+func (s *slowdown) wait(
+	ctx context.Context, user string, from netip.Addr,
+) (turn bool, err error) {
+	d, turn := s.reserve(user, from)
 	if d > longestQueue {
 		err := fault.New(fault.Denied, "too many failed logins from %s", from.Unmap()).
 			WithHint("try again in %d seconds", int(d.Seconds())+1)
-		return &TooMany{d, err}
+		return false, &TooMany{d, err}
 	}
 	if d <= 0 {
-		return nil
+		return turn, nil
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
+		return turn, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	}
 }
 
-// reserve takes the next turn of the address and says how far off it is.
-// Beyond longestQueue it takes none.
-func (s *slowdown) reserve(user string, from netip.Addr) time.Duration {
+// reserve takes the next turn of the address, if it hands out turns, and says
+// how far off the try is. Beyond longestQueue it takes none. A turn counts as
+// a failure until passed says otherwise, so that a queue grows steeper too.
+func (s *slowdown) reserve(user string, from netip.Addr) (d time.Duration, turn bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var d time.Duration
 	now := time.Now()
-	if f := s.addresses[prefixOf(from)]; f.matters(now) && f.count > freeByAddress {
+	f := s.addresses[prefixOf(from)]
+	if turn = f.handsOut(now); turn {
 		start := later(now, f.free)
 		if d = start.Sub(now); d > longestQueue {
-			return d
+			return d, false
 		}
 		f.free = start.Add(f.delay(freeByAddress, delayByAddress, mostByAddress))
+		f.count++
 	}
 	if f := s.users[taskstore.Key(user)]; f.matters(now) && f.count > freeByUser {
 		d = max(d, f.delay(freeByUser, delayByUser, mostByUser))
 	}
-	return d
+	return d, turn
 }
 
-func (s *slowdown) failed(user string, from netip.Addr) {
+// wantsTurn reports whether tries from an address need a turn by now.
+func (s *slowdown) wantsTurn(from netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.addresses[prefixOf(from)].handsOut(time.Now())
+}
+
+// failed counts a failure, of a try that had a turn or not.
+func (s *slowdown) failed(user string, from netip.Addr, turn bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	count(s.users, taskstore.Key(user), now)
 	f := count(s.addresses, prefixOf(from), now)
+	if turn && f.count > 1 {
+		f.count--
+	}
 	if f.count > freeByAddress {
 		f.free = later(f.free, now.Add(f.delay(freeByAddress, delayByAddress, mostByAddress)))
+	}
+}
+
+// passed takes back that a turn counted as a failure.
+func (s *slowdown) passed(from netip.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.addresses[prefixOf(from)]; f != nil && f.count > 0 {
+		f.count--
 	}
 }
 
@@ -140,6 +164,10 @@ func makeRoom[K comparable](all map[K]*failures) {
 
 func (f *failures) matters(now time.Time) bool {
 	return f != nil && now.Sub(f.last) < forgetAfter
+}
+
+func (f *failures) handsOut(now time.Time) bool {
+	return f.matters(now) && f.count > freeByAddress
 }
 
 func (f *failures) delay(free int, first, most time.Duration) time.Duration {

@@ -1,0 +1,212 @@
+package copyserver
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+	"copyservices/taskstore"
+)
+
+// execute runs the program as far as it goes by itself.
+func execute(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	code = run(ctx, args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestMainEndings(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.yaml")
+	must(t, os.WriteFile(config, []byte("listen: 127.0.0.1:0\nlissen: x\n"), 0o600))
+	two := filepath.Join(dir, "two.yaml")
+	must(t, os.WriteFile(two, []byte("listen: 127.0.0.1:0\n---\n{}\n"), 0o600))
+	state := "--state=" + filepath.Join(dir, "state")
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{}, 2, "no state folder is given"},
+		{[]string{"--nope"}, 2, "-nope"},
+		{[]string{state, "extra"}, 2, `unexpected argument "extra"`},
+		{[]string{state, "--log-level", "loud"}, 2, `"loud" is no log level`},
+		{[]string{state, "--log-format", "xml"}, 2, `"xml" is no log format`},
+		{[]string{state, "--listen", "here"}, 2, `"here" is no address`},
+		{[]string{state, "--config", config}, 2, "lissen"},
+		{[]string{state, "--config", two}, 2, "more than one YAML document"},
+		{[]string{state, "--config", "/none"}, 2, "/none"},
+		{[]string{"--state", dir}, 2, "is not a state folder, and not empty"},
+		{[]string{"check"}, 2, "no state folder is given"},
+		{[]string{"check", "--nope"}, 2, "-nope"},
+		{[]string{"check", state, "extra"}, 2, `unexpected argument "extra"`},
+		{[]string{"check", state}, 10, "is not a state folder"},
+	} {
+		code, stdout, stderr := execute(t, c.args...)
+		if code != c.code || !strings.HasPrefix(stderr, "copyserver: error: ") ||
+			!strings.Contains(stderr, c.want) || stdout != "" {
+			t.Errorf("%q: code %d, stdout %q, stderr %q; want %d and %q",
+				c.args, code, stdout, stderr, c.code, c.want)
+		}
+	}
+}
+
+func TestHelpAndVersion(t *testing.T) {
+	code, stdout, stderr := execute(t, "--help")
+	for _, flag := range serverFlags() {
+		if !strings.Contains(stdout, "--"+flag.Names()[0]) {
+			t.Errorf("--%s is not in the help", flag.Names()[0])
+		}
+	}
+	if code != 0 || stderr != "" {
+		t.Errorf("help: code %d, stderr %q", code, stderr)
+	}
+	if code, stdout, _ = execute(t, "--version"); code != 0 || !strings.Contains(stdout, Version) {
+		t.Errorf("version: code %d, %q", code, stdout)
+	}
+}
+
+// TestMainServes runs the program from a configuration file until it is
+// interrupted, and checks the folder afterwards.
+func TestMainServes(t *testing.T) {
+	dir := t.TempDir()
+	state, ready := filepath.Join(dir, "state"), filepath.Join(dir, "ready")
+	config := filepath.Join(dir, "config.yaml")
+	must(t, os.WriteFile(config, []byte("state: /nowhere\nlisten: 127.0.0.1:0\nnbd-listen: none\n"+
+		"array-serial: \"13698\"\nlog-format: json\nready-file: "+ready+"\n"), 0o600))
+	ctx, cancel := context.WithCancel(t.Context())
+	var stderr syncBuffer
+	var wg sync.WaitGroup
+	code := -1
+	wg.Go(func() {
+		code = run(ctx, []string{"--config", config, "--state", state}, &bytes.Buffer{}, &stderr)
+	})
+	var r Ready
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if data, err := os.ReadFile(ready); err == nil {
+			must(t, json.Unmarshal(data, &r))
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("not ready: %s", stderr.String())
+		}
+	}
+	if r.Array != "2105.13698" || r.NBDAddress != "" {
+		t.Errorf("ready: %+v", r)
+	}
+	if c, _, errs := execute(t, "check", "--state", state); c != 11 || !strings.Contains(errs, state) {
+		t.Errorf("check of a folder in use: code %d, %s", c, errs)
+	}
+	cancel()
+	wg.Wait()
+	if code != 0 {
+		t.Errorf("code %d: %s", code, stderr.String())
+	}
+	for line := range strings.Lines(stderr.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("log line %q is not JSON", line)
+		}
+	}
+	c, stdout, errs := execute(t, "check", "--state", state)
+	if c != 0 || stdout != state+" is in order\n" || errs != "" {
+		t.Errorf("check: code %d, %q, %q", c, stdout, errs)
+	}
+	for _, name := range []string{keyName, filepath.Join("users", "superuser.yaml")} {
+		must(t, os.WriteFile(filepath.Join(state, name), []byte("x"), 0o600))
+	}
+	c, stdout, errs = execute(t, "check", "--state", state)
+	if c != 1 || stdout != "" || strings.Count(errs, "copyserver: error: ") != 2 {
+		t.Errorf("check of damage: code %d, %q, %q", c, stdout, errs)
+	}
+	if c, _, errs = execute(t, "--config", config, "--state", state); c != 1 ||
+		!strings.Contains(errs, keyName) {
+		t.Errorf("start on damage: code %d, %q", c, errs)
+	}
+}
+
+func TestExports(t *testing.T) {
+	w := start(t, t.TempDir())
+	v := w.volumes(2)
+	e := exports{w.arrays}
+	list, err := e.List(t.Context())
+	must(t, err)
+	if len(list) != 2 || list[0].Name != v[0] || list[0].Size != 1<<20 {
+		t.Errorf("exports %+v", list)
+	}
+	disk, readOnly, err := e.Open(t.Context(), v[1])
+	must(t, err)
+	if disk.Size() != 1<<20 || readOnly {
+		t.Errorf("%d bytes, read only %v", disk.Size(), readOnly)
+	}
+	w.refused("DELETE", "/v1/volumes/"+v[1], nil, 422, fault.Refused, v[1])
+	must(t, disk.Close())
+	for _, name := range []string{"", "00a13698", "0FF13698", "00099999", strings.Repeat("x", 5000)} {
+		if _, _, err := e.Open(t.Context(), name); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("%.20q: %v", name, err)
+		}
+	}
+}
+
+func TestCertificateNames(t *testing.T) {
+	for listen, want := range map[string]string{
+		"192.0.2.9:1": "192.0.2.9", "vault.example:1": "vault.example", "[2001:db8::1]:1": "2001:db8::1",
+		"0.0.0.0:1": "127.0.0.1", ":1": "::1", "bad name:1": "localhost",
+	} {
+		names := certificateNames(listen)
+		if !slices.Contains(names, want) || slices.Contains(names, "bad name") {
+			t.Errorf("%s: %v", listen, names)
+		}
+	}
+}
+
+// BenchmarkRunTask is what a stored task costs in the server: a run by a user
+// whose password is remembered, and the withdraw that lets it be run again.
+func BenchmarkRunTask(b *testing.B) {
+	opts := testOptions(b.TempDir())
+	s, err := newServer(opts, testSeams)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Stop(context.Background())
+	if err := s.Start(); err != nil {
+		b.Fatal(err)
+	}
+	c := api.New(api.Options{
+		Servers: []string{s.Addr()}, User: "superuser", Password: "passw0rd", TLS: func(string) *tls.Config { return &tls.Config{InsecureSkipVerify: true} },
+	})
+	v, err := c.CreateVolumes(b.Context(), api.VolumeCreate{Size: 64 << 20, Count: 2})
+	if err != nil {
+		b.Fatal(err)
+	}
+	pair := []api.TaskPair{{Source: string(v[0].Serial), Target: string(v[1].Serial)}}
+	task := api.Task{Name: "t", Type: taskstore.TaskEstablish, Pairs: pair,
+		Options: arrayclient.Options{NoCopy: true}}
+	if _, err := c.PutTask(b.Context(), task); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		_, err := c.RunTask(b.Context(), "t", api.RunRequest{})
+		b.StopTimer()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Withdraw(b.Context(), api.PairsRequest{Pairs: pair}); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
