@@ -3,6 +3,7 @@ package filearray
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"flag"
 	"io"
 	"log/slog"
@@ -16,7 +17,7 @@ import (
 
 var (
 	seedFlag = flag.Uint64("seed", 0, "seed of the random tests, 0 for a new one")
-	opsFlag  = flag.Int("ops", 20000, "operations of the model test")
+	opsFlag  = flag.Int("ops", 6000, "operations of the model test")
 )
 
 func newRand(t *testing.T) *rand.Rand {
@@ -106,8 +107,8 @@ func (m *model) write() {
 	p := make([]byte, n)
 	zero := m.rng.IntN(4) == 0
 	if !zero {
-		for i := range p {
-			p[i] = byte(m.rng.Uint32())
+		pattern := binary.LittleEndian.AppendUint64(nil, m.rng.Uint64()|0x0101010101010101)
+		for i := 0; i < len(p); i += copy(p[i:], pattern) {
 		}
 	}
 	inhibited := m.inhibited(s)
