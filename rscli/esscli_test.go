@@ -240,7 +240,8 @@ func TestDeletionStopsAtTheFirstFailure(t *testing.T) {
 	var doc deleteReport
 	b.document(&doc)
 	if !slices.Equal(doc.Deleted, []string{"A"}) ||
-		!slices.Equal(doc.NotDeleted, []string{"B", "C"}) || doc.Error == nil || doc.Error.ExitCode != 10 {
+		!slices.Equal(doc.NotDeleted, []string{"B", "C"}) ||
+		doc.Error == nil || doc.Error.ExitCode != 10 {
 		t.Errorf("the document is %+v", doc)
 	}
 	if seen, _ := f.requests(); slices.Contains(seen, "DELETE /v1/tasks/C") {
