@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -37,6 +38,7 @@ type conn struct {
 	held   int       // bytes of large buffers
 	limit  int       // of active
 	quits  bool      // no further request is read
+	broken error     // why the connection was cut, or nil
 }
 
 // maxHeld limits the memory of the large requests of one connection, in bytes.
@@ -53,17 +55,32 @@ func newConn(s *Server, nc net.Conn) *conn {
 	return c
 }
 
+// longAgo is a deadline that fails whatever waits, and all that comes later.
+var longAgo = time.Unix(1, 0)
+
 // quit lets the connection end when the requests at hand are done. It may be
 // called from any goroutine.
 func (c *conn) quit() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.quits = true
-	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
+	_ = c.raw.SetReadDeadline(longAgo)
 }
 
-// cut ends the connection at once.
-func (c *conn) cut() { _ = c.raw.Close() }
+// cut ends the connection at once, for the reason given. It does not close
+// it: Close waits for a read, and the reader may be waiting for the caller.
+func (c *conn) cut(reason error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken == nil {
+		c.broken = reason
+	}
+	c.quits = true
+	_ = c.raw.SetDeadline(longAgo)
+	if tcp, ok := c.raw.(*net.TCPConn); ok {
+		_ = tcp.CloseWrite()
+	}
+}
 
 // setDeadline limits the handshake; a zero time lifts the limit.
 func (c *conn) setDeadline(t time.Time) {
@@ -180,12 +197,24 @@ func (c *conn) finish(err error) {
 	c.close()
 }
 
+// errStopped says that the server took its leave.
+var errStopped = errors.New("the server stops")
+
 // logEnd tells ordinary ends from those worth a look.
 func (c *conn) logEnd(text string, err error) {
-	level := slog.LevelWarn
+	c.mu.Lock()
 	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, errDisconnect), errors.Is(err, errAborted):
-		level = slog.LevelInfo
+	case c.broken != nil:
+		err = c.broken
+	case c.quits && errors.Is(err, os.ErrDeadlineExceeded):
+		err = errStopped
+	}
+	c.mu.Unlock()
+	level := slog.LevelWarn
+	for _, usual := range []error{io.EOF, errDisconnect, errAborted, errStopped} {
+		if errors.Is(err, usual) {
+			level = slog.LevelInfo
+		}
 	}
 	c.log.Log(c.srv.ctx, level, text, "reason", err)
 }
@@ -210,7 +239,7 @@ func (c *conn) send(p []byte) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	if _, err := c.nc.Write(p); err != nil {
-		c.cut()
+		c.cut(err)
 	}
 }
 

@@ -214,6 +214,30 @@ func TestDisconnectMidRequest(t *testing.T) {
 	}
 }
 
+// TestResetWhileReplying has clients that vanish while replies of both the
+// reader and the workers are on their way.
+func TestResetWhileReplying(t *testing.T) {
+	d := newMemDevice(testSize)
+	s := startServer(t, Options{}, one(d))
+	for i := range 60 {
+		c := connect(t, s, false)
+		for range 1 + i%9 {
+			c.request(cmdRead, 0, 0, testSize)
+			c.request(cmdRead, 0, 0, 4096)
+		}
+		if err := c.nc.(*net.TCPConn).SetLinger(0); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(i) * 200 * time.Microsecond)
+		c.nc.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestHalfClose has a client that sends all its requests and then no more.
 func TestHalfClose(t *testing.T) {
 	c := connect(t, startServer(t, Options{}, one(newMemDevice(testSize))), false)

@@ -80,7 +80,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		s.cancel()
-		s.each((*conn).cut)
+		s.each(func(c *conn) { c.cut(errStopped) })
 		return fault.New(fault.KindOf(ctx.Err()), "NBD requests were still running: %w", ctx.Err())
 	}
 }
