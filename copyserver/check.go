@@ -34,6 +34,8 @@ func Check(dir string) []error {
 	return errs
 }
 
+// checkState goes on after every finding: an administrator wants the whole
+// list.
 func checkState(dir string) []error {
 	var errs []error
 	note := func(err error) {

@@ -92,7 +92,10 @@ func (s *Server) unrouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Req
 			WithHint("it has %s", strings.Join(methods, ", ")))
 }
 
-// endpoint serves one route: first who is asking, then the rest.
+// endpoint serves one route: first who is asking, then the rest. The read
+// deadline bounds a body that trickles in; whoever reads the body to its end
+// lifts it, since it would also end a long poll. The write deadline begins
+// with the answer.
 func (s *Server) endpoint(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rw := w.(*responseWriter)
@@ -155,7 +158,8 @@ func remoteAddr(r *http.Request) netip.Addr {
 	return a.Addr()
 }
 
-// observed logs every request and turns a panic into an answer.
+// observed logs every request and turns a panic into an answer: one request
+// that the server cannot take must not end the others, nor the arrays' work.
 func (s *Server) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rw := &responseWriter{ResponseWriter: w}
@@ -220,7 +224,8 @@ func (w *responseWriter) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// statusOf is the HTTP status for a failure.
+// statusOf is the HTTP status for a failure. Clients go by the kind in the
+// body; the status is for proxies and people.
 func statusOf(err error) int {
 	var tooMany *auth.TooMany
 	var tooLarge *http.MaxBytesError

@@ -26,6 +26,8 @@ type idempotency struct {
 	hash string
 }
 
+// idempotency reads the key of a request. Its hash covers who asked for what:
+// a key that leaks or is guessed is of no use to another user.
 func (q *call) idempotency(body []byte) (idempotency, error) {
 	key := q.Header.Get(api.KeyHeader)
 	if key == "" {

@@ -165,6 +165,8 @@ func options(c *cli.Context) (Options, error) {
 	return o, nil
 }
 
+// serve runs until the context ends. It stops in order also when serving
+// failed, so that the arrays are closed as they should be.
 func serve(c *cli.Context, stderr io.Writer) error {
 	opts, err := options(c)
 	if err != nil {

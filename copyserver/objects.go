@@ -12,7 +12,8 @@ import (
 
 func now() time.Time { return time.Now().UTC() }
 
-// Hosts, tasks and entries: stored as they come.
+// Hosts, tasks and entries are stored as they come; the store checks them and
+// compares their names without case.
 
 func (s *Server) listHosts(*call) (answer, error) {
 	all, err := s.store.Hosts().List()
@@ -49,6 +50,8 @@ func noSuch(err error, hint string) error {
 	return fault.New(fault.NotFound, "%w", err).WithHint("%s", hint)
 }
 
+// putHost replaces a device map as a whole: a device that the host no longer
+// has must not stay behind, or a task would copy the wrong volume.
 func (s *Server) putHost(q *call) (answer, error) {
 	var h api.Host
 	if _, err := q.decode(&h); err != nil {
@@ -113,6 +116,7 @@ func (s *Server) createTask(q *call) (answer, error) {
 	return created(t)
 }
 
+// putTask creates or replaces; the name stays as it was first written.
 func (s *Server) putTask(q *call) (answer, error) {
 	var t api.Task
 	if _, err := q.decode(&t); err != nil {
@@ -134,6 +138,8 @@ func (s *Server) deleteTask(q *call) (answer, error) {
 	return done()
 }
 
+// listEntries, like every answer about entries, is without passwords: their
+// sealed form has no name in JSON.
 func (s *Server) listEntries(q *call) (answer, error) {
 	kind := taskstore.EntryKind(q.URL.Query().Get("kind"))
 	if kind != "" && kind != taskstore.EntryESS && kind != taskstore.EntryESSServer {
@@ -187,6 +193,8 @@ func (q *call) entryName() string {
 
 const entryHint = "lsess and lsessserver of setdevice show which there are"
 
+// changeEntry keeps what the request leaves empty. An entry's password is
+// sealed for its address, which therefore stays.
 func (s *Server) changeEntry(q *call) (answer, error) {
 	var change api.Entry
 	if _, err := q.decode(&change); err != nil {

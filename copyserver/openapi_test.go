@@ -60,7 +60,9 @@ type schema struct {
 	Items      *schema            `yaml:"items"`
 }
 
-var remarks = []string{"description", "contentMediaType", "default", "examples", "writeOnly"}
+var remarks = []string{
+	"description", "contentMediaType", "default", "examples", "writeOnly", "readOnly",
+}
 
 // UnmarshalYAML leaves out what says nothing about a value.
 func (s *schema) UnmarshalYAML(n *yaml.Node) error {

@@ -129,7 +129,8 @@ func checkAddress(s string) error {
 	return nil
 }
 
-// logger returns what LogFormat and LogLevel ask for, writing to w.
+// logger returns what LogFormat and LogLevel ask for, writing to w. It is for
+// Main alone: a program that embeds the server has its own.
 func (o Options) logger(w io.Writer) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(o.LogLevel)); err != nil {

@@ -56,6 +56,8 @@ func describeRelationship(r arrayclient.Relationship) api.Relationship {
 	}
 }
 
+// establish and withdraw act on pairs without a stored task, all or none. They
+// leave no run behind, only the record of their key.
 func (s *Server) establish(q *call) (answer, error) {
 	var req api.EstablishRequest
 	body, err := q.decode(&req)
@@ -77,6 +79,9 @@ func (s *Server) withdraw(q *call) (answer, error) {
 	return s.onPairs(q, body, req.Pairs, http.StatusOK, runner.Withdraw)
 }
 
+// onPairs resolves the pairs once, before anything is recorded: a repeated
+// request is answered from memory even if its names mean something else by
+// then.
 func (s *Server) onPairs(
 	q *call, body []byte, pairs []api.TaskPair, status int,
 	do func(context.Context, runner.Resolved) (warnings []string, err error),

@@ -79,6 +79,7 @@ func (s *Server) health(q *call) (answer, error) {
 	return answer{streamed: true}, nil
 }
 
+// getServer is also how a client tries its connection and credentials.
 func (s *Server) getServer(q *call) (answer, error) {
 	return ok(api.Server{
 		Name: s.hostname, Version: Version, ID: s.id, Time: now(),

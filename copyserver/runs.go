@@ -53,6 +53,8 @@ func (s *Server) startRun(q *call) (answer, error) {
 	return created(run)
 }
 
+// getCompletion is a long poll: it answers when the copies are complete, at
+// the latest after the time that the client gives.
 func (s *Server) getCompletion(q *call) (answer, error) {
 	wait, err := q.wait()
 	if err != nil {
@@ -90,6 +92,7 @@ func (s *Server) listRuns(q *call) (answer, error) {
 
 const runHint = "esscli list run shows which there are"
 
+// getRun is a long poll while the run is running.
 func (s *Server) getRun(q *call) (answer, error) {
 	wait, err := q.wait()
 	if err != nil {

@@ -148,6 +148,8 @@ func (s *Server) setUp(seams seams) error {
 	return s.bind()
 }
 
+// setUpArrays also marks the runs that an earlier server was killed in, which
+// needs the arrays to say what became of their copies.
 func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) error {
 	var err error
 	if s.arrays, err = runner.NewArrays(ctx, embedded); err != nil {
@@ -169,6 +171,8 @@ func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) er
 	return nil
 }
 
+// bind takes the address. HTTP/2 is left out: commands send a request or two
+// for each connection, and gain nothing from it.
 func (s *Server) bind() error {
 	l, err := net.Listen("tcp", s.opts.Listen)
 	if err != nil {

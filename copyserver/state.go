@@ -45,7 +45,8 @@ type identity struct {
 	Created time.Time `yaml:"created"`
 }
 
-// state is an open, locked state folder.
+// state is an open, locked state folder. Its fields are nil as far as opening
+// did not get.
 type state struct {
 	dir   string
 	id    string
@@ -111,6 +112,9 @@ func checkFolder(dir string) error {
 	return nil
 }
 
+// open goes through a fresh folder twice: it creates what has to be there to
+// be loaded, loads, and adds what needs the loaded parts. Each step finds out
+// for itself whether an earlier attempt did it.
 func (s *state) open(ctx context.Context, o opening) error {
 	if err := atomicfile.Clean(s.dir); err != nil {
 		return err
@@ -173,6 +177,9 @@ func (s *state) arrayFS() (filearray.FS, error) {
 	return fsys, nil
 }
 
+// load opens the parts of a folder. What is missing or damaged is named and
+// never made anew: a new key would not open the stored passwords, a new array
+// would have no volumes.
 func (s *state) load(o opening) error {
 	var err error
 	if s.box, err = secrets.OpenBox(filepath.Join(s.dir, keyName)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"copyservices/taskstore"
 )
 
+// publicUser leaves the hash out.
 func publicUser(u taskstore.User) api.User {
 	return api.User{
 		Name: u.Name, Role: u.Role, DefaultPassword: u.DefaultPassword, Created: u.Created,
@@ -26,6 +27,8 @@ func (s *Server) listUsers(*call) (answer, error) {
 	return ok(out)
 }
 
+// createUser makes an operator unless the request says otherwise: what cron
+// runs with needs no more.
 func (s *Server) createUser(q *call) (answer, error) {
 	var req api.UserChange
 	if _, err := q.decode(&req); err != nil {

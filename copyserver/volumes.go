@@ -99,6 +99,8 @@ func (s *Server) seenBy() (map[arrayclient.Serial][]string, error) {
 	return seen, nil
 }
 
+// describeVolume takes the hosts that see the volume from seen, which may be
+// nil.
 func describeVolume(
 	v arrayclient.Volume, id arrayclient.ArrayID, seen map[arrayclient.Serial][]string,
 ) api.Volume {
@@ -135,6 +137,8 @@ func (s *Server) oneVolume(ctx context.Context, serial arrayclient.Serial) (api.
 	return describeVolume(found[0].Volume, found[0].Array, seen), err
 }
 
+// createVolumes is keyed: repeated after a lost answer, it names the volumes
+// that the first request created.
 func (s *Server) createVolumes(q *call) (answer, error) {
 	var req api.VolumeCreate
 	body, err := q.decode(&req)
@@ -163,6 +167,7 @@ func (s *Server) createVolumes(q *call) (answer, error) {
 	})
 }
 
+// deleteVolume leaves it to the array to refuse a volume in use.
 func (s *Server) deleteVolume(q *call) (answer, error) {
 	serial, err := q.serial()
 	if err != nil {
@@ -201,7 +206,9 @@ func (s *Server) getContent(q *call) (answer, error) {
 	return answer{streamed: true}, nil
 }
 
-// putContent replaces the content of a volume.
+// putContent replaces the content of a volume. A stream that breaks off leaves
+// it partly old and partly new; what the hosts that have it attached write
+// meanwhile lands in between, which is for the client to keep from happening.
 func (s *Server) putContent(q *call) (answer, error) {
 	serial, err := q.serial()
 	if err != nil {

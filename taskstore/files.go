@@ -32,6 +32,7 @@ func newFiles[T any](dir string, fsys atomicfile.FS, kind kindOf[T]) *files[T] {
 	}
 }
 
+// load also clears away what a crash left behind.
 func (c *files[T]) load() []error {
 	if err := makeFolder(c.dir); err != nil {
 		return []error{err}
@@ -63,6 +64,8 @@ func (c *files[T]) check() []error {
 	return errs
 }
 
+// read takes one file into memory. That the file's name fits what is in it
+// keeps two files from holding the same thing.
 func (c *files[T]) read(file string) error {
 	var v T
 	path := filepath.Join(c.dir, file)
@@ -143,6 +146,8 @@ func (c *files[T]) Put(v T) error {
 	return c.write(v)
 }
 
+// write puts the file in its place before the memory: whoever reads a thing
+// can rely on it. The caller holds writing.
 func (c *files[T]) write(v T) error {
 	if err := c.validate(v); err != nil {
 		return err

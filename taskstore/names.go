@@ -54,6 +54,8 @@ func ValidName(what, name string) error {
 	return nil
 }
 
+// printable keeps control characters, and invisible ones that reorder text,
+// out of messages and tables.
 func printable(s string) bool {
 	if !utf8.ValidString(s) {
 		return false
@@ -81,6 +83,8 @@ func fileName(name string) string {
 	return escaped + extension
 }
 
+// escape writes every byte that is not plain as %XX. Dots and hyphens are
+// plain inside only: hidden files, endings and options begin or end with them.
 func escape(key string) string {
 	var b strings.Builder
 	for i := range len(key) {

@@ -79,6 +79,7 @@ func (h Host) Validate() error {
 	return nil
 }
 
+// validate leaves room for the host's name in an endpoint.
 func (d Device) validate(host string) error {
 	if d.Name == "" || len(d.Name) > maxEndpoint-MaxName || !printable(d.Name) {
 		return fault.New(fault.Usage, "host %q: %q is no name for a device", host, d.Name)
@@ -131,6 +132,8 @@ func (e Entry) Validate() error {
 	return ValidName("user", e.User)
 }
 
+// validAddress takes host names and IP addresses with or without a port; what
+// it keeps out could not be a segment of a web address or an argument.
 func validAddress(s string) bool {
 	return s != "" && s != "." && s != ".." && len(s) <= maxAddress && printable(s) &&
 		!strings.ContainsAny(s, ` /\`) && s[0] != '-'

@@ -125,6 +125,8 @@ func (a *Authenticator) compare(t try) (bool, error) {
 	return ok, err
 }
 
+// allowedFrom applies the rule about the default password. Who gets here knows
+// it, so the message gives nothing away.
 func allowedFrom(user taskstore.User, from netip.Addr) error {
 	if user.DefaultPassword && !from.Unmap().IsLoopback() {
 		return fault.New(fault.Denied,

@@ -104,6 +104,7 @@ func (p phc) String() string {
 		b64.EncodeToString(p.salt), b64.EncodeToString(p.sum))
 }
 
+// parsePHC does not repeat s in its error: it would end up in logs.
 func parsePHC(s string) (phc, error) {
 	var p phc
 	var version int

@@ -98,7 +98,7 @@ func (s *slowdown) reserve(user string, from netip.Addr) (d time.Duration, turn 
 		f.free = start.Add(f.delay(freeByAddress, delayByAddress, mostByAddress))
 		f.count++
 	}
-	if f := s.users[taskstore.Key(user)]; f.matters(now) && f.count > freeByUser {
+	if f := s.users[userKey(user)]; f.matters(now) && f.count > freeByUser {
 		d = max(d, f.delay(freeByUser, delayByUser, mostByUser))
 	}
 	return d, turn
@@ -116,7 +116,7 @@ func (s *slowdown) failed(user string, from netip.Addr, turn bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	count(s.users, taskstore.Key(user), now)
+	count(s.users, userKey(user), now)
 	f := count(s.addresses, prefixOf(from), now)
 	if turn && f.count > 1 {
 		f.count--
@@ -135,6 +135,7 @@ func (s *slowdown) passed(from netip.Addr) {
 	}
 }
 
+// count adds a failure, to a new count when the old one has been forgotten.
 func count[K comparable](all map[K]*failures, key K, now time.Time) *failures {
 	f := all[key]
 	if !f.matters(now) {
@@ -170,6 +171,7 @@ func (f *failures) handsOut(now time.Time) bool {
 	return f.matters(now) && f.count > freeByAddress
 }
 
+// delay doubles with every failure beyond the free ones.
 func (f *failures) delay(free int, first, most time.Duration) time.Duration {
 	d := first
 	for i := free + 1; i < f.count && d < most; i++ {
@@ -183,6 +185,13 @@ func later(a, b time.Time) time.Time {
 		return a
 	}
 	return b
+}
+
+// maxTrackedName bounds the memory that invented names can take.
+const maxTrackedName = 4 * taskstore.MaxName // bytes: no user has a longer one
+
+func userKey(name string) string {
+	return taskstore.Key(name[:min(len(name), maxTrackedName)])
 }
 
 // prefixOf counts an IPv6 network as one: whoever has an address of a /64

@@ -53,6 +53,7 @@ func establish(opts arrayclient.Options) act {
 	}
 }
 
+// plain is an act that has nothing to warn of.
 func plain(do func(context.Context, []arrayclient.Pair) error) act {
 	return func(ctx context.Context, r Resolved) ([]string, error) {
 		return nil, do(ctx, r.Pairs)

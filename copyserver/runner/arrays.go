@@ -165,6 +165,8 @@ func Resolve(
 	return out, err
 }
 
+// commonArray returns the one array of all volumes: no array can establish a
+// pair whose target is in another, nor several pairs in several at once.
 func commonArray(arrays *Arrays, pairs []arrayclient.Pair) (arrayclient.Array, error) {
 	first := pairs[0].Source
 	for _, p := range pairs {

@@ -65,6 +65,8 @@ func (r *Runner) percentNow(ctx context.Context, l *live) int {
 	return p.percent
 }
 
+// follow ends with the copies, or with the server: then the run stays running
+// on disk.
 func (r *Runner) follow(l *live) {
 	resolved := l.resolved.copying(l.run.Type)
 	_, err := follow(r.stopping, resolved, time.Time{}, func(p progress) {
@@ -103,6 +105,7 @@ func (r *Runner) finish(l *live, err error) {
 	r.prune()
 }
 
+// freeTask lets the task be run again although the last run is not recorded.
 func (r *Runner) freeTask(l *live) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

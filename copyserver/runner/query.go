@@ -132,6 +132,7 @@ func (r *Runner) Completion(
 	}, err
 }
 
+// lookUntil looks once, or again and again while wait lasts.
 func (r *Runner) lookUntil(
 	ctx context.Context, resolved Resolved, since time.Time, wait time.Duration,
 ) (progress, error) {

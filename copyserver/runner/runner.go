@@ -127,6 +127,8 @@ func (r *Runner) Start(ctx context.Context, q Request) (taskstore.Run, error) {
 	return l.snapshot(), nil
 }
 
+// plan finds out everything that could keep a run from starting and changes
+// nothing.
 func (r *Runner) plan(q Request) (taskstore.Task, Resolved, act, error) {
 	task, err := r.store.Tasks().Get(q.Task)
 	if fault.KindOf(err) == fault.NotFound {
@@ -191,6 +193,8 @@ func (r *Runner) begin(
 	return l, nil
 }
 
+// take makes the run known, and the task busy, before it is on disk: a second
+// run must not slip in while the disk is slow.
 func (r *Runner) take(l *live) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
