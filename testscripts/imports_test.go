@@ -55,6 +55,9 @@ var layers = []layer{
 		driverImports...),
 		"the export serves any array's volumes through the interface, so that engine and " +
 			"export are tested apart"},
+	{"bench", nil,
+		"the measurements run the binaries from outside, as users do, so that no change inside " +
+			"can change what is measured"},
 	{"testscripts", nil, "the scripts' package is tests and nothing else"},
 }
 

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// nbdCase is one way of using an export.
+type nbdCase struct {
+	work  string // for the table
+	rw    string // of fio
+	block string
+	depth int
+	conns int
+}
+
+func (c nbdCase) name() string {
+	return fmt.Sprintf("nbd/%s-%s-depth%d-conn%d", c.rw, c.block, c.depth, c.conns)
+}
+
+func (c nbdCase) sequential() bool { return c.block == "1m" }
+
+func nbdCases() []nbdCase {
+	var out []nbdCase
+	for _, kind := range []nbdCase{
+		{work: "sequential read 1 MiB", rw: "read", block: "1m"},
+		{work: "sequential write 1 MiB", rw: "write", block: "1m"},
+		{work: "random read 4 KiB", rw: "randread", block: "4k"},
+		{work: "random write 4 KiB", rw: "randwrite", block: "4k"},
+	} {
+		for _, conns := range []int{1, 4} {
+			for _, depth := range []int{1, 32} {
+				c := kind
+				c.depth, c.conns = depth, conns
+				plural := "s"
+				if conns == 1 {
+					plural = ""
+				}
+				c.work += fmt.Sprintf(", depth %d, %d connection%s", depth, conns, plural)
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+func nbdSection() section {
+	s := section{
+		name: "nbd", title: "NBD export without a relationship",
+		how: "fio's NBD engine over TCP on the loopback address, two seconds a run, depth " +
+			"counted for each connection, each of four connections on its own quarter of the " +
+			"volume, no FLUSH. copyserver exports a volume of 512 MiB, `nbdkit file` and `qemu-nbd " +
+			"-f raw` (both with their own defaults, qemu-nbd with `-e 8 -t`) a file of the same " +
+			"size and content each on the same file system; all were written in full " +
+			"before and are in the page cache. Client and servers share the processors.",
+		needs:   []tool{fio},
+		measure: measureNBD,
+	}
+	for _, c := range nbdCases() {
+		s.cases = append(s.cases, c.name())
+	}
+	return s
+}
+
+// nbdExport is a server at work on its volume.
+type nbdExport struct {
+	name    string
+	missing string
+	uri     string
+	stop    func() error
+}
+
+func measureNBD(ctx context.Context, l *lab) (rows []row, err error) {
+	exports, err := startExports(ctx, l)
+	defer func() {
+		for _, e := range exports {
+			if e.stop != nil {
+				err = errors.Join(err, e.stop())
+			}
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range nbdCases() {
+		if !l.wants(c.name()) {
+			continue
+		}
+		l.logf("  %s", c.work)
+		r, err := c.measure(ctx, l, exports)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func (c nbdCase) measure(ctx context.Context, l *lab, exports []nbdExport) (row, error) {
+	length := 2 * time.Second
+	if l.short {
+		length = 500 * time.Millisecond
+	}
+	var subjects []subject
+	for _, e := range exports {
+		job := fioJob{uri: e.uri, rw: c.rw, block: c.block, depth: c.depth, conns: c.conns,
+			limit: []string{"--time_based", fmt.Sprintf("--runtime=%dms", length.Milliseconds())}}
+		subjects = append(subjects, subject{e.name, e.missing,
+			func(ctx context.Context) (float64, error) {
+				rate, err := l.fio(ctx, job)
+				if c.sequential() {
+					return rate.bytes, err
+				}
+				return rate.requests, err
+			}})
+	}
+	results, err := interleave(ctx, l.rounds, 1, subjects)
+	if err != nil {
+		return row{}, err
+	}
+	f := perSecond
+	if c.sequential() {
+		f = throughput
+	}
+	return against(c.work, results[0], results[1:], more, f, false), nil
+}
+
+// startExports starts ours first and then the peers that are installed. What
+// it has started it returns even with an error.
+func startExports(ctx context.Context, l *lab) ([]nbdExport, error) {
+	size := int64(512 << 20)
+	if l.short {
+		size = 128 << 20
+	}
+	dir := filepath.Join(l.disk, "nbd")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	image := filepath.Join(dir, "nbdkit.raw")
+	if err := writeFull(image, size); err != nil {
+		return nil, err
+	}
+	ours, err := startOurs(ctx, l, filepath.Join(dir, "state"), image, size)
+	exports := []nbdExport{ours}
+	if err != nil {
+		return exports, err
+	}
+	copied := filepath.Join(dir, "qemu-nbd.raw")
+	if err := copyFull(copied, image); err != nil {
+		return exports, err
+	}
+	for _, peer := range []struct {
+		tool tool
+		args func(port string) []string
+	}{
+		{nbdkit, func(port string) []string {
+			return []string{"-f", "-i", "127.0.0.1", "-p", port, "file", image}
+		}},
+		{qemuNBD, func(port string) []string {
+			return []string{"-f", "raw", "-t", "-e", "8", "-b", "127.0.0.1", "-p", port, copied}
+		}},
+	} {
+		e, err := startPeer(ctx, l, peer.tool, peer.args)
+		exports = append(exports, e)
+		if err != nil {
+			return exports, err
+		}
+	}
+	return exports, nil
+}
+
+func startOurs(
+	ctx context.Context, l *lab, state, image string, size int64,
+) (nbdExport, error) {
+	e := nbdExport{name: "copyserver"}
+	s, err := l.startServer(ctx, state)
+	if err != nil {
+		return e, err
+	}
+	e.stop = s.stop
+	v, err := s.createVolumes(ctx, fmt.Sprintf("%dMiB", size>>20), 1)
+	if err != nil {
+		return e, err
+	}
+	e.uri = "nbd://" + s.address.NBD + "/" + v[0]
+	_, err = s.run(ctx, "esscli", "import", "volume", v[0], image)
+	return e, err
+}
+
+func startPeer(
+	ctx context.Context, l *lab, t tool, args func(port string) []string,
+) (nbdExport, error) {
+	e := nbdExport{name: t.name, missing: t.notMeasured()}
+	if e.missing != "" {
+		return e, nil
+	}
+	d, port, err := l.peerServer(ctx, t, args)
+	if err != nil {
+		return e, err
+	}
+	e.uri, e.stop = "nbd://127.0.0.1:"+port+"/", d.stop
+	return e, nil
+}
+
+// writeFull makes a file whose every block holds data, on the disk and in the
+// page cache.
+func writeFull(name string, size int64) error {
+	return writeFrom(name, io.LimitReader(rand.Reader, size))
+}
+
+func copyFull(name, from string) error {
+	f, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	// Hidden from io.Copy, which would let the system share the blocks.
+	return writeFrom(name, struct{ io.Reader }{f})
+}
+
+func writeFrom(name string, content io.Reader) (err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := io.Copy(struct{ io.Writer }{f}, content); err != nil {
+		return err
+	}
+	return f.Sync()
+}
