@@ -96,7 +96,7 @@ func TestInterruptedBeforeTheArray(t *testing.T) {
 	must(t, w.store.Runs().Create(cut))
 	w.restart()
 	_, err := w.Completion(t.Context(), "fc", 0)
-	wantKind(t, err, fault.Refused, "holds no copy")
+	wantKind(t, err, fault.Refused, "the server ended in the middle of the last run of task fc")
 }
 
 func TestCompletion(t *testing.T) {

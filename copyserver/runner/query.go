@@ -123,10 +123,15 @@ func (r *Runner) Completion(
 		r.await(ctx, l.acted, api.MaxWait)
 	}
 	var since time.Time
-	if run.State == taskstore.RunInterrupted {
+	interrupted := run.State == taskstore.RunInterrupted
+	if interrupted {
 		since = run.Started.Add(-clockSlack)
 	}
 	p, err := r.lookUntil(ctx, resolved, since, wait)
+	if interrupted && fault.KindOf(err) == fault.Refused {
+		err = fault.New(fault.Refused, "the server ended in the middle of the last run of task %s: %w",
+			t.Name, err).WithHint("%s", fault.HintOf(err))
+	}
 	return api.Completion{
 		Task: t.Name, Complete: p.complete, Percent: p.percent, Pairs: p.pairs,
 	}, err
