@@ -99,19 +99,31 @@ func (in *input) cutShort(err error) error {
 	return err
 }
 
-// readFull fills p: what was read ahead first, the rest straight from the
-// connection.
+// readFull fills p: what was read ahead first, then straight from the
+// connection while much is missing, and a small rest by reading ahead again.
 func (in *input) readFull(p []byte) error {
-	n := copy(p, in.buf[in.r:in.w])
-	in.skip(n)
+	n := in.take(p)
 	for n < len(p) {
-		m, err := in.read(p[n:])
+		var m int
+		var err error
+		if len(p)-n >= busyInput {
+			m, err = in.read(p[n:])
+		} else if err = in.fill(1); err == nil {
+			m = in.take(p[n:])
+		}
 		n += m
 		if err != nil && n < len(p) {
 			return unexpected(err)
 		}
 	}
 	return nil
+}
+
+// take moves what was read ahead to p.
+func (in *input) take(p []byte) int {
+	n := copy(p, in.buf[in.r:in.w])
+	in.skip(n)
+	return n
 }
 
 // discard throws n bytes away.
