@@ -1,51 +1,47 @@
 // Package hostdisk lists the disks of this host and tells which of them are
-// volumes of a 2105 array. Each operating system has a file of its own; the
-// sysfs reader of Linux is plain file reading and works everywhere on a copied
-// or captured tree (Options.Root), as lsblk --sysroot does.
+// volumes of a 2105 array, or of another IBM array that the configuration
+// names.
 //
-// Nothing here needs root. What comes from a disk is never trusted: texts are
-// cut to printable ASCII, so that they may go to a terminal as they are.
+//	Linux    sysfs, which is plain file reading and works everywhere on a copied
+//	         or captured tree (Options.Root), as lsblk --sysroot does
+//	Windows  IOCTL_STORAGE_QUERY_PROPERTY on every PhysicalDrive
+//	AIX      lsdev, lscfg, lsattr, lspath, and lsvpcfg of the SDD driver
+//	Solaris  iostat -En
+//	FreeBSD  geom disk list, geom multipath list, camcontrol inquiry
+//	macOS    ioreg
+//
+// Linux is the one system that this was run on for real. What the others answer
+// is known from public documentation and sources: testdata/README.md says from
+// which, for each sample that the parsers are tested on.
+//
+// Nothing here needs root, but for camcontrol. What comes from a disk or a tool
+// is never trusted: texts are cut to printable ASCII, so that they may go to a
+// terminal as they are.
 package hostdisk
 
-import (
-	"context"
-	"strings"
-
-	"copyservices/arrayclient"
-)
+import "context"
 
 // Disk is one disk as this host sees it, through however many paths.
 type Disk struct {
-	// Name is what the host calls it: /dev/sdb, or the multipath device
-	// /dev/mapper/NAME.
+	// Name is what the host calls it: /dev/sdb, Disk1, hdisk2, c1t0d0, or the
+	// multipath device: /dev/mapper/NAME, vpath0, /dev/multipath/NAME.
 	Name string
 	// Vendor, Model and Serial are trimmed; each may be empty.
 	Vendor, Model, Serial string
-	// WWID is the world wide id as the kernel writes it ("naa.5005..."), empty
-	// where there is none or Options.Details was not set.
+	// WWID is the world wide id as the system writes it ("naa.5005..."), empty
+	// where it tells none or Options.Details was not set.
 	WWID string
 	// Size in bytes, 0 where it is not known or Options.Details was not set.
 	Size int64
 	// Members are the names of the paths that Name stands for: the disks under
 	// a multipath device, or the other paths to the same volume where there is
-	// no multipath device. Empty for a disk of one path.
+	// no multipath device. On AIX, where the paths of an MPIO disk are no disks,
+	// they are "fscsi0 CONNECTION", as lspath writes them. Empty for a disk of
+	// one path.
 	Members []string
-}
-
-const vendorIBM = "IBM"
-
-// Volume returns the volume serial of a disk that is a volume of a 2105 array,
-// false for every other disk and for one whose serial cannot be read.
-func (d Disk) Volume() (arrayclient.Serial, bool) {
-	if !d.is2105() {
-		return "", false
-	}
-	serial, err := arrayclient.ParseSerial(d.Serial)
-	return serial, err == nil
-}
-
-func (d Disk) is2105() bool {
-	return d.Vendor == vendorIBM && strings.HasPrefix(d.Model, arrayclient.MachineType)
+	// Counts says that the disk is a volume of an array of one of the machine
+	// types that were asked for: Options.Models.
+	Counts bool
 }
 
 // Options say which disks to list.
@@ -53,11 +49,14 @@ type Options struct {
 	// Root is a folder that holds the sys, proc and etc of a Linux host. Empty
 	// or "/" is this machine.
 	Root string
-	// All lists disks of other makes too, and 2105 disks without a readable
-	// serial.
+	// All lists disks of other makes too, and volumes without a readable serial.
 	All bool
-	// Details reads Size and WWID too: two more files for each disk.
+	// Details reads Size, WWID and the paths of AIX too: two more files for each
+	// disk, or one more tool to run.
 	Details bool
+	// Models are the machine types whose volumes count, as ParseModels returns
+	// them; nil is 2105 alone.
+	Models []string
 }
 
 // Host is a machine and its disks.

@@ -5,11 +5,10 @@ import (
 	"os"
 	"slices"
 	"strings"
-
-	"copyservices/arrayclient"
 )
 
-// mapper is a multipath device of the device mapper.
+// mapper is a multipath device: of the device mapper of Linux, of the SDD driver
+// of AIX or of gmultipath of FreeBSD.
 type mapper struct {
 	name  string   // /dev/mapper/NAME, or /dev/dm-N where the name is not known
 	paths []string // of its members, in natural order
@@ -103,18 +102,20 @@ func (m mapper) fold(byName map[string]Disk) (d Disk, ok bool, warning string) {
 	return d, members != nil, ""
 }
 
-// foldPaths keeps the first of several disks that are the same 2105 volume. The
-// disks must be in order.
+// foldPaths keeps the first of several disks that are the same volume. The disks
+// must be in order. Only serials of a known form say that: other arrays, as the
+// 2145, may answer with one serial for all their volumes.
 func foldPaths(disks []Disk) ([]Disk, []string) {
 	var warnings []string
-	first := make(map[arrayclient.Serial]int, len(disks))
+	first := make(map[string]int, len(disks))
 	kept := disks[:0]
 	for _, d := range disks {
-		serial, ok := d.Volume()
-		at, seen := first[serial]
+		serial, ok := d.knownSerial()
+		key := machineType(d.Model) + serial
+		at, seen := first[key]
 		if !ok || !seen {
 			if ok {
-				first[serial] = len(kept)
+				first[key] = len(kept)
 			}
 			kept = append(kept, d)
 			continue

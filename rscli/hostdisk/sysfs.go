@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
 
@@ -40,6 +39,9 @@ type entry struct {
 	disk    *Disk
 	mapper  *mapper
 	warning string
+	// path is the namespace that a hidden NVMe path leads to, empty for every
+	// other entry.
+	path string
 }
 
 func listSysfs(ctx context.Context, opts Options) ([]Disk, []string, error) {
@@ -57,44 +59,25 @@ func (s *sysfs) list(ctx context.Context) ([]Disk, []string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, fault.New(fault.KindOf(err), "listing the disks was ended: %w", err)
 	}
-	var disks []Disk
-	var mappers []mapper
-	var warnings []string
-	for _, e := range entries {
+	var all found
+	paths := make(map[string][]string)
+	for i, e := range entries {
 		if e.disk != nil {
-			disks = append(disks, *e.disk)
+			all.disks = append(all.disks, *e.disk)
 		}
 		if e.mapper != nil {
-			mappers = append(mappers, *e.mapper)
+			all.mappers = append(all.mappers, *e.mapper)
 		}
 		if e.warning != "" {
-			warnings = append(warnings, e.warning)
+			all.warnings = append(all.warnings, e.warning)
+		}
+		if e.path != "" {
+			paths[e.path] = append(paths[e.path], devicePath(names[i]))
 		}
 	}
-	disks, more := foldMappers(disks, mappers)
-	slices.SortFunc(disks, func(a, b Disk) int { return compareNames(a.Name, b.Name) })
-	disks, doubles := foldPaths(disks)
-	disks, unusable := s.wanted(disks)
-	return disks, slices.Concat(warnings, more, doubles, unusable), nil
-}
-
-// wanted leaves out the 2105 disks that no serial is known for, unless all
-// disks are asked for.
-func (s *sysfs) wanted(disks []Disk) ([]Disk, []string) {
-	var warnings []string
-	kept := slices.DeleteFunc(disks, func(d Disk) bool {
-		_, ok := d.Volume()
-		if ok || !d.is2105() {
-			return false
-		}
-		why := "it tells no serial"
-		if d.Serial != "" {
-			why = fmt.Sprintf("%q is not a volume serial", d.Serial)
-		}
-		warnings = append(warnings, fmt.Sprintf("%s is a 2105 disk, but %s", d.Name, why))
-		return !s.opts.All
-	})
-	return kept, warnings
+	joinNVMePaths(all.disks, paths)
+	disks, warnings := all.finish(s.opts)
+	return disks, warnings, nil
 }
 
 // names returns the names in sys/block, sorted so that warnings come in the same
@@ -160,6 +143,9 @@ func (s *sysfs) entry(name string, buf []byte) entry {
 	if strings.HasPrefix(name, "dm-") {
 		return entry{mapper: s.mapper(name, buf)}
 	}
+	if head := nvmeHead(name); head != "" {
+		return entry{path: devicePath(head)}
+	}
 	disk, err := s.disk(&attributes{s: s, base: s.block + name + "/", buf: buf}, name)
 	switch {
 	case err == nil:
@@ -210,17 +196,21 @@ func (s *sysfs) disk(a *attributes, name string) (*Disk, error) {
 		return nil, err
 	}
 	d := &Disk{Name: devicePath(name), Model: printable(raw)}
-	if d.Vendor = vendorIBM; d.is2105() {
+	switch {
+	case isNVMe(name):
+		splitNVMeModel(d)
+	case s.opts.counts(vendorIBM, d.Model):
 		raw, err := a.raw("device/vendor")
 		if err != nil {
 			return nil, err
 		}
 		d.Vendor = printable(raw)
 	}
+	d.Counts = s.opts.counts(d.Vendor, d.Model)
 	switch {
-	case d.is2105():
-		d.Serial, err = a.volume()
-	case s.opts.All && listable(a, name):
+	case d.Counts && !isNVMe(name):
+		d.Serial, err = a.volume(machineType(d.Model))
+	case (d.Counts || s.opts.All) && listable(a, name):
 		err = nil
 		a.fillOther(d)
 	default:
@@ -232,17 +222,17 @@ func (s *sysfs) disk(a *attributes, name string) (*Disk, error) {
 	return d, err
 }
 
-// volume returns the serial of a 2105 disk: that of page 0x80, or of page 0x83
-// where page 0x80 holds no volume serial; empty where the pages tell none. A disk
-// without pages is there still; one without its model has gone.
-func (a *attributes) volume() (string, error) {
+// volume returns the serial of a volume: that of page 0x80, or of page 0x83
+// where page 0x80 holds none of the machine type's form; empty where the pages
+// tell none. A disk without pages is there still; one without its model has gone.
+func (a *attributes) volume(machine string) (string, error) {
 	page, err80 := a.raw("device/vpd_pg80")
 	serial := page80Serial(page)
-	if _, err := arrayclient.ParseSerial(serial); err == nil {
+	if _, ok := volumeSerial(machine, serial); ok {
 		return serial, nil
 	}
 	page, err83 := a.raw("device/vpd_pg83")
-	if other := page83Volume(page); other != "" {
+	if other := page83Volume(machine, page); other != "" {
 		return other, nil
 	}
 	if _, err := a.raw("device/model"); err != nil {
@@ -278,7 +268,9 @@ func listable(a *attributes, name string) bool {
 // fillOther reads what a disk of another make tells: SCSI in pages, NVMe and
 // virtio in attributes of their own.
 func (a *attributes) fillOther(d *Disk) {
-	d.Vendor = a.text("device/vendor")
+	if d.Vendor == "" {
+		d.Vendor = a.text("device/vendor")
+	}
 	if strings.HasPrefix(d.Vendor, "0x") {
 		d.Vendor = "" // the number of a virtio or PCI vendor
 	}

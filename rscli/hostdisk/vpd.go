@@ -3,9 +3,8 @@ package hostdisk
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"strings"
-
-	"copyservices/arrayclient"
 )
 
 // Vital product data pages (SPC-4, 7.8): a header of device type, page code and
@@ -35,38 +34,50 @@ func page80Serial(page []byte) string {
 // Fields of an identification descriptor of page 0x83 (SPC-4, 7.8.6).
 const (
 	designatorHeader = 4
+	codeSetBinary    = 1
 	codeSetASCII     = 2
 	typeVendor       = 0 // vendor specific: QEMU puts the serial here
 	typeT10          = 1 // vendor of 8 characters, then the vendor's own text
+	typeNAA          = 3 // a binary number that is the only one of its kind
 	t10Vendor        = 8
 	associationUnit  = 0
 )
 
-// page83Volume returns the volume serial that one of the ASCII designators of
-// the disk itself ends with, empty where none does.
-func page83Volume(page []byte) string {
+// designator is one identification descriptor, of page 0x83 or of Windows.
+type designator struct {
+	codeSet, kind, association byte
+	id                         []byte
+}
+
+// page83Volume returns the volume serial that one of the designators of the disk
+// itself holds, empty where none does.
+func page83Volume(machine string, page []byte) string {
 	rest := vpdContent(page, pageDeviceID)
 	for len(rest) >= designatorHeader {
-		head, text := rest[:designatorHeader], rest[designatorHeader:]
-		length := min(int(head[3]), len(text))
-		text, rest = text[:length], text[length:]
-		if head[0]&0x0f != codeSetASCII || head[1]>>4&3 != associationUnit {
-			continue
-		}
-		if serial := designatorVolume(head[1]&0x0f, text); serial != "" {
+		head, id := rest[:designatorHeader], rest[designatorHeader:]
+		length := min(int(head[3]), len(id))
+		rest = id[length:]
+		d := designator{head[0] & 0x0f, head[1] & 0x0f, head[1] >> 4 & 3, id[:length]}
+		if serial := d.volume(machine); serial != "" {
 			return serial
 		}
 	}
 	return ""
 }
 
-// designatorVolume takes the last word of a designator: a T10 one holds vendor,
-// product and serial, padded with blanks.
-func designatorVolume(kind byte, text []byte) string {
+// volume returns the last word of a text or the number of an NAA designator,
+// where that is a volume serial. A T10 text holds vendor, product and serial,
+// padded with blanks.
+func (d designator) volume(machine string) string {
+	text := d.id
 	switch {
-	case kind == typeT10 && len(text) > t10Vendor:
+	case d.association != associationUnit:
+		return ""
+	case d.codeSet == codeSetBinary && d.kind == typeNAA:
+		text = fmt.Appendf(nil, "%X", d.id)
+	case d.codeSet == codeSetASCII && d.kind == typeT10 && len(text) > t10Vendor:
 		text = text[t10Vendor:]
-	case kind != typeVendor:
+	case d.codeSet != codeSetASCII || d.kind != typeVendor:
 		return ""
 	}
 	words := strings.Fields(printable(text))
@@ -74,7 +85,7 @@ func designatorVolume(kind byte, text []byte) string {
 		return ""
 	}
 	last := words[len(words)-1]
-	if _, err := arrayclient.ParseSerial(last); err != nil {
+	if _, ok := volumeSerial(machine, last); !ok {
 		return ""
 	}
 	return last

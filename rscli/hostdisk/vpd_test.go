@@ -65,7 +65,7 @@ func TestPage83Volume(t *testing.T) {
 		"length too small":    {page([]byte{2, 0, 0, 3}, []byte("20313698")), ""},
 		"another page":        {hostdisktest.Page(0x80, ascii(typeVendor, "20313698")), ""},
 	} {
-		if got := page83Volume(c.page); got != c.want {
+		if got := page83Volume("2105", c.page); got != c.want {
 			t.Errorf("%s: page83Volume = %q, want %q", name, got, c.want)
 		}
 	}
@@ -100,7 +100,7 @@ func FuzzPage83(f *testing.F) {
 	f.Add(hostdisktest.Page(0x83, hostdisktest.Designator(2, 1, []byte("IBM     2105 20313698"))))
 	f.Add([]byte("\x00\x83\xff\xff\x02\x01\x00\xff"))
 	f.Fuzz(func(t *testing.T, page []byte) {
-		serial := page83Volume(page)
+		serial := page83Volume("2105", page)
 		checkText(t, serial)
 		if _, err := arrayclient.ParseSerial(serial); serial != "" && err != nil {
 			t.Errorf("%q is not a volume serial", serial)
