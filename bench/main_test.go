@@ -136,25 +136,6 @@ func TestWriteScattered(t *testing.T) {
 	}
 }
 
-func TestWriteAndCopyFull(t *testing.T) {
-	dir := t.TempDir()
-	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	if err := writeFull(a, 100_000); err != nil {
-		t.Fatal(err)
-	}
-	if err := copyFull(b, a); err != nil {
-		t.Fatal(err)
-	}
-	first, err := os.ReadFile(a)
-	if err != nil || len(first) != 100_000 {
-		t.Fatalf("%d bytes, %v", len(first), err)
-	}
-	second, err := os.ReadFile(b)
-	if err != nil || !slices.Equal(first, second) {
-		t.Errorf("the copy differs; %v", err)
-	}
-}
-
 // TestRun measures for real what needs no tool of others.
 func TestRun(t *testing.T) {
 	if testing.Short() || runtime.GOOS != "linux" {

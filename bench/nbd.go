@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -56,9 +54,10 @@ func nbdSection() section {
 		how: "fio's NBD engine over TCP on the loopback address, two seconds a run, depth " +
 			"counted for each connection, each of four connections on its own quarter of the " +
 			"volume, no FLUSH. copyserver exports a volume of 512 MiB, `nbdkit file` and `qemu-nbd " +
-			"-f raw` (both with their own defaults, qemu-nbd with `-e 8 -t`) a file of the same " +
-			"size and content each on the same file system; all were written in full " +
-			"before and are in the page cache. Client and servers share the processors.",
+			"-f raw` (both with their own defaults, qemu-nbd with `-e 8 -t`) a raw file of that " +
+			"size each on the same file system. All were written in full before, by fio in " +
+			"blocks of 1 MiB through the same export, and are in the page cache. Client and " +
+			"servers share the processors.",
 		needs:   []tool{fio},
 		measure: measureNBD,
 	}
@@ -105,7 +104,7 @@ func measureNBD(ctx context.Context, l *lab) (rows []row, err error) {
 func (c nbdCase) measure(ctx context.Context, l *lab, exports []nbdExport) (row, error) {
 	length := 2 * time.Second
 	if l.short {
-		length = 500 * time.Millisecond
+		length = 300 * time.Millisecond
 	}
 	var subjects []subject
 	for _, e := range exports {
@@ -131,8 +130,8 @@ func (c nbdCase) measure(ctx context.Context, l *lab, exports []nbdExport) (row,
 	return against(c.work, results[0], results[1:], more, f, false), nil
 }
 
-// startExports starts ours first and then the peers that are installed. What
-// it has started it returns even with an error.
+// startExports starts ours first and then the peers that are installed, and
+// fills their volumes. What it has started it returns even with an error.
 func startExports(ctx context.Context, l *lab) ([]nbdExport, error) {
 	size := int64(512 << 20)
 	if l.short {
@@ -142,42 +141,61 @@ func startExports(ctx context.Context, l *lab) ([]nbdExport, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	image := filepath.Join(dir, "nbdkit.raw")
-	if err := writeFull(image, size); err != nil {
-		return nil, err
-	}
-	ours, err := startOurs(ctx, l, filepath.Join(dir, "state"), image, size)
+	ours, err := startOurs(ctx, l, filepath.Join(dir, "state"), size)
 	exports := []nbdExport{ours}
 	if err != nil {
 		return exports, err
 	}
-	copied := filepath.Join(dir, "qemu-nbd.raw")
-	if err := copyFull(copied, image); err != nil {
-		return exports, err
-	}
-	for _, peer := range []struct {
-		tool tool
-		args func(port string) []string
-	}{
-		{nbdkit, func(port string) []string {
-			return []string{"-f", "-i", "127.0.0.1", "-p", port, "file", image}
-		}},
-		{qemuNBD, func(port string) []string {
-			return []string{"-f", "raw", "-t", "-e", "8", "-b", "127.0.0.1", "-p", port, copied}
-		}},
-	} {
-		e, err := startPeer(ctx, l, peer.tool, peer.args)
+	for _, peer := range nbdPeers() {
+		file := filepath.Join(dir, peer.name+".raw")
+		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Truncate(file, size)); err != nil {
+			return exports, err
+		}
+		e, err := startPeer(ctx, l, peer.tool,
+			func(port string) []string { return peer.args(port, file) })
 		exports = append(exports, e)
 		if err != nil {
 			return exports, err
 		}
 	}
-	return exports, nil
+	return exports, fill(ctx, l, exports)
 }
 
-func startOurs(
-	ctx context.Context, l *lab, state, image string, size int64,
-) (nbdExport, error) {
+// nbdPeer is how a server of others exports a file on a port.
+type nbdPeer struct {
+	tool
+	args func(port, file string) []string
+}
+
+func nbdPeers() []nbdPeer {
+	return []nbdPeer{
+		{nbdkit, func(port, file string) []string {
+			return []string{"-f", "-i", "127.0.0.1", "-p", port, "file", file}
+		}},
+		{qemuNBD, func(port, file string) []string {
+			return []string{"-f", "raw", "-t", "-e", "8", "-b", "127.0.0.1", "-p", port, file}
+		}},
+	}
+}
+
+// fill writes every volume in full, through its own export and all in the same
+// way: how a file came into the page cache decides how fast it is afterwards
+// (folios of 1 MiB make ext4's writes of 4 KiB many times as slow as small ones).
+func fill(ctx context.Context, l *lab, exports []nbdExport) error {
+	for _, e := range exports {
+		if e.missing != "" {
+			continue
+		}
+		_, err := l.fio(ctx, fioJob{uri: e.uri, rw: "write", block: "1m", depth: 1, conns: 1,
+			limit: []string{"--end_fsync=1"}})
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+	}
+	return nil
+}
+
+func startOurs(ctx context.Context, l *lab, state string, size int64) (nbdExport, error) {
 	e := nbdExport{name: "copyserver"}
 	s, err := l.startServer(ctx, state)
 	if err != nil {
@@ -189,8 +207,7 @@ func startOurs(
 		return e, err
 	}
 	e.uri = "nbd://" + s.address.NBD + "/" + v[0]
-	_, err = s.run(ctx, "esscli", "import", "volume", v[0], image)
-	return e, err
+	return e, nil
 }
 
 func startPeer(
@@ -206,32 +223,4 @@ func startPeer(
 	}
 	e.uri, e.stop = "nbd://127.0.0.1:"+port+"/", d.stop
 	return e, nil
-}
-
-// writeFull makes a file whose every block holds data, on the disk and in the
-// page cache.
-func writeFull(name string, size int64) error {
-	return writeFrom(name, io.LimitReader(rand.Reader, size))
-}
-
-func copyFull(name, from string) error {
-	f, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	// Hidden from io.Copy, which would let the system share the blocks.
-	return writeFrom(name, struct{ io.Reader }{f})
-}
-
-func writeFrom(name string, content io.Reader) (err error) {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if _, err := io.Copy(struct{ io.Writer }{f}, content); err != nil {
-		return err
-	}
-	return f.Sync()
 }
