@@ -35,15 +35,16 @@ var mains = map[string]func() int{
 }
 
 func TestMain(m *testing.M) {
-	programs := make(map[string]func(), len(mains))
+	programs := make(map[string]func(), 2*len(mains))
 	for name, run := range mains {
 		programs[name] = func() { os.Exit(run()) }
+		programs[name+".sh"] = programs[name] // a link, as old scripts call them
 	}
 	testscript.Main(m, programs)
 }
 
 // TestScripts runs the scripts of this folder. $HOSTS is the folder of captured
-// hosts, $MAN that of the manual pages. Beyond the commands of testscript there are
+// hosts, $MAN that of the manual pages, $OLD that of the old scripts. Beyond the commands of testscript there are
 //
 //	status N PROGRAM ARG...  runs a program that must end with code N
 //	ready FILE               waits for the ready file of a copyserver in the
@@ -73,6 +74,7 @@ func setUp(env *testscript.Env) error {
 	password := filepath.Join(env.WorkDir, "default.password")
 	env.Setenv("HOME", env.WorkDir)
 	env.Setenv("HOSTS", hosts)
+	env.Setenv("OLD", filepath.Join(hosts, "..", "old"))
 	env.Setenv("MAN", filepath.Join(hosts, "..", "..", "man"))
 	env.Setenv("TZ", "UTC")
 	env.Setenv("RSCLI_USER", "superuser")
