@@ -99,6 +99,20 @@ type Freezer interface {
 	ConsistencyCreated(ctx context.Context, pairs []Pair) error
 }
 
+// Thawer is an array whose freezes can all be released at once.
+type Thawer interface {
+	// Thaw lets the writes go on that freezes hold. It is for the end of the
+	// server, which must not wait for writes that wait; the images that were
+	// to be of one instant may then not be.
+	Thaw()
+}
+
+// Labeler is an array whose volumes' labels can be changed.
+type Labeler interface {
+	// SetLabel changes the label of a volume; empty takes it away.
+	SetLabel(ctx context.Context, serial Serial, label string) error
+}
+
 // Opener is an array whose volumes' content can be read and written through
 // it.
 type Opener interface {

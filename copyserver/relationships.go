@@ -49,11 +49,15 @@ func (s *Server) within(
 }
 
 func describeRelationship(r arrayclient.Relationship) api.Relationship {
-	return api.Relationship{
+	out := api.Relationship{
 		Source: r.Source, Target: r.Target, State: r.State, Options: r.Options,
 		Tracks: r.Tracks, OutOfSync: r.OutOfSync, Percent: r.Percent(),
 		Established: r.Established, Completed: r.Completed, Reason: r.Reason,
 	}
+	if r.Options.Record {
+		out.Changed = &r.Changed
+	}
+	return out
 }
 
 // establish and withdraw act on pairs without a stored task, all or none. They

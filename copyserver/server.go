@@ -282,6 +282,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	s.stop()
+	defer s.keepThawing()()
 	for _, c := range slices.Backward(s.cleanups) {
 		if err := c.undo(ctx); err != nil {
 			s.logger.Error("a part did not stop cleanly", "part", c.name, "error", err)
@@ -292,6 +293,41 @@ func (s *Server) Stop(ctx context.Context) error {
 		s.logger.Info("stopped")
 	}
 	return s.stopErr
+}
+
+// thawPeriod is how often freezes are released while the server stops.
+const thawPeriod = 50 * time.Millisecond
+
+// keepThawing releases the writes that freezes hold until done is called:
+// requests to write end only then, over NBD and HTTP. Once is not enough, for
+// a task that is at work may freeze more.
+func (s *Server) keepThawing() (done func()) {
+	if s.arrays == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var work sync.WaitGroup
+	work.Go(func() {
+		for ctx.Err() == nil {
+			s.thaw()
+			select {
+			case <-time.After(thawPeriod):
+			case <-ctx.Done():
+			}
+		}
+	})
+	return func() {
+		cancel()
+		work.Wait()
+	}
+}
+
+func (s *Server) thaw() {
+	for _, arr := range s.arrays.All() {
+		if t, ok := arr.(arrayclient.Thawer); ok {
+			t.Thaw()
+		}
+	}
 }
 
 // Ready is what the ready file holds, as JSON.

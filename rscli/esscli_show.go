@@ -171,6 +171,7 @@ func writeRelationship(w io.Writer, r api.Relationship) {
 		{"source", string(r.Source)}, {"target", string(r.Target)}, {"state", string(r.State)},
 		{"options", optionNames(r.Options)}, {"percent", strconv.Itoa(r.Percent)},
 		{"out of sync", fmt.Sprintf("%d of %s", r.OutOfSync, count(int(r.Tracks), "track"))},
+		{"changed", changedTracks(r)},
 		{"established", formatTime(r.Established)}, {"completed", formatTime(r.Completed)},
 		{"reason", r.Reason},
 	})

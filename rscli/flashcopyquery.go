@@ -36,7 +36,7 @@ func newFlashCopyQuery(*Env) *command {
 	}
 }
 
-// run warns about relationships that failed, but ends with 0: they are what was
+// run warns about relationships that failed or thawed too early, but ends with 0: they are what was
 // asked for.
 func (o *flashCopyQueryOptions) run(ctx context.Context, e *Env, args []string) error {
 	serials, err := parseSerials(args)
@@ -52,8 +52,11 @@ func (o *flashCopyQueryOptions) run(ctx context.Context, e *Env, args []string) 
 		return err
 	}
 	for _, r := range relationships {
-		if r.State == arrayclient.StateFailed {
+		switch {
+		case r.State == arrayclient.StateFailed:
 			e.warn("relationship %s:%s failed: %s", r.Source, r.Target, r.Reason)
+		case r.Reason != "":
+			e.warn("relationship %s:%s: %s", r.Source, r.Target, r.Reason)
 		}
 	}
 	doc := struct {
@@ -65,17 +68,26 @@ func (o *flashCopyQueryOptions) run(ctx context.Context, e *Env, args []string) 
 // writeRelationships prints the table of rsFlashCopyQuery.
 func writeRelationships(w io.Writer, relationships []api.Relationship) {
 	header := []string{
-		"source", "target", "state", "options", "percent", "out-of-sync", "established", "completed",
+		"source", "target", "state", "options", "percent", "out-of-sync", "changed",
+		"established", "completed",
 	}
 	rows := make([][]string, len(relationships))
 	for i, r := range relationships {
 		rows[i] = []string{
 			string(r.Source), string(r.Target), string(r.State), optionNames(r.Options),
-			strconv.Itoa(r.Percent), strconv.FormatInt(r.OutOfSync, 10),
+			strconv.Itoa(r.Percent), strconv.FormatInt(r.OutOfSync, 10), changedTracks(r),
 			formatTime(r.Established), formatTime(r.Completed),
 		}
 	}
 	writeTable(w, header, rows)
+}
+
+// changedTracks is "" without change recording.
+func changedTracks(r api.Relationship) string {
+	if r.Changed == nil {
+		return ""
+	}
+	return strconv.FormatInt(*r.Changed, 10)
 }
 
 // optionNames lists the options that are on by the names of the flags of

@@ -22,8 +22,8 @@ func serveStatus(f *fakeServer) {
 	})
 	f.reply("GET /v1/relationships", http.StatusOK, []api.Relationship{
 		{Source: "20313698", Target: "20413698", State: arrayclient.StateCopying, Tracks: 100,
-			OutOfSync: 60,
-			Percent:   40, Established: at,
+			OutOfSync: 60, Changed: new(int64),
+			Percent: 40, Established: at, Reason: "the freeze was released by its timeout",
 			Options: arrayclient.Options{Record: true, Persistent: true, TargetInhibit: true}},
 		{Source: "20313698", Target: "20613698", State: arrayclient.StateFailed, Tracks: 100,
 			OutOfSync: 1,
@@ -98,12 +98,14 @@ func TestFlashCopyQuery(t *testing.T) {
 	serveStatus(f)
 	b := newBench(t)
 	b.expect(b.run(newFlashCopyQuery, "-s", f.addr()), 0,
+		"warning: relationship 20313698:20413698: the freeze was released by its timeout\n",
 		"warning: relationship 20313698:20613698 failed: no space\n")
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local).Format("2006-01-02T15:04:05Z07:00")
 	checkTable(t, b.stdout.String(), [][]string{
-		{"source", "target", "state", "options", "percent", "out-of-sync", "established", "completed"},
-		{"20313698", "20413698", "copying", "record,persist,target-inhibit", "40", "60", at, "-"},
-		{"20313698", "20613698", "failed", "-", "99", "1", at, at},
+		{"source", "target", "state", "options", "percent", "out-of-sync", "changed",
+			"established", "completed"},
+		{"20313698", "20413698", "copying", "record,persist,target-inhibit", "40", "60", "0", at, "-"},
+		{"20313698", "20613698", "failed", "-", "99", "1", "-", at, at},
 	})
 }
 
@@ -113,7 +115,8 @@ func TestFlashCopyQueryOfNothing(t *testing.T) {
 	b := newBench(t)
 	b.expect(b.run(newFlashCopyQuery, "-s", f.addr()), 0)
 	checkTable(t, b.stdout.String(), [][]string{
-		{"source", "target", "state", "options", "percent", "out-of-sync", "established", "completed"},
+		{"source", "target", "state", "options", "percent", "out-of-sync", "changed",
+			"established", "completed"},
 	})
 	b.expect(b.run(newFlashCopyQuery, "--json", "-s", f.addr()), 0)
 	if got := strings.Join(strings.Fields(b.stdout.String()), ""); got != `{"relationships":[]}` {

@@ -124,16 +124,19 @@ type VolumeCreate struct {
 
 // Relationship is an established pair.
 type Relationship struct {
-	Source      arrayclient.Serial  `json:"source"`
-	Target      arrayclient.Serial  `json:"target"`
-	State       arrayclient.State   `json:"state"`
-	Options     arrayclient.Options `json:"options"`
-	Tracks      int64               `json:"tracks"`
-	OutOfSync   int64               `json:"out_of_sync_tracks"`
-	Percent     int                 `json:"percent"`
-	Established time.Time           `json:"established"`
-	Completed   time.Time           `json:"completed,omitzero"`
-	Reason      string              `json:"reason,omitempty"`
+	Source    arrayclient.Serial  `json:"source"`
+	Target    arrayclient.Serial  `json:"target"`
+	State     arrayclient.State   `json:"state"`
+	Options   arrayclient.Options `json:"options"`
+	Tracks    int64               `json:"tracks"`
+	OutOfSync int64               `json:"out_of_sync_tracks"`
+	// Changed since the image was taken, on either side: what a resync would
+	// copy. nil without change recording.
+	Changed     *int64    `json:"changed_tracks,omitempty"`
+	Percent     int       `json:"percent"`
+	Established time.Time `json:"established"`
+	Completed   time.Time `json:"completed,omitzero"`
+	Reason      string    `json:"reason,omitempty"`
 }
 
 // EstablishRequest is the body of POST /v1/relationships, PairsRequest that
