@@ -12,10 +12,11 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/rscli/hostdisk"
 )
 
-// A configuration file is one YAML mapping of the keys below to plain values;
-// anything else in it is refused. Where they are:
+// A configuration file is one YAML mapping of the keys below to plain values, for
+// models also a list of them; anything else in it is refused. Where they are:
 //
 //	user    $RSCLI_CONFIG, which must then exist, else
 //	        $XDG_CONFIG_HOME/rscli/config.yaml, else ~/.config/rscli/config.yaml
@@ -34,6 +35,7 @@ type layer struct {
 	cacert                                  string
 	trust                                   string // trustFirstUse or trustAsk
 	knownServers                            string // file of pinned certificates
+	models                                  string // machine types, parted by commas
 	origin                                  string // the file's name
 }
 
@@ -49,7 +51,7 @@ func (l *layer) fields() map[string]*string {
 		"server": &l.server, "backup_server": &l.backup, "user": &l.user,
 		"password": &l.password, "password_file": &l.passwordFile,
 		"password_command": &l.passwordCommand, "cacert": &l.cacert,
-		"trust": &l.trust, "known_servers": &l.knownServers,
+		"trust": &l.trust, "known_servers": &l.knownServers, "models": &l.models,
 	}
 }
 
@@ -61,7 +63,7 @@ func (c *connection) settings(e *Env) (layer, error) {
 			passwordFile: c.passwordFile, passwordCommand: c.passwordCommand, cacert: c.cacert},
 		{server: e.Getenv("RSCLI_SERVER"), backup: e.Getenv("RSCLI_BACKUP_SERVER"),
 			user: e.Getenv("RSCLI_USER"), passwordFile: e.Getenv("RSCLI_PASSWORD_FILE"),
-			cacert: e.Getenv("RSCLI_CACERT")},
+			cacert: e.Getenv("RSCLI_CACERT"), models: e.Getenv("RSCLI_MODELS")},
 	}
 	for _, file := range e.configFiles() {
 		l, err := readConfig(e, file)
@@ -97,6 +99,7 @@ func (l *layer) fill(from layer) {
 	l.cacert = firstNonEmpty(l.cacert, from.cacert)
 	l.trust = firstNonEmpty(l.trust, from.trust)
 	l.knownServers = firstNonEmpty(l.knownServers, from.knownServers)
+	l.models = firstNonEmpty(l.models, from.models)
 }
 
 func firstNonEmpty(values ...string) string {
@@ -165,8 +168,18 @@ func isAbsent(path string, err error) bool {
 }
 
 // readConfig reads one file; a missing one says nothing, unless it must be
-// there.
+// there. One with a password that others may read is refused.
 func readConfig(e *Env, file configFile) (layer, error) {
+	return readLayer(e, file, func(l layer, f *os.File) error {
+		if l.password == "" {
+			return nil
+		}
+		return refuseShared(e, f, "holds a password")
+	})
+}
+
+// readLayer is readConfig with a check of the open file, after it was read.
+func readLayer(e *Env, file configFile, check func(layer, *os.File) error) (layer, error) {
 	f, err := os.Open(file.path)
 	if !file.must && isAbsent(file.path, err) {
 		return layer{}, nil
@@ -183,10 +196,8 @@ func readConfig(e *Env, file configFile) (layer, error) {
 	if err := l.parse(text); err != nil {
 		return layer{}, err
 	}
-	if l.password != "" {
-		if err := refuseShared(e, f, "holds a password"); err != nil {
-			return layer{}, err
-		}
+	if err := check(l, f); err != nil {
+		return layer{}, err
 	}
 	l.anchorPaths(e)
 	return l, nil
@@ -225,6 +236,8 @@ func (l *layer) parseMapping(m *yaml.Node) error {
 			return l.badLine(key, "unknown key %q", key.Value)
 		case seen[key.Value]:
 			return l.badLine(key, "the key %q for the second time", key.Value)
+		case field == &l.models && value.Kind == yaml.SequenceNode:
+			l.models = joinScalars(value)
 		case value.Kind != yaml.ScalarNode:
 			return l.badLine(value, "the value of %s is not plain text", key.Value)
 		case value.Tag != "!!null":
@@ -233,6 +246,9 @@ func (l *layer) parseMapping(m *yaml.Node) error {
 		seen[key.Value] = true
 		if field == &l.trust && l.trust != trustFirstUse && l.trust != trustAsk {
 			return l.badLine(value, "trust is neither %q nor %q", trustFirstUse, trustAsk)
+		}
+		if _, err := hostdisk.ParseModels(l.models); err != nil && field == &l.models {
+			return l.badLine(value, "%v", err)
 		}
 	}
 	return nil

@@ -14,6 +14,9 @@ import (
 const sampleList = "disk name        2105 serial number\n" +
 	"-------------    ----------------------------\n"
 
+const sampleAll = "disk name        2105 serial number           vendor   model\n" +
+	"-------------    ---------------------------- -------- --------\n"
+
 // sysroot makes a host of these disks.
 func sysroot(t *testing.T, disks ...hostdisktest.Disk) string {
 	t.Helper()
@@ -49,7 +52,9 @@ func TestListLayout(t *testing.T) {
 		t.Errorf("printed\n%swant\n%s", got, want)
 	}
 	b.expect(b.run(newList, "--all", "--sysroot", root), 0)
-	want = sampleList + "/dev/sda         other\n" + want[len(sampleList):]
+	want = sampleAll + "/dev/sda         other                        QEMU     HARDDISK\n" +
+		"/dev/sdb         20313698                     IBM      2105800\n" +
+		"/dev/sdc         20413698                     IBM      2105800\n"
 	if got := b.stdout.String(); got != want {
 		t.Errorf("--all printed\n%swant\n%s", got, want)
 	}
@@ -86,7 +91,8 @@ func TestListJSON(t *testing.T) {
 		Disks []diskReport
 	}
 	b.document(&doc)
-	want := diskReport{"/dev/sdb", "20313698", "IBM", "2105800", 64 << 20}
+	want := diskReport{"/dev/sdb", "20313698", "IBM", "2105800", 64 << 20,
+		"t10.IBM     2105800         20313698"}
 	if doc.Host != "rich-w2k-os-1" || len(doc.Disks) != 2 || doc.Disks[0] != want {
 		t.Errorf("document is %+v", doc)
 	}

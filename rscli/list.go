@@ -3,7 +3,9 @@ package rscli
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -27,7 +29,7 @@ func newList(*Env) *command {
 		examples: []string{"rsList2105s", `rsList2105s | awk '$2 == "20313698" { print $1 }'`},
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Destination: &opts.all,
-				Usage: "list disks of other makes too"},
+				Usage: "list disks of other makes too, with vendor and model"},
 			sysrootFlag(&opts.sysroot),
 		},
 		run: func(ctx context.Context, e *Env, _ []string) error {
@@ -43,13 +45,18 @@ type diskReport struct {
 	Vendor string `json:"vendor"`
 	Model  string `json:"model"`
 	Size   int64  `json:"size"` // bytes
+	WWID   string `json:"wwid"` // empty where the system tells none
 }
 
 // run reads sizes only where they are printed: each is one more file to open for
 // each of what may be thousands of disks.
 func (o *listOptions) run(ctx context.Context, e *Env) error {
+	models, err := e.models()
+	if err != nil {
+		return err
+	}
 	disks, warnings, err := hostdisk.List(ctx, hostdisk.Options{
-		Root: o.sysroot, All: o.all, Details: e.JSON,
+		Root: o.sysroot, All: o.all, Details: e.JSON, Models: models,
 	})
 	if err != nil {
 		return err
@@ -59,10 +66,14 @@ func (o *listOptions) run(ctx context.Context, e *Env) error {
 	}
 	reports := make([]diskReport, len(disks))
 	for i, d := range disks {
-		reports[i] = diskReport{d.Name, diskSerial(d), d.Vendor, d.Model, d.Size}
+		reports[i] = diskReport{d.Name, d.VolumeSerial(), d.Vendor, d.Model, d.Size, d.WWID}
 	}
 	if !e.JSON {
-		return e.result(nil, func(w io.Writer) { writeDisks(w, reports) })
+		write := writeDisks
+		if o.all {
+			write = writeAllDisks
+		}
+		return e.result(nil, func(w io.Writer) { write(w, reports) })
 	}
 	host, err := hostdisk.HostName(o.sysroot)
 	if err != nil {
@@ -72,14 +83,6 @@ func (o *listOptions) run(ctx context.Context, e *Env) error {
 		Host  string       `json:"host"`
 		Disks []diskReport `json:"disks"`
 	}{host, reports}, nil)
-}
-
-// diskSerial is the volume serial of a 2105 disk, the disk's own of another.
-func diskSerial(d hostdisk.Disk) string {
-	if serial, ok := d.Volume(); ok {
-		return string(serial)
-	}
-	return d.Serial
 }
 
 // writeDisks prints the layout that scripts have parsed since 2005, to the
@@ -99,5 +102,21 @@ func writeDisks(w io.Writer, disks []diskReport) {
 		out.WriteByte(' ')
 		out.WriteString(orDash(oneLine(d.Serial)))
 		out.WriteByte('\n')
+	}
+}
+
+// writeAllDisks adds vendor and model to the layout of writeDisks. The model comes
+// last, because it may have blanks; those of a serial, which has one column, are
+// made underscores.
+func writeAllDisks(w io.Writer, disks []diskReport) {
+	out := bufio.NewWriterSize(w, 64<<10)
+	defer out.Flush() // w keeps the error
+	const row = "%-16s %-28s %-8s %s\n"
+	fmt.Fprintf(out, row, "disk name", "2105 serial number", "vendor", "model")
+	fmt.Fprintf(out, row, "-------------", "----------------------------", "--------", "--------")
+	for _, d := range disks {
+		serial := strings.ReplaceAll(oneLine(d.Serial), " ", "_")
+		fmt.Fprintf(out, row, d.Device, orDash(serial), orDash(oneLine(d.Vendor)),
+			orDash(oneLine(d.Model)))
 	}
 }

@@ -77,7 +77,11 @@ func (o *primeOptions) run(ctx context.Context, e *Env) error {
 
 // thisHost reads the host's name and its volumes.
 func (o *primeOptions) thisHost(ctx context.Context, e *Env) (api.Host, error) {
-	disks, warnings, err := hostdisk.List(ctx, hostdisk.Options{Root: o.sysroot})
+	models, err := e.models()
+	if err != nil {
+		return api.Host{}, err
+	}
+	disks, warnings, err := hostdisk.List(ctx, hostdisk.Options{Root: o.sysroot, Models: models})
 	if err != nil {
 		return api.Host{}, err
 	}
@@ -94,6 +98,8 @@ func (o *primeOptions) thisHost(ctx context.Context, e *Env) (api.Host, error) {
 	for _, d := range disks {
 		if serial, ok := d.Volume(); ok {
 			host.Devices = append(host.Devices, api.Device{Name: d.Name, Serial: serial})
+		} else {
+			e.warn("%s is not sent: its serial %s is not one of a 2105", d.Name, d.VolumeSerial())
 		}
 	}
 	if len(host.Devices) == 0 {
