@@ -3,6 +3,7 @@ package arraytest
 import (
 	"errors"
 	"io"
+	"strings"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -221,6 +222,8 @@ func (b *bench) badVolumes() {
 		{Size: 0}, {Size: -1}, {Size: 1 << 20 / 2}, {Size: 17 << 40}, {Size: VolumeSize + 1},
 		{Size: VolumeSize, Count: -1}, {Size: VolumeSize, Count: arrayclient.MaxVolumes + 1},
 		{Size: VolumeSize, First: "xyz"}, {Size: VolumeSize, First: "2033"},
+		{Size: VolumeSize, Label: "a\nb"}, {Size: VolumeSize, Label: "\xff"},
+		{Size: VolumeSize, Label: strings.Repeat("x", 257)},
 	} {
 		_, err := b.array.CreateVolumes(b.ctx, spec)
 		b.fails(err, fault.Usage)

@@ -137,6 +137,8 @@ func (a *Array) Properties(context.Context) (arrayclient.Properties, error) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	capacity, free := a.fsys.Space()
+	a.stateMu.RLock()
+	defer a.stateMu.RUnlock()
 	return arrayclient.Properties{
 		ID:         arrayclient.ArrayID{MachineType: arrayclient.MachineType, Serial: a.serial},
 		Driver:     Driver,
@@ -145,6 +147,7 @@ func (a *Array) Properties(context.Context) (arrayclient.Properties, error) {
 		MaxVolumes: arrayclient.MaxVolumes,
 		Capacity:   capacity,
 		Free:       free,
+		CopyRate:   a.state.CopyRate,
 	}, nil
 }
 
@@ -241,7 +244,8 @@ func (a *Array) lookup(serial arrayclient.Serial) (*volume, error) {
 		}
 	}
 	return nil, fault.New(fault.NotFound, "no volume %s in array %s.%s",
-		serial, arrayclient.MachineType, a.serial)
+		serial, arrayclient.MachineType, a.serial).
+		WithHint("esscli list volume shows which there are")
 }
 
 func (a *Array) errClosed() error {

@@ -178,17 +178,20 @@ func (p *planner) add(src, tgt *volume) error {
 	}
 	if of := p.targetOf(tgt); of != nil {
 		return refuse("volume %s is already the target of %s", tgt.serial, of.serial).
-			WithHint("withdraw that relationship first, or wait until its copy is complete")
+			WithHint("%s", wayOut(tgt.target != nil))
 	}
 	if of := p.targetOf(src); of != nil {
-		return refuse("volume %s cannot be a source: it is the target of %s", src.serial, of.serial)
+		return refuse("volume %s cannot be a source: it is the target of %s", src.serial, of.serial).
+			WithHint("%s", wayOut(src.target != nil))
 	}
 	if len(tgt.sources) > 0 || p.sources[tgt] > 0 {
-		return refuse("volume %s cannot be a target: it is a source", tgt.serial)
+		return refuse("volume %s cannot be a target: it is a source", tgt.serial).
+			WithHint("%s", wayOut(len(tgt.sources) > 0))
 	}
 	if len(src.sources)+p.sources[src] >= arrayclient.MaxTargets {
 		return refuse("volume %s has %d targets already, %s would be one too many",
-			src.serial, arrayclient.MaxTargets, tgt.serial)
+			src.serial, arrayclient.MaxTargets, tgt.serial).
+			WithHint("%s", wayOut(len(src.sources) > 0))
 	}
 	if p.record && (p.sources[src] > 0 || src.recording() != nil) {
 		return refuse("volume %s can have one relationship with change recording, not another to %s",
@@ -196,7 +199,8 @@ func (p *planner) add(src, tgt *volume) error {
 	}
 	if tgt.size < src.size {
 		return refuse("target %s (%d bytes) is smaller than source %s (%d bytes)",
-			tgt.serial, tgt.size, src.serial, src.size)
+			tgt.serial, tgt.size, src.serial, src.size).
+			WithHint("take a target that is at least as large as its source")
 	}
 	if err := src.err(); err != nil {
 		return refuse("source %s has failed: %w", src.serial, err)
@@ -207,6 +211,15 @@ func (p *planner) add(src, tgt *volume) error {
 	p.sources[src]++
 	p.targets[tgt] = src
 	return nil
+}
+
+// wayOut is what to do about a pair that another one is in the way of, be it
+// established or a pair of the same request.
+func wayOut(established bool) string {
+	if established {
+		return "withdraw that relationship first, or wait until its copy is complete"
+	}
+	return "it collides with another pair of the same request: take one of them out"
 }
 
 // recording returns the relationship with change recording whose source v is,

@@ -2,11 +2,11 @@ package filearray
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
 )
 
 // relationship is an established pair at work. Which relationships a volume
@@ -112,8 +112,10 @@ func (r *relationship) hasFailed() bool { return r.failed.Load() != nil }
 // err is what host I/O to the target of a failed relationship gets.
 func (r *relationship) err() error {
 	if p := r.failed.Load(); p != nil {
-		return fmt.Errorf("volume %s: its relationship with %s failed (%s): the content is undefined",
-			r.target.serial, r.source.serial, *p)
+		return fault.New(fault.Failed,
+			"volume %s: its relationship with %s failed (%s): the content is undefined",
+			r.target.serial, r.source.serial, *p).
+			WithHint("withdraw the relationship, see to what made it fail, and establish it anew")
 	}
 	return nil
 }
@@ -125,6 +127,7 @@ func (r *relationship) describe(rec *relRecord) arrayclient.Relationship {
 		Options:     rec.Options,
 		Tracks:      r.copied.tracks,
 		OutOfSync:   r.copied.tracks - r.copied.count.Load(),
+		CopyRate:    rec.CopyRate,
 		Established: rec.Established,
 		Completed:   rec.Completed,
 		State:       arrayclient.StateCopying,

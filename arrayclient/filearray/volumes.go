@@ -3,7 +3,10 @@ package filearray
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -15,6 +18,8 @@ const (
 	MaxVolume    = 16 << 40
 	sizeMultiple = 512
 )
+
+const maxLabel = 256 // bytes
 
 // Volumes returns all volumes ordered by serial.
 func (a *Array) Volumes(context.Context) ([]arrayclient.Volume, error) {
@@ -106,10 +111,21 @@ func checkSpec(spec *arrayclient.VolumeSpec) error {
 	case spec.Count < 1 || spec.Count > arrayclient.MaxVolumes:
 		return fault.New(fault.Usage, "%d volumes cannot be made at a time", spec.Count).
 			WithHint("an array has at most %d volumes", arrayclient.MaxVolumes)
-	case len(spec.Label) > 256:
-		return fault.New(fault.Usage, "a label has at most 256 bytes, this one %d", len(spec.Label))
+	case len(spec.Label) > maxLabel:
+		return fault.New(fault.Usage, "a label has at most %d bytes, this one %d",
+			maxLabel, len(spec.Label))
+	case !printable(spec.Label):
+		return fault.New(fault.Usage, "%q is no label", spec.Label).
+			WithHint("a label has printable characters, in UTF-8")
 	}
 	return nil
+}
+
+// printable: a label is printed on terminals, and JSON has no other bytes
+// than UTF-8.
+func printable(s string) bool {
+	return utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // newVolumeRecords chooses ids for the volumes of spec.
@@ -147,6 +163,11 @@ func (a *Array) chooseIDs(spec arrayclient.VolumeSpec) ([]uint16, error) {
 			return nil, fault.New(fault.Refused, "volume %s exists already",
 				arrayclient.MakeSerial(uint16(id), a.serial))
 		}
+	}
+	if len(ids) < spec.Count && fixed {
+		return nil, fault.New(fault.Refused, "from %s on there are not %d volume ids",
+			spec.First, spec.Count).
+			WithHint("the last volume id is FFF")
 	}
 	if len(ids) < spec.Count {
 		return nil, fault.New(fault.Refused, "array %s.%s has no room for %d more volumes",
