@@ -30,7 +30,7 @@ func ParseSerial(s string) (Serial, error) {
 	if len(up) == volumeDigits+arraySerialDigits && isHex(up[:volumeDigits]) && isArraySerial(up[volumeDigits:]) {
 		return Serial(up), nil
 	}
-	return "", fault.New(fault.Usage, "%q is not a volume serial", s).
+	return "", fault.New(fault.Usage, "%.80q is not a volume serial", s).
 		WithHint("a serial is 3 hex digits of the volume and 5 characters of the array, like 20313698")
 }
 
@@ -52,7 +52,7 @@ func ParseVolumeID(s string) (uint16, error) {
 		n, _ := strconv.ParseUint(s, 16, 16)
 		return uint16(n), nil
 	}
-	return 0, fault.New(fault.Usage, "%q is not a volume id", s).
+	return 0, fault.New(fault.Usage, "%.80q is not a volume id", s).
 		WithHint("a volume id is 3 hex digits, like 203")
 }
 
@@ -78,7 +78,7 @@ func ParseArrayID(s string) (ArrayID, error) {
 	machine, serial, ok := strings.Cut(s, ".")
 	serial = strings.ToUpper(serial)
 	if !ok || len(machine) != 4 || !isDigits(machine) || !ValidArraySerial(serial) {
-		return ArrayID{}, fault.New(fault.Usage, "%q is not an array", s).
+		return ArrayID{}, fault.New(fault.Usage, "%.80q is not an array", s).
 			WithHint("an array is its machine type and serial, like 2105.13698")
 	}
 	return ArrayID{machine, serial}, nil
@@ -102,7 +102,7 @@ func (p Pair) String() string { return string(p.Source) + ":" + string(p.Target)
 func ParsePair(s string) (Pair, error) {
 	source, target, ok := strings.Cut(s, ":")
 	if !ok {
-		return Pair{}, fault.New(fault.Usage, "%q is not a pair", s).
+		return Pair{}, fault.New(fault.Usage, "%.80q is not a pair", s).
 			WithHint("a pair is two volume serials, like 20313698:20413698")
 	}
 	src, err := ParseSerial(source)

@@ -1,6 +1,8 @@
 package taskstore
 
 import (
+	"cmp"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -123,20 +125,29 @@ func (e Entry) Validate() error {
 		return fault.New(fault.Usage, "%q is no kind of entry", e.Kind).
 			WithHint("the kinds are ess and essserver")
 	}
-	if !validAddress(e.Address) {
-		return fault.New(fault.Usage, "%q is no address", e.Address)
-	}
-	if e.Alternate != "" && !validAddress(e.Alternate) {
-		return fault.New(fault.Usage, "%q is no address", e.Alternate)
+	for _, s := range []string{e.Address, cmp.Or(e.Alternate, e.Address)} {
+		if !validAddress(s) {
+			return fault.New(fault.Usage, "%.80q is no address", s).
+				WithHint("an address is a host name or an IP address, or one of them with a port")
+		}
 	}
 	return ValidName("user", e.User)
 }
 
-// validAddress takes host names and IP addresses with or without a port; what
-// it keeps out could not be a segment of a web address or an argument.
 func validAddress(s string) bool {
 	return s != "" && s != "." && s != ".." && len(s) <= maxAddress && printable(s) &&
-		!strings.ContainsAny(s, ` /\`) && s[0] != '-'
+		!strings.ContainsAny(s, ` /\`) && s[0] != '-' && !wrongIPv4(s)
+}
+
+// wrongIPv4: the last part of a host name is not all digits (RFC 3696,
+// section 2), so what ends like that is meant for an IPv4 address.
+func wrongIPv4(s string) bool {
+	last := s[strings.LastIndexByte(s, '.')+1:]
+	if strings.Trim(last, "0123456789") != "" {
+		return false
+	}
+	_, err := netip.ParseAddr(s)
+	return err != nil
 }
 
 // EntryName returns the name under which an entry is stored.

@@ -106,6 +106,8 @@ func TestValidateOthers(t *testing.T) {
 		taskstore.User{Name: "a", Role: "root"}.Validate(),
 		taskstore.Entry{Kind: "hmc", Address: "x", User: "u"}.Validate(),
 		taskstore.Entry{Kind: taskstore.EntryESS, Address: "x/y", User: "u"}.Validate(),
+		taskstore.Entry{Kind: taskstore.EntryESS, Address: "10.0.0.256", User: "u"}.Validate(),
+		taskstore.Entry{Kind: taskstore.EntryESS, Address: "5", User: "u"}.Validate(),
 		taskstore.Entry{Kind: taskstore.EntryESS, Address: "x", Alternate: "-x", User: "u"}.Validate(),
 		taskstore.Entry{Kind: taskstore.EntryESS, Address: "x"}.Validate(),
 	}
