@@ -149,6 +149,7 @@ type Properties struct {
 	MaxVolumes int
 	Capacity   int64 // bytes of the storage underneath, 0 when not known
 	Free       int64 // bytes of it still free
+	CopyRate   int64 // bound of all background copying, bytes a second; 0 for none
 }
 
 // VolumeSpec asks for new volumes.
@@ -223,6 +224,7 @@ type Relationship struct {
 	Tracks      int64     // of the source
 	OutOfSync   int64     // tracks not yet copied
 	Changed     int64     // tracks changed since, with change recording
+	CopyRate    int64     // bound of its background copy, bytes a second; 0 for none
 	Established time.Time // the instant of the image
 	Completed   time.Time // zero while OutOfSync > 0
 	// Reason of StateFailed; or that a freeze was released by its timeout.

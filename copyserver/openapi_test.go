@@ -290,6 +290,11 @@ func tourVolumes(w *world) {
 	req.Options.NoCopy = true
 	w.do("POST", "/v1/relationships", req, 201, nil)
 	w.do("GET", "/v1/relationships", nil, 200, nil)
+	rate := int64(1 << 20)
+	w.do("POST", "/v1/relationships/copy-rate", api.CopyRateRequest{Pairs: pairs, CopyRate: &rate},
+		200, nil)
+	w.do("PATCH", "/v1/arrays/2105.13698", api.ArrayChange{CopyRate: &rate}, 200, nil)
+	w.do("PATCH", "/v1/volumes/"+v[2], api.VolumeChange{Size: 2 << 20}, 200, nil)
 	w.do("GET", "/v1/volumes?serial="+v[0]+"&serial="+v[1], nil, 200, nil)
 	w.refused("DELETE", "/v1/volumes/"+v[1], nil, 422, fault.Refused, v[1])
 	w.do("POST", "/v1/relationships/withdraw", api.PairsRequest{Pairs: pairs}, 200, nil)

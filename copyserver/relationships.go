@@ -51,7 +51,7 @@ func (s *Server) within(
 func describeRelationship(r arrayclient.Relationship) api.Relationship {
 	out := api.Relationship{
 		Source: r.Source, Target: r.Target, State: r.State, Options: r.Options,
-		Tracks: r.Tracks, OutOfSync: r.OutOfSync, Percent: r.Percent(),
+		Tracks: r.Tracks, OutOfSync: r.OutOfSync, Percent: r.Percent(), CopyRate: r.CopyRate,
 		Established: r.Established, Completed: r.Completed, Reason: r.Reason,
 	}
 	if r.Options.Record {

@@ -39,10 +39,12 @@ func routes() []route {
 
 		{"GET /v1/arrays", monitor, (*Server).listArrays},
 		{"GET /v1/arrays/{id}", monitor, (*Server).getArray},
+		{"PATCH /v1/arrays/{id}", admin, (*Server).changeArray},
 
 		{"GET /v1/volumes", monitor, (*Server).listVolumes},
 		{"POST /v1/volumes", admin, (*Server).createVolumes},
 		{"GET /v1/volumes/{serial}", monitor, (*Server).getVolume},
+		{"PATCH /v1/volumes/{serial}", admin, (*Server).changeVolume},
 		{"DELETE /v1/volumes/{serial}", admin, (*Server).deleteVolume},
 		{"GET /v1/volumes/{serial}/content", admin, (*Server).getContent},
 		{"PUT /v1/volumes/{serial}/content", admin, (*Server).putContent},
@@ -50,6 +52,7 @@ func routes() []route {
 		{"GET /v1/relationships", monitor, (*Server).listRelationships},
 		{"POST /v1/relationships", admin, (*Server).establish},
 		{"POST /v1/relationships/withdraw", admin, (*Server).withdraw},
+		{"POST /v1/relationships/copy-rate", admin, (*Server).setCopyRate},
 
 		{"GET /v1/users", admin, (*Server).listUsers},
 		{"POST /v1/users", admin, (*Server).createUser},

@@ -58,6 +58,7 @@ type Server struct {
 	keys      keyLocks
 	usersMu   sync.Mutex // held over changes that must leave an admin
 	entriesMu sync.Mutex // held over changes of an entry
+	volumesMu sync.Mutex // held over changes and deletions of volumes
 
 	cert     tls.Certificate
 	listener net.Listener

@@ -43,7 +43,7 @@ func describeArray(ctx context.Context, arr arrayclient.Array) (api.Array, error
 	}
 	return api.Array{
 		ID: p.ID.String(), Driver: p.Driver, Features: p.Features, Volumes: p.Volumes,
-		MaxVolumes: p.MaxVolumes, Capacity: p.Capacity, Free: p.Free,
+		MaxVolumes: p.MaxVolumes, Capacity: p.Capacity, Free: p.Free, CopyRate: p.CopyRate,
 	}, err
 }
 

@@ -122,6 +122,14 @@ type VolumeCreate struct {
 	First string `json:"first,omitempty"` // id of the first, three hex digits
 }
 
+// VolumeChange is the body of PATCH /v1/volumes/{serial}; what is not given
+// stays as it is.
+type VolumeChange struct {
+	Label *string `json:"label,omitempty"`
+	// Size in bytes to which the volume grows; 0 is not given.
+	Size int64 `json:"size,omitempty"`
+}
+
 // Relationship is an established pair.
 type Relationship struct {
 	Source    arrayclient.Serial  `json:"source"`
@@ -134,6 +142,7 @@ type Relationship struct {
 	// copy. nil without change recording.
 	Changed     *int64    `json:"changed_tracks,omitempty"`
 	Percent     int       `json:"percent"`
+	CopyRate    int64     `json:"copy_rate"` // bytes a second, 0 for no bound
 	Established time.Time `json:"established"`
 	Completed   time.Time `json:"completed,omitzero"`
 	Reason      string    `json:"reason,omitempty"`
@@ -151,7 +160,14 @@ type PairsRequest struct {
 	Pairs []TaskPair `json:"pairs"`
 }
 
-// PairsResult is the answer to both.
+// CopyRateRequest is the body of POST /v1/relationships/copy-rate.
+type CopyRateRequest struct {
+	Pairs []TaskPair `json:"pairs"`
+	// CopyRate in bytes a second, 0 for no bound. It must be given.
+	CopyRate *int64 `json:"copy_rate"`
+}
+
+// PairsResult is the answer to all three.
 type PairsResult struct {
 	Pairs    []ResolvedPair `json:"pairs"`
 	Warnings []string       `json:"warnings,omitempty"`
@@ -167,6 +183,13 @@ type Array struct {
 	MaxVolumes int      `json:"max_volumes"`
 	Capacity   int64    `json:"capacity"` // bytes underneath
 	Free       int64    `json:"free"`
+	CopyRate   int64    `json:"copy_rate"` // of all background copying, bytes a second; 0: no bound
+}
+
+// ArrayChange is the body of PATCH /v1/arrays/{id}.
+type ArrayChange struct {
+	// CopyRate in bytes a second, 0 for no bound. It must be given.
+	CopyRate *int64 `json:"copy_rate"`
 }
 
 // The types that the server stores and the API carries are the same.

@@ -169,6 +169,13 @@ func (c *Client) Array(ctx context.Context, id string) (Array, error) {
 	return out, err
 }
 
+// ChangeArray changes the bound of an array's background copying.
+func (c *Client) ChangeArray(ctx context.Context, id string, change ArrayChange) (Array, error) {
+	var out Array
+	err := c.one(ctx, http.MethodPatch, "/v1/arrays", id, change, &out)
+	return out, err
+}
+
 // Volumes returns the volumes named, all where none is.
 func (c *Client) Volumes(ctx context.Context, serials ...arrayclient.Serial) ([]Volume, error) {
 	var out []Volume
@@ -188,6 +195,15 @@ func (c *Client) CreateVolumes(ctx context.Context, req VolumeCreate) ([]Volume,
 	var out []Volume
 	q := call{method: http.MethodPost, path: "/v1/volumes", repeat: keyed, in: req, out: &out}
 	err := c.do(ctx, q)
+	return out, err
+}
+
+// ChangeVolume changes what change names; a size is that to which it grows.
+func (c *Client) ChangeVolume(
+	ctx context.Context, serial arrayclient.Serial, change VolumeChange,
+) (Volume, error) {
+	var out Volume
+	err := c.one(ctx, http.MethodPatch, "/v1/volumes", string(serial), change, &out)
 	return out, err
 }
 
@@ -218,6 +234,14 @@ func (c *Client) Establish(ctx context.Context, req EstablishRequest) (PairsResu
 func (c *Client) Withdraw(ctx context.Context, req PairsRequest) (PairsResult, error) {
 	var out PairsResult
 	path := "/v1/relationships/withdraw"
+	err := c.do(ctx, call{method: http.MethodPost, path: path, repeat: keyed, in: req, out: &out})
+	return out, err
+}
+
+// SetCopyRate bounds the background copies of pairs, all or none.
+func (c *Client) SetCopyRate(ctx context.Context, req CopyRateRequest) (PairsResult, error) {
+	var out PairsResult
+	path := "/v1/relationships/copy-rate"
 	err := c.do(ctx, call{method: http.MethodPost, path: path, repeat: keyed, in: req, out: &out})
 	return out, err
 }

@@ -74,10 +74,11 @@ func pathCalls(c *Client) map[string]func(context.Context) error {
 		"POST /v1/volumes K":     with(c.CreateVolumes, VolumeCreate{}),
 		"GET /v1/entries":        with(c.Entries, ""),
 
-		"GET /v1/entries?kind=ess":          with(c.Entries, "ess"),
-		"PATCH /v1/entries/ess/10.0.0.5":    with(c.ChangeEntry, Entry{Kind: "ess", Address: "10.0.0.5"}),
-		"POST /v1/relationships K":          with(c.Establish, EstablishRequest{}),
-		"POST /v1/relationships/withdraw K": with(c.Withdraw, PairsRequest{}),
+		"GET /v1/entries?kind=ess":           with(c.Entries, "ess"),
+		"PATCH /v1/entries/ess/10.0.0.5":     with(c.ChangeEntry, Entry{Kind: "ess", Address: "10.0.0.5"}),
+		"POST /v1/relationships K":           with(c.Establish, EstablishRequest{}),
+		"POST /v1/relationships/withdraw K":  with(c.Withdraw, PairsRequest{}),
+		"POST /v1/relationships/copy-rate K": with(c.SetCopyRate, CopyRateRequest{}),
 	}
 	addMore(c, calls)
 	return calls
@@ -95,6 +96,14 @@ func addMore(c *Client, calls map[string]func(context.Context) error) {
 	}
 	calls["PATCH /v1/users/u"] = func(ctx context.Context) error {
 		_, err := c.ChangeUser(ctx, "u", UserChange{})
+		return err
+	}
+	calls["PATCH /v1/arrays/2105.1"] = func(ctx context.Context) error {
+		_, err := c.ChangeArray(ctx, "2105.1", ArrayChange{})
+		return err
+	}
+	calls["PATCH /v1/volumes/v"] = func(ctx context.Context) error {
+		_, err := c.ChangeVolume(ctx, "v", VolumeChange{})
 		return err
 	}
 	calls["POST /v1/tasks/t/runs K"] = func(ctx context.Context) error {

@@ -36,7 +36,13 @@ func actOf(t taskstore.Task, arr arrayclient.Array) (act, error) {
 			return plain(a.ConsistencyCreated), nil
 		}
 	}
-	return nil, fault.New(fault.Refused, "%s does not support %s yet", nameOf(arr), t.Type)
+	return nil, Unsupported(arr, string(t.Type))
+}
+
+// Unsupported is the refusal of an act that arr does not have.
+func Unsupported(arr arrayclient.Array, act string) error {
+	return fault.New(fault.Refused, "%s does not support %s", nameOf(arr), act).
+		WithHint("esscli show array lists what it does")
 }
 
 func nameOf(arr arrayclient.Array) string {
