@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -39,9 +40,9 @@ func (c *Client) do(ctx context.Context, q call) error {
 		r.path += "?" + q.query.Encode()
 	}
 	if q.in != nil {
-		body, err := json.Marshal(q.in)
+		body, err := encode(q.in)
 		if err != nil {
-			return fault.New(fault.Failed, "the request cannot be written: %w", err)
+			return err
 		}
 		r.body = body
 	}
@@ -49,6 +50,21 @@ func (c *Client) do(ctx context.Context, q call) error {
 		r.key = keyOf(ctx)
 	}
 	return c.send(ctx, r)
+}
+
+// encode returns the JSON of in. Text that is not UTF-8 is refused: JSON would
+// hold another text in its place, be it a password.
+func encode(in any) ([]byte, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, fault.New(fault.Failed, "the request cannot be written: %w", err)
+	}
+	// A whole U+FFFD is written as it is; the escape stands for wrong bytes.
+	if bytes.Contains(bytes.ReplaceAll(body, []byte(`\\`), nil), []byte(`\ufffd`)) {
+		return nil, fault.New(fault.Usage, "a name, a password or another text is not UTF-8").
+			WithHint("does the terminal or the file have another encoding?")
+	}
+	return body, nil
 }
 
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
@@ -88,12 +104,16 @@ func isJSON(resp *http.Response) bool {
 	return strings.TrimSpace(kind) == "application/json"
 }
 
+// maxName is far more than any name has, in bytes, and few enough for a server
+// to take it and answer that there is no such thing.
+const maxName = 1024
+
 // pathOf joins base and the names below it, escaped. The error of kind Usage
 // is for a name that no path can carry.
 func pathOf(base string, names ...string) (string, error) {
 	for _, name := range names {
-		if name == "" || name == "." || name == ".." {
-			return "", fault.New(fault.Usage, "%q is not a name", name)
+		if name == "" || name == "." || name == ".." || len(name) > maxName {
+			return "", fault.New(fault.Usage, "%.80q is not a name", name)
 		}
 		base += "/" + url.PathEscape(name)
 	}
