@@ -58,9 +58,13 @@ func openImage(e *Env, path string) (*image, error) {
 }
 
 // measure finds the size of a file that can seek and is read from its start.
+// A character device says that it can and has no size.
 func (img *image) measure(f *os.File) {
 	at, err := f.Seek(0, io.SeekCurrent)
 	if err != nil || at != 0 {
+		return
+	}
+	if info, err := f.Stat(); err != nil || info.Mode()&fs.ModeCharDevice != 0 {
 		return
 	}
 	if size, err := f.Seek(0, io.SeekEnd); err == nil {

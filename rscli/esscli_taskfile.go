@@ -3,6 +3,7 @@ package rscli
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"regexp"
@@ -52,6 +53,9 @@ var (
 	wrongType  = regexp.MustCompile("^(line \\d+): cannot unmarshal \\S+( `.*`)? into (.*)$")
 )
 
+// maxReasons is how many wrong places of a task file an error names.
+const maxReasons = 3
+
 // taskFileReason says in the words of task files what is wrong with one.
 func taskFileReason(err error) string {
 	var typed *yaml.TypeError
@@ -60,8 +64,12 @@ func taskFileReason(err error) string {
 		text := strings.Replace(err.Error(), "yaml: line ", "line ", 1)
 		return strings.Replace(text, "yaml: ", "line 1: ", 1)
 	}
-	reasons := make([]string, len(typed.Errors))
+	var reasons []string
 	for i, text := range typed.Errors {
+		if i == maxReasons {
+			reasons = append(reasons, fmt.Sprintf("and %d more", len(typed.Errors)-i))
+			break
+		}
 		text = unknownKey.ReplaceAllString(text, `$1: there is no key "$2" in a task`)
 		if m := wrongType.FindStringSubmatch(text); m != nil {
 			text = m[1] + ":" + strings.ReplaceAll(m[2], "`", "'") + " is not " + wantedType(m[3])
@@ -69,7 +77,7 @@ func taskFileReason(err error) string {
 				text = m[1] + ": the value is not " + wantedType(m[3])
 			}
 		}
-		reasons[i] = text
+		reasons = append(reasons, text)
 	}
 	return strings.Join(reasons, "; ")
 }
