@@ -26,6 +26,7 @@ type essCLI struct {
 	host      hostOptions
 	user      userOptions
 	runs      runOptions
+	set       setOptions
 	applyFile string
 }
 
@@ -47,7 +48,7 @@ func newESSCLI(*Env) *command {
 				x.createVolume(), x.createTask(), x.createRelationship(), x.createHost(), x.createUser()),
 			x.branch("list", "List what there is", x.lists()...),
 			x.branch("show", "Show one thing; a task as apply takes it", x.shows()...),
-			x.branch("set", "Change a user", x.setUser()),
+			x.branch("set", "Change a volume, array, relationship or user", x.sets()...),
 			x.branch("delete", "Delete things; a relationship is withdrawn", x.deletes()...),
 			x.apply(),
 			x.branch("import", "Write an image to a volume", x.importVolume()),

@@ -163,6 +163,7 @@ func writeArray(w io.Writer, a api.Array) {
 		{"array", a.ID}, {"driver", a.Driver}, {"features", strings.Join(a.Features, ", ")},
 		{"volumes", fmt.Sprintf("%d of %d", a.Volumes, a.MaxVolumes)},
 		{"capacity", exactSize(a.Capacity)}, {"free", exactSize(a.Free)},
+		{"copy rate", formatRate(a.CopyRate)},
 	})
 }
 
@@ -171,7 +172,7 @@ func writeRelationship(w io.Writer, r api.Relationship) {
 		{"source", string(r.Source)}, {"target", string(r.Target)}, {"state", string(r.State)},
 		{"options", optionNames(r.Options)}, {"percent", strconv.Itoa(r.Percent)},
 		{"out of sync", fmt.Sprintf("%d of %s", r.OutOfSync, count(int(r.Tracks), "track"))},
-		{"changed", changedTracks(r)},
+		{"changed", changedTracks(r)}, {"copy rate", formatRate(r.CopyRate)},
 		{"established", formatTime(r.Established)}, {"completed", formatTime(r.Completed)},
 		{"reason", r.Reason},
 	})

@@ -1,0 +1,160 @@
+package rscli
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+)
+
+// setOptions are the flags of "set volume", "set array" and "set
+// relationship".
+type setOptions struct {
+	label optionalText
+	size  byteSize
+	rate  copyRate
+}
+
+func (x *essCLI) sets() []*command {
+	return []*command{x.setVolume(), x.setArray(), x.setRelationship(), x.setUser()}
+}
+
+func (x *essCLI) setVolume() *command {
+	return x.leaf(command{
+		name: "volume", synopsis: "SERIAL", summary: "Change a volume, in all points or in none",
+		examples: []string{"esscli set volume 20313698 --label 'mail, disk 2' --size 2GiB"},
+		flags: []cli.Flag{
+			&cli.GenericFlag{Name: "label", Value: &x.set.label, Usage: "what it is for `TEXT`"},
+			&cli.GenericFlag{Name: "size", Value: &x.set.size, Usage: "let it grow to that `SIZE`"},
+		},
+		least: 1, most: 1,
+		run: x.runSetVolume,
+	})
+}
+
+func (x *essCLI) runSetVolume(ctx context.Context, e *Env, args []string) error {
+	serial, err := arrayclient.ParseSerial(args[0])
+	if err != nil {
+		return err
+	}
+	change := api.VolumeChange{Label: x.set.label.pointer(), Size: int64(x.set.size)}
+	if change == (api.VolumeChange{}) {
+		return fault.New(fault.Usage, "what is to change of volume %s?", serial).
+			WithHint("give --label or --size")
+	}
+	s, err := x.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	v, err := s.ChangeVolume(ctx, serial, change)
+	if err != nil {
+		return err
+	}
+	return e.done(v, "volume %s changed: %s, label %q", v.Serial, formatSize(v.Size), v.Label)
+}
+
+func (x *essCLI) rateFlags() []cli.Flag {
+	return []cli.Flag{&cli.GenericFlag{Name: "copy-rate", Value: &x.set.rate,
+		Usage: "bound of background copying in bytes a second, 0 for none `RATE`"}}
+}
+
+func (x *essCLI) setArray() *command {
+	return x.leaf(command{
+		name: "array", synopsis: "ARRAY",
+		summary:  "Bound all background copying of an array",
+		examples: []string{"esscli set array 2105.13698 --copy-rate 50MiB"},
+		flags:    x.rateFlags(), least: 1, most: 1,
+		run: x.runSetArray,
+	})
+}
+
+func (x *essCLI) runSetArray(ctx context.Context, e *Env, args []string) error {
+	id, err := arrayclient.ParseArrayID(args[0])
+	if err != nil {
+		return err
+	}
+	rate, err := x.set.rate.need()
+	if err != nil {
+		return err
+	}
+	s, err := x.connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	arr, err := s.ChangeArray(ctx, id.String(), api.ArrayChange{CopyRate: rate})
+	if err != nil {
+		return err
+	}
+	return e.done(arr, "array %s changed: copy rate %s", arr.ID, formatRate(arr.CopyRate))
+}
+
+func (x *essCLI) setRelationship() *command {
+	return x.leaf(command{
+		name: "relationship", synopsis: "[S:T...]",
+		summary:  "Bound the background copies of pairs, all or none",
+		examples: []string{"esscli set relationship 20313698:20413698 --copy-rate none"},
+		flags:    x.rateFlags(), sets: [][]cli.Flag{x.pairs.flags()}, most: -1,
+		run: func(ctx context.Context, e *Env, args []string) error {
+			rate, err := x.set.rate.need()
+			if err != nil {
+				return err
+			}
+			set := func(s *session, pairs []api.TaskPair) (api.PairsResult, error) {
+				return s.SetCopyRate(ctx, api.CopyRateRequest{Pairs: pairs, CopyRate: rate})
+			}
+			return x.runPairs(ctx, e, args, set, "changed: copy rate "+formatRate(*rate))
+		},
+	})
+}
+
+// optionalText is a flag's value that may be given and empty.
+type optionalText struct{ text *string }
+
+// Set takes s as it is.
+func (o *optionalText) Set(s string) error {
+	o.text = &s
+	return nil
+}
+
+func (o *optionalText) String() string { return "" }
+
+// pointer returns nil where the flag was not given.
+func (o *optionalText) pointer() *string { return o.text }
+
+// copyRate is a flag's value in bytes a second; 0 and "none" are no bound.
+type copyRate struct{ bytes *int64 }
+
+// Set reads what a size may be, 0 or none.
+func (r *copyRate) Set(s string) error {
+	var size byteSize
+	if s != "0" && s != "none" {
+		if err := size.Set(s); err != nil {
+			return fault.New(fault.Usage, "%q is not a copy rate", s).
+				WithHint("a rate is bytes a second, like 50MiB, or 0 for no bound")
+		}
+	}
+	r.bytes = (*int64)(&size)
+	return nil
+}
+
+func (r *copyRate) String() string { return "" }
+
+// need refuses a command without the flag.
+func (r *copyRate) need() (*int64, error) {
+	if r.bytes == nil {
+		return nil, fault.New(fault.Usage, "--copy-rate is missing").
+			WithHint("--copy-rate 50MiB, for example, or 0 for no bound")
+	}
+	return r.bytes, nil
+}
+
+// formatRate is "none" where there is no bound.
+func formatRate(bytes int64) string {
+	if bytes == 0 {
+		return "none"
+	}
+	return formatSize(bytes) + "/s"
+}
