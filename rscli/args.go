@@ -196,3 +196,14 @@ func takesValue(f cli.Flag) bool {
 func (p *parsed) asksJSON() bool {
 	return slices.Contains(p.flags, "--json") || slices.Contains(p.flags, "--json=true")
 }
+
+// value returns what the flag of that primary name was given last, and whether
+// it was given at all. It holds for refused command lines, too.
+func (p *parsed) value(name string) (string, bool) {
+	for _, text := range slices.Backward(p.flags) {
+		if value, ok := strings.CutPrefix(text, "--"+name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
+}

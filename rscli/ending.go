@@ -10,7 +10,7 @@ package rscli
 //   - "prog: warning: " for what the user should know although the command
 //     went on.
 //   - Never a secret, a stack trace or the name of a Go type.
-//   - All of it goes to stderr. With --json stdout gets the same as one
+//   - All of it goes to stderr, and to what --log names. With --json stdout gets the same as one
 //     document, unless the command has already written its own.
 
 import (
@@ -41,13 +41,11 @@ func detailOf(err error) errorDetail {
 // end reports err, which may be nil, and returns the exit code.
 func (e *Env) end(err error) int {
 	if err == nil {
+		e.journal.put(severityInfo, "done")
 		return 0
 	}
 	d := detailOf(err)
-	e.say("error", d.Message)
-	if d.Hint != "" {
-		e.say("hint", d.Hint)
-	}
+	e.complain("", d)
 	if e.JSON && e.out.written == 0 {
 		// A stdout that cannot be written to is not worth a second error.
 		_ = writeJSON(e.Stdout, errorDocument{d})
@@ -55,15 +53,29 @@ func (e *Env) end(err error) int {
 	return d.ExitCode
 }
 
-// warn prints a warning, unless --quiet is given.
-func (e *Env) warn(format string, args ...any) {
-	if !e.Quiet {
-		e.say("warning", oneLine(fmt.Sprintf(format, args...)))
+// complain prints an error and its hint; where, which may be empty, stands in
+// front of it.
+func (e *Env) complain(where string, d errorDetail) {
+	e.say("error", where+d.Message, severityError)
+	if d.Hint != "" {
+		e.say("hint", d.Hint, severityInfo)
 	}
 }
 
-func (e *Env) say(what, text string) {
+// warn prints a warning; with --quiet it is only logged.
+func (e *Env) warn(format string, args ...any) {
+	text := oneLine(fmt.Sprintf(format, args...))
+	if e.Quiet {
+		e.journal.put(severityWarning, "warning: "+text)
+		return
+	}
+	e.say("warning", text, severityWarning)
+}
+
+// say prints a message and keeps it where --log asks for that.
+func (e *Env) say(what, text string, s severity) {
 	fmt.Fprintf(e.Stderr, "%s: %s: %s\n", e.Name, what, text)
+	e.journal.put(s, what+": "+text)
 }
 
 // oneLine makes text that may come from a server or a file fit to print: one

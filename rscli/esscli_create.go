@@ -171,9 +171,14 @@ func (x *essCLI) runPairs(
 	for _, w := range result.Warnings {
 		e.warn("%s", w)
 	}
+	var lines []string
+	for _, p := range result.Pairs {
+		lines = append(lines, describePair(p)+" "+done)
+		e.Log.Info(lines[len(lines)-1])
+	}
 	return e.result(result, func(w io.Writer) {
-		for _, p := range result.Pairs {
-			fmt.Fprintf(w, "%s %s\n", describePair(p), done)
+		for _, line := range lines {
+			fmt.Fprintln(w, line)
 		}
 	})
 }
@@ -331,8 +336,9 @@ func (x *essCLI) setUser() *command {
 	})
 }
 
-// done prints one line about what was done, or its document.
+// done logs what was done, and prints it or its document.
 func (e *Env) done(doc any, format string, args ...any) error {
-	text := fmt.Sprintf(format, args...)
-	return e.result(doc, func(w io.Writer) { fmt.Fprintln(w, oneLine(text)) })
+	text := oneLine(fmt.Sprintf(format, args...))
+	e.Log.Info(text)
+	return e.result(doc, func(w io.Writer) { fmt.Fprintln(w, text) })
 }

@@ -75,8 +75,10 @@ func deleteAll(e *Env, kind string, names []string, act func(name string) error)
 			break
 		}
 		report.Deleted = append(report.Deleted, name)
+		text := kind + " " + oneLine(name) + " deleted"
+		e.Log.Info(text)
 		if !e.JSON && !e.Quiet {
-			fmt.Fprintf(e.Stdout, "%s %s deleted\n", kind, oneLine(name))
+			fmt.Fprintln(e.Stdout, text)
 		}
 	}
 	if !e.JSON {

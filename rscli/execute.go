@@ -16,9 +16,10 @@ import (
 // executeOptions are the flags of rsExecuteTask.
 type executeOptions struct {
 	connection
-	wait    bool
-	timeout timeout
-	dryRun  bool
+	wait     bool
+	timeout  timeout
+	waitLock timeout
+	dryRun   bool
 }
 
 // ExecuteTaskMain is rsExecuteTask.
@@ -38,6 +39,8 @@ func newExecuteTask(*Env) *command {
 			&cli.BoolFlag{Name: "wait", Destination: &opts.wait,
 				Usage: "return when the background copy is complete"},
 			timeoutFlag(&opts.timeout, "end with code 7 when it takes longer `D`"),
+			&cli.GenericFlag{Name: "wait-lock", Value: &opts.waitLock,
+				Usage: "wait so long for another run of a task `D`"},
 			&cli.BoolFlag{Name: "dry-run", Destination: &opts.dryRun,
 				Usage: "check and print what would be done"},
 		},
@@ -92,7 +95,7 @@ func (o *executeOptions) runOne(
 	ctx context.Context, e *Env, s *session, task string,
 ) (api.Run, error) {
 	e.Log.Debug("running", "task", task)
-	run, err := s.RunTask(ctx, task, api.RunRequest{Wait: o.wait, DryRun: o.dryRun})
+	run, err := o.start(ctx, e, s, task)
 	for _, w := range run.Warnings {
 		e.warn("task %s: %s", task, w)
 	}
@@ -151,16 +154,20 @@ func taskError(err error, task string, notRun []string) error {
 	return d.Err()
 }
 
-// tell prints one line about a run that went well.
+// tell prints, and logs, one line about a run that went well.
 func (o *executeOptions) tell(e *Env, run api.Run) {
-	if e.JSON || e.Quiet {
-		return
+	text := fmt.Sprintf("task %s done: %s, %s", run.Task, run.Type, count(len(run.Pairs), "pair"))
+	dry := run.State == taskstore.RunDry
+	if !dry {
+		e.Log.Info(text)
 	}
-	if run.State == taskstore.RunDry {
+	switch {
+	case e.JSON || e.Quiet:
+	case dry:
 		writeDryRun(e.Stdout, run)
-		return
+	default:
+		fmt.Fprintln(e.Stdout, text)
 	}
-	fmt.Fprintf(e.Stdout, "task %s done: %s, %s\n", run.Task, run.Type, count(len(run.Pairs), "pair"))
 }
 
 func writeDryRun(w io.Writer, run api.Run) {

@@ -46,7 +46,8 @@ func (c *connection) flags() []cli.Flag {
 	}
 }
 
-// outputFlags are the flags of every command.
+// outputFlags are the flags of every command. --log is opened before the library
+// binds anything, so its value is not bound.
 func (e *Env) outputFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "json", Destination: &e.JSON,
@@ -55,6 +56,8 @@ func (e *Env) outputFlags() []cli.Flag {
 			Usage: "print errors only"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Destination: &e.Verbose,
 			Usage: "log each step to standard error"},
+		&cli.StringFlag{Name: "log",
+			Usage: "log to syslog, eventlog or a file too `TARGET`"},
 	}
 }
 

@@ -29,7 +29,7 @@ func newList(*Env) *command {
 		examples: []string{"rsList2105s", `rsList2105s | awk '$2 == "20313698" { print $1 }'`},
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Destination: &opts.all,
-				Usage: "list disks of other makes too, with vendor and model"},
+				Usage: "other makes too, with vendor and model"},
 			sysrootFlag(&opts.sysroot),
 		},
 		run: func(ctx context.Context, e *Env, _ []string) error {

@@ -69,9 +69,11 @@ func (o *primeOptions) run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
+	note := fmt.Sprintf("host %s primed with %s", host.Name, deviceCount(host))
+	e.Log.Info(note)
 	return e.result(primeReport{false, primed}, func(w io.Writer) {
 		writeDevices(w, host)
-		fmt.Fprintf(w, "host %s primed with %s\n", host.Name, deviceCount(host))
+		fmt.Fprintln(w, note)
 	})
 }
 

@@ -44,13 +44,17 @@ type Env struct {
 	// ReadSecret reads a line from the terminal behind Stdin without echo.
 	ReadSecret func(ctx context.Context) (string, error)
 
+	// SyslogSocket is where syslog listens; empty for the system's own place.
+	SyslogSocket string
+
 	// JSON, Quiet and Verbose are the flags of those names.
 	JSON, Quiet, Verbose bool
-	// Log takes the steps that --verbose shows. Never nil in a running
-	// command.
+	// Log takes the steps that --verbose shows, and from level Info on what
+	// --log keeps. Never nil in a running command.
 	Log *slog.Logger
 
-	out *sticky
+	out     *sticky
+	journal *journal // of --log; nil without
 }
 
 // ProcessEnv returns the Env of this process.
@@ -116,8 +120,13 @@ func run(ctx context.Context, env *Env, build builder) int {
 		err = printHelp(e.Stdout, p.path, &e)
 	case p.version:
 		err = printVersion(e.Stdout, root.name)
-	case err == nil:
-		err = invoke(ctx, &e, p)
+	default:
+		// The log is open before anything else may fail.
+		err = firstOf(e.openJournal(p.value("log")), err)
+		defer func() { e.journal.close() }()
+		if err == nil {
+			err = invoke(ctx, &e, p)
+		}
 	}
 	e.JSON = e.JSON || p.asksJSON()
 	if err == nil {
@@ -162,13 +171,6 @@ func usageError(err error) error {
 		return err
 	}
 	return fault.New(fault.Usage, "%w", err)
-}
-
-func (e *Env) startLog() {
-	if e.Verbose {
-		h := slog.NewTextHandler(e.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})
-		e.Log = slog.New(h)
-	}
 }
 
 // allFlags returns the command's own flags, those of its sets and those that

@@ -92,7 +92,7 @@ func listEntries(kind api.EntryKind) verbRun {
 		doc := struct {
 			Entries []api.Entry `json:"entries"`
 		}{append([]api.Entry{}, entries...)}
-		return reply{doc, func(w io.Writer) { writeEntries(w, kind, entries) }}, err
+		return reply{doc: doc, text: func(w io.Writer) { writeEntries(w, kind, entries) }}, err
 	}
 }
 

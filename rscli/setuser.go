@@ -56,7 +56,7 @@ func removeUser(ctx context.Context, s *session, args []string) (reply, error) {
 func listUsers(ctx context.Context, s *session, _ []string) (reply, error) {
 	users, err := s.Users(ctx)
 	doc := userList{append([]api.User{}, users...)}
-	return reply{doc, func(w io.Writer) { writeUsers(w, users) }}, err
+	return reply{doc: doc, text: func(w io.Writer) { writeUsers(w, users) }}, err
 }
 
 // userList is what --json prints for the users.

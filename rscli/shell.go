@@ -26,10 +26,12 @@ type verb struct {
 	run    func(ctx context.Context, s *session, args []string) (reply, error)
 }
 
-// reply is what a verb found: a document for --json and its text.
+// reply is what a verb found: a document for --json and its text. One that
+// changed something has a line for the log too.
 type reply struct {
 	doc  any
 	text func(w io.Writer)
+	note string
 }
 
 // told is the reply of a verb that did something to a thing.
@@ -38,7 +40,8 @@ func told(format string, args ...any) reply {
 	doc := struct {
 		Message string `json:"message"`
 	}{text}
-	return reply{doc, func(w io.Writer) { fmt.Fprintln(w, oneLine(text)) }}
+	note := oneLine(text)
+	return reply{doc, func(w io.Writer) { fmt.Fprintln(w, note) }, note}
 }
 
 // shell runs verbs: one from the arguments, many from a pipe, or what is
@@ -123,18 +126,10 @@ func (s *shell) interactive(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
-			s.complain("", err)
+			s.e.complain("", detailOf(err))
 		case r.text != nil:
 			r.text(s.e.Stdout)
 		}
-	}
-}
-
-func (s *shell) complain(where string, err error) {
-	d := detailOf(err)
-	s.e.say("error", where+d.Message)
-	if d.Hint != "" {
-		s.e.say("hint", d.Hint)
 	}
 }
 
@@ -170,6 +165,9 @@ func (s *shell) do(ctx context.Context, words []string) (reply, error) {
 	r, err := v.run(ctx, s.session, args)
 	if err != nil {
 		return reply{}, s.explain(err)
+	}
+	if r.note != "" {
+		s.e.Log.Info(r.note)
 	}
 	return r, nil
 }
@@ -246,7 +244,7 @@ func (s *shell) help() reply {
 		items = append(items, item{strings.TrimSpace(v.name + " " + v.synopsis), v.summary})
 	}
 	items = append(items, item{"help", "print this"}, item{"exit", "end"})
-	return reply{items, func(w io.Writer) {
+	return reply{doc: items, text: func(w io.Writer) {
 		for _, it := range items {
 			fmt.Fprintf(w, "%-44s %s\n", it.Command, it.Summary)
 		}

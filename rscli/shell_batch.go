@@ -96,7 +96,7 @@ func (s *shell) batchLine(ctx context.Context, line []rune, n int, report *batch
 		d.Message = where + d.Message
 		return d.Err()
 	case err != nil:
-		s.complain(where, err)
+		s.e.complain(where, detailOf(err))
 	}
 	return nil
 }

@@ -44,7 +44,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the scripts of this folder. $HOSTS is the folder of captured
-// hosts, $MAN that of the manual pages, $OLD that of the old scripts. Beyond the commands of testscript there are
+// hosts, $MAN that of the manual pages, $OLD that of the old scripts. Beyond the
+// commands of testscript there are
 //
 //	status N PROGRAM ARG...  runs a program that must end with code N
 //	ready FILE               waits for the ready file of a copyserver in the
