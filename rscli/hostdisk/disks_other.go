@@ -1,17 +1,12 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package hostdisk
 
 import (
 	"context"
 	"runtime"
-
-	"copyservices/arrayclient/fault"
 )
 
-func listMachine(context.Context, Options) ([]Disk, []string, error) {
-	return nil, nil, fault.New(fault.Failed,
-		"listing disks is not supported yet on %s", runtime.GOOS).
-		WithHint("give a captured Linux tree with --sysroot DIR, " +
-			"or name volumes by their serials, which the server lists")
+func listMachine(ctx context.Context, opts Options) ([]Disk, []string, error) {
+	return listWithTools(ctx, runtime.GOOS, systemTools().run, opts)
 }

@@ -1,6 +1,7 @@
 package hostdisk
 
 import (
+	"fmt"
 	"os"
 	"path"
 	"runtime"
@@ -40,10 +41,14 @@ func isHostName(name string) bool {
 	})
 }
 
-// OSName returns a text for people: PRETTY_NAME of os-release on Linux, the
-// system's name elsewhere and where there is none.
+// OSName returns a text for people: PRETTY_NAME of os-release on Linux, elsewhere
+// the system's name and version ("AIX 7.2", "Windows Server 2022 Standard, build
+// 20348"), and the bare name where there is none.
 func OSName(root string) string {
 	if isMachine(root) && runtime.GOOS != "linux" {
+		if name := printable([]byte(machineOS())); name != "" {
+			return name
+		}
 		return runtime.GOOS
 	}
 	if root == "" {
@@ -95,4 +100,26 @@ func readInside(root, name string) string {
 	buf := make([]byte, attributeSize)
 	n, _ := f.Read(buf)
 	return string(buf[:n])
+}
+
+// unixName writes what uname(2) tells of a system: AIX has the major number in
+// version and the minor one in release, the others the whole in release.
+func unixName(system, release, version string) string {
+	if system == "AIX" {
+		release = version + "." + release
+	}
+	return strings.TrimSpace(system + " " + release)
+}
+
+// windowsName writes the product's name and build. Windows 11 calls itself
+// Windows 10 in the registry; it begins with build 22000.
+func windowsName(product string, build uint32) string {
+	const firstOf11 = 22000
+	if product == "" {
+		product = "Windows"
+	}
+	if build >= firstOf11 {
+		product = strings.Replace(product, "Windows 10", "Windows 11", 1)
+	}
+	return fmt.Sprintf("%s, build %d", product, build)
 }

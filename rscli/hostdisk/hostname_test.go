@@ -90,3 +90,31 @@ func TestOSName(t *testing.T) {
 		t.Error("this machine has no OS name")
 	}
 }
+
+func TestUnixName(t *testing.T) {
+	for _, c := range [][4]string{
+		{"AIX", "2", "7", "AIX 7.2"}, {"SunOS", "5.11", "11.4.0.15.0", "SunOS 5.11"},
+		{"FreeBSD", "13.2-RELEASE", "FreeBSD 13.2-RELEASE GENERIC", "FreeBSD 13.2-RELEASE"},
+		{"Darwin", "22.6.0", "Darwin Kernel Version 22.6.0", "Darwin 22.6.0"}, {"X", "", "", "X"},
+	} {
+		if got := unixName(c[0], c[1], c[2]); got != c[3] {
+			t.Errorf("unixName(%q) = %q", c[:3], got)
+		}
+	}
+}
+
+func TestWindowsName(t *testing.T) {
+	for _, c := range []struct {
+		product string
+		build   uint32
+		want    string
+	}{
+		{"Windows Server 2022 Standard", 20348, "Windows Server 2022 Standard, build 20348"},
+		{"Windows 10 Pro", 19045, "Windows 10 Pro, build 19045"},
+		{"Windows 10 Pro", 22631, "Windows 11 Pro, build 22631"}, {"", 9600, "Windows, build 9600"},
+	} {
+		if got := windowsName(c.product, c.build); got != c.want {
+			t.Errorf("windowsName(%q, %d) = %q", c.product, c.build, got)
+		}
+	}
+}
