@@ -64,7 +64,7 @@ func (s *Server) nbdTLS() (*tls.Config, error) {
 type exports struct{ arrays *runner.Arrays }
 
 // List returns the volumes ordered by array and serial.
-func (e exports) List(ctx context.Context) ([]nbd.ExportInfo, error) {
+func (e exports) List(ctx context.Context, _ nbd.Peer) ([]nbd.ExportInfo, error) {
 	var out []nbd.ExportInfo
 	for _, arr := range e.arrays.All() {
 		if _, ok := arr.(arrayclient.Opener); !ok {
@@ -84,7 +84,9 @@ func (e exports) List(ctx context.Context) ([]nbd.ExportInfo, error) {
 }
 
 // Open returns the content of the volume whose serial is name, in upper case.
-func (e exports) Open(ctx context.Context, name string) (arrayclient.VolumeIO, bool, error) {
+func (e exports) Open(
+	ctx context.Context, _ nbd.Peer, name string,
+) (arrayclient.VolumeIO, bool, error) {
 	serial, err := arrayclient.ParseSerial(name)
 	if err != nil || string(serial) != name {
 		return nil, false, fault.New(fault.NotFound, "no volume %.64q", name)

@@ -116,8 +116,10 @@ func (c *conn) negotiate() error {
 	if err != nil {
 		return err
 	}
+	c.mu.Lock()
 	c.session = s
-	c.log = c.log.With("export", s.name)
+	c.mu.Unlock()
+	c.log = c.log.With("export", s.name, "peer", s.peer.Name)
 	if l := newLink(c.nc, c.sendBatch); l != nil {
 		c.in.src = l
 	} else {

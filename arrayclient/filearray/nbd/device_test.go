@@ -136,7 +136,7 @@ type fixed struct {
 	readOnly map[string]bool
 }
 
-func (f fixed) List(context.Context) ([]ExportInfo, error) {
+func (f fixed) List(context.Context, Peer) ([]ExportInfo, error) {
 	var infos []ExportInfo
 	for name, v := range f.volumes {
 		infos = append(infos, ExportInfo{name, "volume " + name, v.Size()})
@@ -147,7 +147,9 @@ func (f fixed) List(context.Context) ([]ExportInfo, error) {
 	return infos, nil
 }
 
-func (f fixed) Open(_ context.Context, name string) (arrayclient.VolumeIO, bool, error) {
+func (f fixed) Open(
+	_ context.Context, _ Peer, name string,
+) (arrayclient.VolumeIO, bool, error) {
 	v, ok := f.volumes[name]
 	if !ok {
 		return nil, false, fault.New(fault.NotFound, "no volume %q", name)

@@ -31,6 +31,7 @@ var (
 // session is what a handshake arrives at.
 type session struct {
 	name       string
+	peer       Peer
 	volume     arrayclient.VolumeIO
 	size       int64
 	readOnly   bool
@@ -47,6 +48,7 @@ type handshake struct {
 	tls     *tls.Config // nil where encryption is not offered
 
 	secure     bool // TLS is on
+	peer       Peer
 	noZeroes   bool
 	structured bool
 	metaName   string // export that base:allocation was selected for
@@ -211,6 +213,7 @@ func (h *handshake) startTLS(opt option) error {
 		return err
 	}
 	h.nc, h.in.src, h.secure = upgraded, upgraded, true
+	h.peer = peerOf(upgraded.ConnectionState())
 	h.structured, h.metaSet = false, false
 	return nil
 }
@@ -228,7 +231,7 @@ func (h *handshake) list(opt option) error {
 	if len(opt.data) > 0 {
 		return h.refuse(opt.code, repErrInvalid, "the option takes no data")
 	}
-	infos, err := h.exports.List(h.ctx)
+	infos, err := h.exports.List(h.ctx, h.peer)
 	if err != nil {
 		return h.refuse(opt.code, repErrPolicy, messageOf(err))
 	}
@@ -247,12 +250,12 @@ func (h *handshake) open(name string) (*session, error) {
 		return nil, fault.New(fault.NotFound, "there is no default export").
 			WithHint("the name of an export is the serial of its volume")
 	}
-	v, readOnly, err := h.exports.Open(h.ctx, name)
+	v, readOnly, err := h.exports.Open(h.ctx, h.peer, name)
 	if err != nil {
 		return nil, err
 	}
 	return &session{
-		name: name, volume: v, size: v.Size(), readOnly: readOnly,
+		name: name, peer: h.peer, volume: v, size: v.Size(), readOnly: readOnly,
 		structured: h.structured,
 		meta:       h.structured && h.metaSet && h.metaName == name,
 	}, nil

@@ -185,8 +185,8 @@ func TestHagglingEnds(t *testing.T) {
 // failing is a set that cannot be listed and refuses to open.
 type failing struct{ err error }
 
-func (f failing) List(context.Context) ([]ExportInfo, error) { return nil, f.err }
-func (f failing) Open(context.Context, string) (arrayclient.VolumeIO, bool, error) {
+func (f failing) List(context.Context, Peer) ([]ExportInfo, error) { return nil, f.err }
+func (f failing) Open(context.Context, Peer, string) (arrayclient.VolumeIO, bool, error) {
 	return nil, false, f.err
 }
 

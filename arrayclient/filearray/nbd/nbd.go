@@ -22,16 +22,36 @@ import (
 // Exports is what a server offers. Its methods are called from many
 // goroutines at once.
 type Exports interface {
-	// List returns every export, in the order clients shall see.
-	List(ctx context.Context) ([]ExportInfo, error)
+	// List returns every export that peer may see, in the order clients shall
+	// see.
+	List(ctx context.Context, peer Peer) ([]ExportInfo, error)
 
 	// Open returns the content of the export called name, byte for byte that
-	// name. An error of kind fault.NotFound says there is none. The server
+	// name. An error of kind fault.NotFound says there is none, or none that
+	// peer may see. The server
 	// calls the volume's methods from many goroutines at once, also with
 	// ranges that overlap, and closes it when the connection has ended. A
 	// Flush of one opening MUST cover the writes of all openings of the same
 	// name, since clients are told that they may use many connections.
-	Open(ctx context.Context, name string) (v arrayclient.VolumeIO, readOnly bool, err error)
+	Open(
+		ctx context.Context, peer Peer, name string,
+	) (v arrayclient.VolumeIO, readOnly bool, err error)
+}
+
+// Peer is the client of a connection, as its certificate says. It is the zero
+// Peer without one that was verified.
+type Peer struct {
+	Name   string // the common name
+	Serial string // the serial number, in lower-case hex digits
+}
+
+// peerOf returns whom a TLS connection belongs to.
+func peerOf(state tls.ConnectionState) Peer {
+	if len(state.VerifiedChains) == 0 {
+		return Peer{}
+	}
+	cert := state.VerifiedChains[0][0]
+	return Peer{Name: cert.Subject.CommonName, Serial: cert.SerialNumber.Text(16)}
 }
 
 // ExportInfo describes one export in a list.

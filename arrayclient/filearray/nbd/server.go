@@ -102,6 +102,23 @@ func (s *Server) each(f func(*conn)) {
 	}
 }
 
+// errRechecked says that the client may not go on.
+var errRechecked = errors.New("what the client may use was changed")
+
+// Recheck cuts off the clients for whose connection allowed returns false, and
+// those that are still at their handshake, which may have been let in by what
+// held before. Cut-off clients may connect again and are asked about anew.
+func (s *Server) Recheck(allowed func(peer Peer, export string, readOnly bool) bool) {
+	s.each(func(c *conn) {
+		c.mu.Lock()
+		session := c.session
+		c.mu.Unlock()
+		if session == nil || !allowed(session.peer, session.name, session.readOnly) {
+			c.cut(errRechecked)
+		}
+	})
+}
+
 func (s *Server) accept() {
 	defer s.done.Done()
 	for {
