@@ -129,6 +129,36 @@ func sendBlanks(conn io.Writer, size int, announced bool) (sent int) {
 	return sent
 }
 
+// TestBodyThatNeverComes must not hold a connection for ever, wherever the
+// request is refused.
+func TestBodyThatNeverComes(t *testing.T) {
+	seams := testSeams
+	seams.bodyTimeout = 200 * time.Millisecond
+	w := startWith(t, t.TempDir(), seams)
+	authorized := "Authorization: Basic " + basicAuth + "\r\n"
+	for request, want := range map[string]string{
+		"POST /v1/tasks HTTP/1.1\r\n" + authorized:                   "the request broke off",
+		"POST /v1/tasks HTTP/1.1\r\n":                                "no user and password",
+		"PUT /v1/nosuch HTTP/1.1\r\n":                                "no such path",
+		"POST /v1/tasks HTTP/1.1\r\nOrigin: https://elsewhere\r\n":   "another origin",
+		"GET /v1/tasks HTTP/1.1\r\n" + authorized:                    "[]",
+		"DELETE /v1/tasks/none HTTP/1.1\r\n" + authorized:            "no task named",
+		"POST /v1/relationships HTTP/1.1\r\nX-Y: z\r\n" + authorized: "the request broke off",
+	} {
+		conn, err := tls.Dial("tcp", w.Addr(), &tls.Config{InsecureSkipVerify: true})
+		must(t, err)
+		must(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+		_, err = io.WriteString(conn, request+
+			"Host: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"na")
+		must(t, err)
+		answer, err := io.ReadAll(conn)
+		conn.Close()
+		if err != nil || !bytes.Contains(answer, []byte(want)) {
+			t.Errorf("%s: %v: %s", request, err, answer)
+		}
+	}
+}
+
 var basicAuth = base64.StdEncoding.EncodeToString(
 	[]byte(auth.DefaultUser + ":" + auth.DefaultPassword))
 

@@ -37,6 +37,9 @@ type call struct {
 	w       *responseWriter
 	control *http.ResponseController
 	user    taskstore.User
+	// frees: it makes way for more space, and done twice does no harm, so a
+	// full disk that cannot take its key is no reason not to do it.
+	frees bool
 }
 
 // answer is what a handler returns. A nil body is an empty answer, []byte is
@@ -60,6 +63,10 @@ func (s *Server) handler() http.Handler {
 	// Browsers send passwords they know with requests of other pages.
 	sameOrigin := http.NewCrossOriginProtection()
 	return s.observed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			// It counts for every answer: what of a body was not read is waited for.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.bodyTimeout))
+		}
 		if err := sameOrigin.Check(r); err != nil {
 			writeError(w, fault.New(fault.Denied, "a request of another origin: %w", errForbidden))
 			return
@@ -100,15 +107,13 @@ func (s *Server) endpoint(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rw := w.(*responseWriter)
 		q := &call{Request: r, w: rw, control: http.NewResponseController(w)}
-		if r.ContentLength != 0 {
-			_ = q.control.SetReadDeadline(time.Now().Add(bodyTimeout))
-		}
 		var a answer
 		err := s.admit(rt, q)
 		if err == nil {
 			a, err = rt.handle(s, q)
 		}
-		_ = q.control.SetWriteDeadline(time.Now().Add(bodyTimeout))
+		// What of a body was not read is waited for first.
+		_ = q.control.SetWriteDeadline(time.Now().Add(2 * s.bodyTimeout))
 		switch {
 		case err != nil:
 			rw.err = err

@@ -57,15 +57,16 @@ func (q *call) read() ([]byte, error) {
 		return nil, tooLarge(&http.MaxBytesError{Limit: api.MaxBody})
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(q.w.ResponseWriter, q.Body, api.MaxBody))
-	// The next read may be that for the client's leaving, in a long poll.
-	_ = q.control.SetReadDeadline(time.Time{})
 	var limit *http.MaxBytesError
 	if errors.As(err, &limit) {
 		return nil, tooLarge(limit)
 	}
 	if err != nil {
+		// The deadline stays: what is missing is waited for before the answer.
 		return nil, fault.New(fault.Usage, "the request broke off: %w", err)
 	}
+	// The next read may be that for the client's leaving, in a long poll.
+	_ = q.control.SetReadDeadline(time.Time{})
 	return data, nil
 }
 

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"regexp"
 	"sync"
+	"syscall"
 	"time"
 
 	"copyservices/arrayclient/fault"
@@ -166,7 +168,12 @@ func (s *Server) record(ctx context.Context, q *call, id idempotency, do act) (a
 	req := taskstore.Request{
 		Key: id.key, Hash: id.hash, User: q.user.Name, Started: time.Now().UTC(),
 	}
-	if err := s.store.Requests().Create(req); err != nil {
+	err := s.store.Requests().Create(req)
+	if err != nil && q.frees && errors.Is(err, syscall.ENOSPC) {
+		s.logger.Warn("done without a record of its key", "key", id.key, "error", err)
+		return do(ctx)
+	}
+	if err != nil {
 		return answer{}, err
 	}
 	a, err := do(ctx)

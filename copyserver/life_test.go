@@ -344,8 +344,11 @@ func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	fsys := &fullDisk{FS: atomicfile.OS(), left: 1000}
 	w := startWith(t, dir, seams{fsys: fsys, cost: testSeams.cost})
-	v := w.volumes(2)
+	v := w.volumes(4)
 	w.task("t", taskstore.TaskEstablish, v[0], v[1])
+	away := api.EstablishRequest{Pairs: []api.TaskPair{{Source: v[2], Target: v[3]}}}
+	away.Options.NoCopy = true
+	w.do("POST", "/v1/relationships", away, 201, nil)
 	fsys.set(0)
 	full := "no space left in folder " + dir
 	w.refused("PUT", "/v1/hosts/h", api.Host{Name: "h"}, 500, fault.Server, full)
@@ -353,6 +356,10 @@ func TestFullDisk(t *testing.T) {
 	w.refused("POST", "/v1/relationships", api.EstablishRequest{
 		Pairs: []api.TaskPair{{Source: v[0], Target: v[1]}},
 	}, 500, fault.Server, full, api.KeyHeader, "0123456789abcdef")
+	// What makes way for space is done all the same.
+	w.do("POST", "/v1/relationships/withdraw", api.PairsRequest{Pairs: away.Pairs}, 200, nil,
+		api.KeyHeader, "0123456789abcdef")
+	w.do("DELETE", "/v1/volumes/"+v[3], nil, 204, nil)
 	var rels []api.Relationship
 	w.do("GET", "/v1/relationships", nil, 200, &rels)
 	if len(rels) != 0 {

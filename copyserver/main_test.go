@@ -36,6 +36,12 @@ func TestMainEndings(t *testing.T) {
 	must(t, os.WriteFile(config, []byte("listen: 127.0.0.1:0\nlissen: x\n"), 0o600))
 	two := filepath.Join(dir, "two.yaml")
 	must(t, os.WriteFile(two, []byte("listen: 127.0.0.1:0\n---\n{}\n"), 0o600))
+	wrong := filepath.Join(dir, "wrong.yaml")
+	must(t, os.WriteFile(wrong, []byte("nbd-insecure: perhaps\n"), 0o600))
+	nonsense := filepath.Join(dir, "nonsense.yaml")
+	must(t, os.WriteFile(nonsense, []byte("{{{]] not: yaml"), 0o600))
+	list := filepath.Join(dir, "list.yaml")
+	must(t, os.WriteFile(list, []byte("[listen]"), 0o600))
 	state := "--state=" + filepath.Join(dir, "state")
 	for _, c := range []struct {
 		args []string
@@ -48,7 +54,10 @@ func TestMainEndings(t *testing.T) {
 		{[]string{state, "--log-level", "loud"}, 2, `"loud" is no log level`},
 		{[]string{state, "--log-format", "xml"}, 2, `"xml" is no log format`},
 		{[]string{state, "--listen", "here"}, 2, `"here" is no address`},
-		{[]string{state, "--config", config}, 2, "lissen"},
+		{[]string{state, "--config", config}, 2, config + `: line 2: there is no key "lissen"` + "\n"},
+		{[]string{state, "--config", wrong}, 2, "line 1: 'perhaps' is not true or false\n"},
+		{[]string{state, "--config", list}, 2, "line 1: it is not a mapping of keys to values\n"},
+		{[]string{state, "--config", nonsense}, 2, nonsense + ": line 1: "},
 		{[]string{state, "--config", two}, 2, "more than one YAML document"},
 		{[]string{state, "--config", "/none"}, 2, "/none"},
 		{[]string{"--state", dir}, 2, "is not a state folder, and not empty"},

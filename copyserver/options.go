@@ -2,12 +2,14 @@ package copyserver
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -80,13 +82,41 @@ func (o *Options) readConfig(path string) error {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(o); err != nil && !errors.Is(err, io.EOF) {
-		return fault.New(fault.Usage, "configuration %s: %w", path, err).
+		return fault.New(fault.Usage, "configuration %s: %s", path, configReason(err)).
 			WithHint("its keys are the names of the flags, see copyserver --help")
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return fault.New(fault.Usage, "configuration %s: more than one YAML document", path)
 	}
 	return nil
+}
+
+// unknownKey and wrongType are how the library puts it: in words of Go.
+var (
+	unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
+	wrongType  = regexp.MustCompile("cannot unmarshal \\S+(?: `(.*)`)? into (\\S+)")
+)
+
+// configReason says in the words of the file what is wrong with it.
+func configReason(err error) string {
+	var typed *yaml.TypeError
+	if !errors.As(err, &typed) {
+		// Of an error in the first line the library leaves the line out.
+		text := strings.Replace(err.Error(), "yaml: line ", "line ", 1)
+		return strings.Replace(text, "yaml: ", "line 1: ", 1)
+	}
+	text := typed.Errors[0]
+	text = unknownKey.ReplaceAllString(text, `there is no key "$1"`)
+	if m := wrongType.FindStringSubmatch(text); m != nil {
+		what := "it"
+		if m[1] != "" {
+			what = "'" + m[1] + "'"
+		}
+		want := map[string]string{"bool": "true or false", "string": "plain text"}[m[2]]
+		text = wrongType.ReplaceAllLiteralString(text,
+			what+" is not "+cmp.Or(want, "a mapping of keys to values"))
+	}
+	return text
 }
 
 // validate returns o made usable. The error is of kind Usage.

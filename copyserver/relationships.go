@@ -80,6 +80,7 @@ func (s *Server) withdraw(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	q.frees = true
 	return s.onPairs(q, body, req.Pairs, http.StatusOK, runner.Withdraw)
 }
 

@@ -5,6 +5,7 @@
 package copyserver
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -65,6 +66,8 @@ type Server struct {
 	http     *http.Server
 	nbd      *nbd.Server // nil when off
 
+	bodyTimeout time.Duration
+
 	stopping context.Context // ends when Stop begins: long polls answer
 	stop     context.CancelFunc
 	failed   chan error // takes the error that serving ended with
@@ -89,6 +92,8 @@ type seams struct {
 	cost auth.Cost
 	// wrap goes around the embedded array; nil for nothing.
 	wrap func(*filearray.Array) arrayclient.Array
+	// bodyTimeout replaces the constant of that name; 0 for not.
+	bodyTimeout time.Duration
 }
 
 // New opens the state folder and binds the addresses, but serves nothing yet.
@@ -104,7 +109,10 @@ func newServer(opts Options, seams seams) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, logger: opts.Logger, failed: make(chan error, 1)}
+	s := &Server{
+		opts: opts, logger: opts.Logger, failed: make(chan error, 1),
+		bodyTimeout: cmp.Or(seams.bodyTimeout, bodyTimeout),
+	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if err := s.setUp(seams); err != nil {
 		// What undoing it says is in the log.

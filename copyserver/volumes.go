@@ -195,6 +195,10 @@ func (s *Server) getContent(q *call) (answer, error) {
 		return answer{}, err
 	}
 	defer v.Close()
+	// A volume that cannot be read gets an error, not the beginning of a stream.
+	if _, err := v.ReadAt(make([]byte, 1), 0); err != nil {
+		return answer{}, err
+	}
 	q.w.Header().Set("Content-Type", api.SparseContentType)
 	q.w.Header().Set("Cache-Control", "no-store")
 	if q.Method == http.MethodHead {
