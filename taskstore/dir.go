@@ -24,6 +24,9 @@ type Dir struct {
 	entries  *files[Entry]
 	runs     *files[Run]
 	requests *files[Request]
+
+	credentials *files[Credential]
+	assignments *files[Assignment]
 }
 
 var _ Store = (*Dir)(nil)
@@ -64,16 +67,22 @@ func newDir(dir string, fsys atomicfile.FS) *Dir {
 		entries:  newFiles(dir, fsys, entryKind),
 		runs:     newFiles(dir, fsys, runKind),
 		requests: newFiles(dir, fsys, requestKind),
+
+		credentials: newFiles(dir, fsys, credentialKind),
+		assignments: newFiles(dir, fsys, assignmentKind),
 	}
 }
 
 type loader interface {
 	load() []error
 	check() []error
+	close()
 }
 
 func (d *Dir) loaders() []loader {
-	return []loader{d.tasks, d.hosts, d.users, d.entries, d.runs, d.requests}
+	return []loader{
+		d.tasks, d.hosts, d.users, d.entries, d.runs, d.requests, d.credentials, d.assignments,
+	}
 }
 
 // Folders lists the folders of a store's collections.
@@ -81,6 +90,7 @@ func Folders() []string {
 	return []string{
 		taskKind.folder, hostKind.folder, userKind.folder,
 		entryKind.folder, runKind.folder, requestKind.folder,
+		credentialKind.folder, assignmentKind.folder,
 	}
 }
 
@@ -102,11 +112,15 @@ func (d *Dir) Runs() Collection[Run] { return d.runs }
 // Requests returns the keyed requests that are no runs.
 func (d *Dir) Requests() Collection[Request] { return d.requests }
 
+// Credentials returns the certificates that were issued.
+func (d *Dir) Credentials() Collection[Credential] { return d.credentials }
+
+// Assignments returns what hosts may attach.
+func (d *Dir) Assignments() Collection[Assignment] { return d.assignments }
+
 // Close refuses further changes. Everything is on disk before it.
 func (d *Dir) Close() error {
-	for _, l := range []interface{ close() }{
-		d.tasks, d.hosts, d.users, d.entries, d.runs, d.requests,
-	} {
+	for _, l := range d.loaders() {
 		l.close()
 	}
 	return nil
@@ -166,6 +180,22 @@ var requestKind = kindOf[Request]{
 	validate: func(r Request) error { return ValidName("request", r.Key) },
 	clone:    itself[Request],
 	less:     func(a, b Request) int { return a.Started.Compare(b.Started) },
+}
+
+var credentialKind = kindOf[Credential]{
+	word: "credential", folder: "credentials", name: func(c Credential) string { return c.Serial },
+	validate: Credential.Validate, clone: itself[Credential],
+	less: func(a, b Credential) int {
+		return cmp.Or(cmp.Compare(Key(a.Host), Key(b.Host)), a.Created.Compare(b.Created),
+			cmp.Compare(a.Serial, b.Serial))
+	},
+}
+
+var assignmentKind = kindOf[Assignment]{
+	word: "assignment", folder: "assignments",
+	name:     func(a Assignment) string { return string(a.Volume) },
+	validate: Assignment.Validate,
+	clone:    func(a Assignment) Assignment { a.Hosts = slices.Clone(a.Hosts); return a },
 }
 
 func itself[T any](v T) T { return v }

@@ -67,7 +67,13 @@ func TestEverythingOutlivesReopening(t *testing.T) {
 		Kind: taskstore.EntryESS, Address: "10.0.0.5", User: "u", Sealed: "s", Added: when,
 	}
 	request := taskstore.Request{Key: "fedcba9876543210", Started: when, Status: 201, Answer: "{}\n"}
+	credential := taskstore.Credential{Serial: "0a1b", Host: "h", Created: when, Revoked: when}
+	assignment := taskstore.Assignment{
+		Volume: "20A13698", Hosts: []taskstore.HostAccess{{Host: "h"}, {Host: "i", ReadOnly: true}},
+	}
 	d := open(t, dir)
+	must(t, d.Credentials().Create(credential))
+	must(t, d.Assignments().Create(assignment))
 	must(t, d.Tasks().Create(task))
 	must(t, d.Hosts().Create(host))
 	must(t, d.Users().Create(user))
@@ -83,6 +89,8 @@ func TestEverythingOutlivesReopening(t *testing.T) {
 	wantSame(t, d.Entries(), "ess/10.0.0.5", entry)
 	wantSame(t, d.Runs(), run.ID, run)
 	wantSame(t, d.Requests(), request.Key, request)
+	wantSame(t, d.Credentials(), "0a1b", credential)
+	wantSame(t, d.Assignments(), "20A13698", assignment)
 	if errs := taskstore.Check(dir); len(errs) != 0 {
 		t.Errorf("check: %v", errs)
 	}

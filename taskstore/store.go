@@ -1,5 +1,5 @@
 // Package taskstore is what the Copy Services server remembers: tasks, hosts,
-// users, registered entries and runs. Store is the interface; Dir keeps it in
+// users, registered entries, runs, and what hosts may attach. Store is the interface; Dir keeps it in
 // YAML files, each replaced atomically, so that it is whole at every instant.
 package taskstore
 
@@ -9,9 +9,11 @@ type Store interface {
 	Tasks() Collection[Task]
 	Hosts() Collection[Host]
 	Users() Collection[User]
-	Entries() Collection[Entry]    // named KIND/ADDRESS
-	Runs() Collection[Run]         // named by their ID
-	Requests() Collection[Request] // named by their key
+	Entries() Collection[Entry]          // named KIND/ADDRESS
+	Runs() Collection[Run]               // named by their ID
+	Requests() Collection[Request]       // named by their key
+	Credentials() Collection[Credential] // named by their serial number
+	Assignments() Collection[Assignment] // named by their volume's serial
 	Close() error
 }
 
@@ -20,7 +22,8 @@ type Store interface {
 // copy. A change that returned nil is durable; one that returned an error has
 // changed nothing.
 type Collection[T any] interface {
-	// List returns all, ordered by name (runs: oldest first).
+	// List returns all, ordered by name (runs and requests: oldest first,
+	// credentials: by host).
 	List() ([]T, error)
 	// Get answers fault.NotFound where there is none of that name.
 	Get(name string) (T, error)

@@ -158,3 +158,26 @@ type Request struct {
 	Status int    `yaml:"status"`
 	Answer string `yaml:"answer"` // its body
 }
+
+// Credential is a certificate that was issued to a host. The server trusts
+// those that it remembers and that are not revoked.
+type Credential struct {
+	Serial  string    `json:"serial" yaml:"serial"` // of the certificate, lower-case hex digits
+	Host    string    `json:"host" yaml:"host"`
+	Created time.Time `json:"created" yaml:"created"`
+	Expires time.Time `json:"expires" yaml:"expires"`
+	Revoked time.Time `json:"revoked,omitzero" yaml:"revoked,omitempty"` // zero while it is good
+}
+
+// Assignment says which hosts may attach a volume where hosts show who they
+// are. A volume without one is for nobody.
+type Assignment struct {
+	Volume arrayclient.Serial `json:"volume" yaml:"volume"`
+	Hosts  []HostAccess       `json:"hosts" yaml:"hosts"`
+}
+
+// HostAccess is what one host may do with a volume.
+type HostAccess struct {
+	Host     string `json:"host" yaml:"host"` // compared without case
+	ReadOnly bool   `json:"read_only,omitempty" yaml:"read_only,omitempty"`
+}

@@ -59,11 +59,8 @@ func typeNames() string {
 // Validate checks h and its device map; serials are taken in either case.
 // The error is of kind Usage.
 func (h Host) Validate() error {
-	if err := ValidName("host", h.Name); err != nil {
+	if err := ValidHostName(h.Name); err != nil {
 		return err
-	}
-	if strings.Contains(h.Name, ":") {
-		return fault.New(fault.Usage, "the name of a host has no ':': %q", h.Name)
 	}
 	if len(h.OS) > maxEndpoint || !printable(h.OS) {
 		return fault.New(fault.Usage, "host %q: the operating system's name is not printable", h.Name)
@@ -152,3 +149,55 @@ func wrongIPv4(s string) bool {
 
 // EntryName returns the name under which an entry is stored.
 func EntryName(kind EntryKind, address string) string { return string(kind) + "/" + address }
+
+// Validate checks c. The error is of kind Usage.
+func (c Credential) Validate() error {
+	if c.Serial == "" || strings.Trim(c.Serial, "0123456789abcdef") != "" || len(c.Serial) > MaxName {
+		return fault.New(fault.Usage, "%.80q is not the serial number of a certificate", c.Serial)
+	}
+	return ValidHostName(c.Host)
+}
+
+// ValidHostName checks the name of a host. The error is of kind Usage.
+func ValidHostName(name string) error {
+	if err := ValidName("host", name); err != nil {
+		return err
+	}
+	if strings.Contains(name, ":") {
+		return fault.New(fault.Usage, "the name of a host has no ':': %q", name)
+	}
+	return nil
+}
+
+// Validate checks a, which must name a host, and none twice. The error is of
+// kind Usage.
+func (a Assignment) Validate() error {
+	if _, err := arrayclient.ParseSerial(string(a.Volume)); err != nil {
+		return err
+	}
+	if len(a.Hosts) == 0 {
+		return fault.New(fault.Usage, "volume %s is assigned to nobody", a.Volume)
+	}
+	seen := make(map[string]bool, len(a.Hosts))
+	for _, h := range a.Hosts {
+		if err := ValidHostName(h.Host); err != nil {
+			return err
+		}
+		if seen[Key(h.Host)] {
+			return fault.New(fault.Usage, "volume %s is assigned to host %q twice", a.Volume, h.Host)
+		}
+		seen[Key(h.Host)] = true
+	}
+	return nil
+}
+
+// Access returns what host may do with the volume; found is false when it may
+// do nothing.
+func (a Assignment) Access(host string) (access HostAccess, found bool) {
+	for _, h := range a.Hosts {
+		if Key(h.Host) == Key(host) {
+			return h, true
+		}
+	}
+	return HostAccess{}, false
+}

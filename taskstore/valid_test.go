@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore"
 )
@@ -111,9 +112,46 @@ func TestValidateOthers(t *testing.T) {
 		taskstore.Entry{Kind: taskstore.EntryESS, Address: "x", Alternate: "-x", User: "u"}.Validate(),
 		taskstore.Entry{Kind: taskstore.EntryESS, Address: "x"}.Validate(),
 	}
+	bad = append(bad, badAccess()...)
 	for i, err := range bad {
 		if fault.KindOf(err) != fault.Usage {
 			t.Errorf("bad thing %d: %v", i, err)
+		}
+	}
+}
+
+func badAccess() []error {
+	assign := func(volume arrayclient.Serial, hosts ...string) error {
+		a := taskstore.Assignment{Volume: volume}
+		for _, h := range hosts {
+			a.Hosts = append(a.Hosts, taskstore.HostAccess{Host: h})
+		}
+		return a.Validate()
+	}
+	return []error{
+		taskstore.Credential{Serial: "0a", Host: ""}.Validate(),
+		taskstore.Credential{Serial: "0a", Host: "h:i"}.Validate(),
+		taskstore.Credential{Serial: "0A", Host: "h"}.Validate(),
+		taskstore.Credential{Host: "h"}.Validate(),
+		assign("20313698"), assign("203", "h"), assign("20313698", "h", "H"),
+		assign("20313698", "h", ""), assign("20313698", "h:ro"),
+	}
+}
+
+func TestAccess(t *testing.T) {
+	a := taskstore.Assignment{Volume: "20313698", Hosts: []taskstore.HostAccess{
+		{Host: "Rich-W2K-OS-1"}, {Host: "vm", ReadOnly: true},
+	}}
+	must(t, a.Validate())
+	if got, ok := a.Access("rich-w2k-os-1"); !ok || got.ReadOnly {
+		t.Errorf("a host that is named: %+v, %v", got, ok)
+	}
+	if got, ok := a.Access("VM"); !ok || !got.ReadOnly {
+		t.Errorf("a host that may read: %+v, %v", got, ok)
+	}
+	for _, name := range []string{"", "v", "rich-w2k-os-2"} {
+		if _, ok := a.Access(name); ok {
+			t.Errorf("host %q has access", name)
 		}
 	}
 }
