@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,8 +16,9 @@ type live struct {
 	acted    chan struct{} // closed when the array has done its part
 	over     chan struct{} // closed when the run has ended
 
-	mu  sync.Mutex
-	run taskstore.Run
+	mu         sync.Mutex
+	run        taskstore.Run
+	unrecorded error // why the disk does not have the end of the run; nil
 }
 
 func newLive(run taskstore.Run, resolved Resolved) *live {
@@ -28,7 +30,12 @@ func newLive(run taskstore.Run, resolved Resolved) *live {
 func (l *live) snapshot() taskstore.Run {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.run // its slices are replaced, never written to
+	run := l.run // its slices are replaced, never written to
+	if l.unrecorded != nil {
+		run.Warnings = append(slices.Clone(run.Warnings),
+			"the end of the run could not be recorded: "+l.unrecorded.Error())
+	}
+	return run
 }
 
 func (l *live) change(f func(*taskstore.Run)) {
@@ -78,8 +85,7 @@ func (r *Runner) follow(l *live) {
 	r.finish(l, err)
 }
 
-// finish records the end of a run. When the disk does not take it the run
-// stays in memory, so that whoever asks is told the truth.
+// finish records the end of a run.
 func (r *Runner) finish(l *live, err error) {
 	l.change(func(run *taskstore.Run) {
 		run.State, run.Ended = taskstore.RunDone, time.Now().UTC()
@@ -88,32 +94,60 @@ func (r *Runner) finish(l *live, err error) {
 			run.State, run.Error = taskstore.RunFailed, &detail
 		}
 	})
-	run := l.snapshot()
-	if err := r.store.Runs().Put(run); err != nil {
-		r.logger.Error("cannot record the end of a run", "run", run.ID, "error", err)
-		l.change(func(run *taskstore.Run) {
-			run.Warnings = append(run.Warnings[:len(run.Warnings):len(run.Warnings)],
-				"the end of the run could not be recorded: "+err.Error())
-		})
-		r.freeTask(l)
-	} else {
-		r.release(l, false)
-	}
+	r.recordLeft()
+	r.record(l)
 	close(l.over)
+	run := l.snapshot()
 	r.logger.Info("run ended", "run", run.ID, "task", run.Task, "user", run.User,
 		"state", run.State, "duration", run.Ended.Sub(run.Started))
 	r.prune()
 }
 
-// freeTask lets the task be run again although the last run is not recorded.
-func (r *Runner) freeTask(l *live) {
+// record writes the end of a run down and gives its task free. When the disk
+// does not take it the run stays in memory, so that whoever asks is told the
+// truth, and is left for recordLeft.
+func (r *Runner) record(l *live) {
+	l.mu.Lock()
+	run := l.run
+	l.mu.Unlock()
+	err := r.store.Runs().Put(run)
+	l.mu.Lock()
+	if err != nil && l.unrecorded == nil {
+		r.logger.Error("cannot record the end of a run", "run", run.ID, "error", err)
+	}
+	l.unrecorded = err
+	l.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.busy, taskstore.Key(l.run.Task))
+	if key := taskstore.Key(run.Task); r.busy[key] == l {
+		delete(r.busy, key)
+	}
+	if err == nil {
+		delete(r.live, run.ID)
+	}
+}
+
+// recordLeft tries again to record runs that are over.
+func (r *Runner) recordLeft() {
+	r.recording.Lock()
+	defer r.recording.Unlock()
+	var left []*live
+	r.mu.Lock()
+	for _, l := range r.live {
+		select {
+		case <-l.over:
+			left = append(left, l)
+		default:
+		}
+	}
+	r.mu.Unlock()
+	for _, l := range left {
+		r.record(l)
+	}
 }
 
 // interrupted marks a run of an earlier process.
-func (r *Runner) interrupted(ctx context.Context, run taskstore.Run) error {
+func (r *Runner) interrupted(ctx context.Context, run taskstore.Run) {
 	detail := fault.New(fault.Server, "the server ended in the middle of run %s of task %s",
 		run.ID, run.Task).
 		WithHint("see with rsFlashCopyQuery what it did, and run the task again")
@@ -128,7 +162,11 @@ func (r *Runner) interrupted(ctx context.Context, run taskstore.Run) error {
 	d := fault.DetailOf(detail)
 	run.Error = &d
 	r.logger.Warn("run was interrupted", "run", run.ID, "task", run.Task)
-	return r.store.Runs().Put(run)
+	l := newLive(run, Resolved{})
+	close(l.acted)
+	close(l.over)
+	r.live[run.ID] = l
+	r.record(l)
 }
 
 // lookBack looks at the copies of a run of which it is not known whether the

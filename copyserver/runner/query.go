@@ -85,6 +85,8 @@ func (r *Runner) Delete(id string) error {
 	if l := r.liveRun(id); l != nil && l.snapshot().State == taskstore.RunRunning {
 		return fault.New(fault.Busy, "run %s is still running", id)
 	}
+	r.recording.Lock()
+	defer r.recording.Unlock()
 	run, err := r.store.Runs().Get(id)
 	if err != nil {
 		return err

@@ -34,6 +34,8 @@ type Runner struct {
 	stop     context.CancelFunc
 	work     sync.WaitGroup
 
+	recording sync.Mutex // held over changes of runs that are over
+
 	mu     sync.Mutex
 	closed bool
 	live   map[string]*live  // by run ID: runs that are not over, or not on disk as such
@@ -73,9 +75,7 @@ func New(
 			r.keys[run.Key] = run.ID
 		}
 		if run.State == taskstore.RunRunning {
-			if err := r.interrupted(ctx, run); err != nil {
-				return nil, err
-			}
+			r.interrupted(ctx, run)
 		}
 	}
 	r.prune()
@@ -186,7 +186,7 @@ func (r *Runner) begin(
 		return nil, err
 	}
 	if err := r.store.Runs().Create(l.run); err != nil {
-		r.release(l, true)
+		r.release(l)
 		r.work.Done()
 		return nil, err
 	}
@@ -214,17 +214,14 @@ func (r *Runner) take(l *live) error {
 	return nil
 }
 
-// release gives the task free; forgotten also the run, which is then on disk
-// as it is or nowhere.
-func (r *Runner) release(l *live, unrecorded bool) {
+// release gives the task free and forgets the run, which is nowhere on disk.
+func (r *Runner) release(l *live) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.busy, taskstore.Key(l.run.Task))
 	delete(r.live, l.run.ID)
-	if unrecorded {
-		delete(r.keys, l.run.Key)
-		r.stored--
-	}
+	delete(r.keys, l.run.Key)
+	r.stored--
 }
 
 // newID returns an ID that sorts by time.
@@ -282,6 +279,7 @@ func (r *Runner) Stop(ctx context.Context) error {
 	}()
 	select {
 	case <-over:
+		r.recordLeft()
 		return nil
 	case <-ctx.Done():
 		return fault.New(fault.Server, "a run is still at work on an array")

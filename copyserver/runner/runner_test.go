@@ -328,14 +328,48 @@ func TestFullDisk(t *testing.T) {
 	if !ok || again.State != taskstore.RunDone {
 		t.Errorf("asked again: %+v, %v", again, ok)
 	}
-	w.fsys.set(1000)
-	if next := w.run(runner.Request{Task: "fc"}); next.State != taskstore.RunFailed {
-		t.Errorf("the next run: %+v", next)
+	w.fsys.set(1) // once more
+	second := w.run(runner.Request{Task: "fc"})
+	if second.State != taskstore.RunFailed || len(second.Warnings) != 1 {
+		t.Errorf("the next run: %+v", second)
 	}
+	w.fsys.set(1000)
 	w.restart()
-	run, err = w.Get(t.Context(), run.ID, 0)
-	if err != nil || run.State != taskstore.RunInterrupted {
-		t.Errorf("after a restart: %+v, %v", run, err)
+	for _, want := range []taskstore.Run{run, second} {
+		got, err := w.Get(t.Context(), want.ID, 0)
+		if err != nil || got.State != want.State || len(got.Warnings) != 0 {
+			t.Errorf("after a restart: %+v, %v", got, err)
+		}
+	}
+}
+
+// TestStartOnAFullDisk: hosts need their volumes, whether or not the history
+// can be written.
+func TestStartOnAFullDisk(t *testing.T) {
+	w := newWorld(t)
+	cut := taskstore.Run{
+		ID: "cut", Task: "fc", Type: taskstore.TaskEstablish, State: taskstore.RunRunning,
+		Started: time.Now().UTC(),
+		Pairs:   []taskstore.ResolvedPair{{Source: w.array.vol(2), Target: w.array.vol(3)}},
+	}
+	must(t, w.store.Runs().Create(cut))
+	w.fsys.set(0)
+	w.restart()
+	for _, warnings := range []int{1, 0} {
+		runs, err := w.List("fc", 9)
+		last := len(runs) - 1
+		if err != nil || runs[last].State != taskstore.RunInterrupted ||
+			len(runs[last].Warnings) != warnings {
+			t.Errorf("%+v, %v, want %d warnings", runs, err, warnings)
+		}
+		w.fsys.set(1000)
+		w.run(runner.Request{Task: "fc"}) // its end is recorded, and the other's with it
+	}
+	before, err := w.Get(t.Context(), "cut", 0)
+	must(t, err)
+	w.restart()
+	if after, err := w.Get(t.Context(), "cut", 0); err != nil || !after.Ended.Equal(before.Ended) {
+		t.Errorf("%+v became %+v, %v", before, after, err)
 	}
 }
 
