@@ -19,7 +19,7 @@ func listSection() section {
 			"`lsscsi --sysfsroot=TREE/sys` lists each with vendor, model and revision; `lsblk " +
 			"--sysroot TREE -d -n -o NAME,VENDOR,MODEL` with vendor and model, without looking " +
 			"at holders or partitions. Neither reads the serial from such a tree. " +
-			"A round is the median of seven calls of each in turns.",
+			"A round is the median of five calls of each in turns.",
 		measure: measureList,
 	}
 }
@@ -42,7 +42,7 @@ func measureList(ctx context.Context, l *lab) ([]row, error) {
 		{name: lsblk.name, missing: lsblk.notMeasured(),
 			measure: call(lsblk.name, "--sysroot", tree, "-d", "-n", "-o", "NAME,VENDOR,MODEL")},
 	}
-	results, err := interleave(ctx, l.rounds, 7, subjects)
+	results, err := interleave(ctx, l.rounds, 5, subjects)
 	if err != nil {
 		return nil, err
 	}

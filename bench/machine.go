@@ -29,8 +29,7 @@ func (l *lab) machine(ctx context.Context) []string {
 	for _, t := range tools() {
 		versions = append(versions, t.describe(ctx))
 	}
-	return append(lines, "tools: "+strings.Join(versions, ", "),
-		"load average before: "+loadAverage())
+	return append(lines, "tools: "+strings.Join(versions, ", "))
 }
 
 // readText returns a file's text; empty when there is none.
@@ -70,12 +69,22 @@ func system() string {
 		kernel, runtime.GOARCH)
 }
 
-func loadAverage() string {
-	load := readText("/proc/loadavg")
+// loadAverage returns the load of the last 1, 5 and 15 minutes.
+func loadAverage() string { return loadIn(readText("/proc/loadavg")) }
+
+func loadIn(load string) string {
 	if fields := strings.Fields(load); len(fields) >= 3 {
 		return strings.Join(fields[:3], " ")
 	}
 	return unknown
+}
+
+// busy reports whether a load average of before the measurements says that the
+// machine has much else to do.
+func busy(load string, processors int) bool {
+	var minute float64
+	_, err := fmt.Sscan(load, &minute)
+	return err == nil && minute > float64(processors)/2
 }
 
 // fileSystem returns the type of the file system that a folder is on.

@@ -90,12 +90,13 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 	if len(chosen) == 0 {
 		return fmt.Errorf("no case matches %s", o.only)
 	}
+	r := report{opts: o, load: loadAverage()}
 	l, err := newLab(ctx, o, stderr)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	r := report{opts: o, machine: l.machine(ctx), started: time.Now()}
+	r.machine, r.started = l.machine(ctx), time.Now()
 	for _, s := range chosen {
 		l.logf("%s", s.title)
 		rows, err := s.rows(ctx, l)

@@ -22,13 +22,13 @@ const (
 	// little more than what is in use.
 	heldTight = "GOMEMLIMIT=8MiB"
 	// copyFor is how long the copy is watched at least.
-	copyFor = 4 * time.Second
+	copyFor = 3 * time.Second
 )
 
 func memorySection() section {
 	return section{
 		name: memoryCase, title: "Memory of the server under copy", cases: []string{memoryCase},
-		how: "VmRSS of copyserver: the greatest from the establish of one pair on, for four " +
+		how: "VmRSS of copyserver: the greatest from the establish of one pair on, for three " +
 			"seconds or longer, less that before it. The source has 4 KiB of data in each of " +
 			"32,768 tracks evenly apart; while the background copy is running fio writes blocks " +
 			"of 4 KiB at random over the whole of it (4,096 in 1 TiB, 16,384 in 16 TiB), so that " +

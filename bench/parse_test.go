@@ -129,6 +129,18 @@ func TestField(t *testing.T) {
 	}
 }
 
+func TestLoad(t *testing.T) {
+	if got := loadIn("1.25 0.50 0.25 2/150 4711\n"); got != "1.25 0.50 0.25" {
+		t.Errorf("load %q", got)
+	}
+	if got := loadIn(""); got != unknown || busy(got, 1) {
+		t.Errorf("a load that is not known: %q, busy is %t", got, busy(got, 1))
+	}
+	if !busy("1.25 0.50 0.25", 2) || busy("0.95 9 9", 2) {
+		t.Error("busy does not go by half the processors")
+	}
+}
+
 func TestVersionIn(t *testing.T) {
 	for text, want := range map[string]string{
 		"version: 0.31  2020/02/20 [svn: r160]\n":       "0.31",

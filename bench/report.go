@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -15,6 +16,7 @@ import (
 type report struct {
 	opts    options
 	machine []string
+	load    string // average before anything was started
 	started time.Time
 	took    time.Duration
 	results []result
@@ -33,7 +35,11 @@ func (r *report) add(s section, rows []row) {
 // finish notes the end, and the load average then.
 func (r *report) finish(load string) {
 	r.took = time.Since(r.started)
-	r.machine = append(r.machine, "load average after: "+load)
+	r.machine = append(r.machine, "load average: "+r.load+" before, "+load+" after")
+	if busy(r.load, runtime.NumCPU()) {
+		r.machine = append(r.machine, "the machine had other work to do: times are too long, and "+
+			"ratios worth less than on a quiet one")
+	}
 }
 
 const preface = `# Measurements

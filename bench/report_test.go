@@ -12,7 +12,7 @@ import (
 func someReport() *report {
 	r := &report{
 		opts:    options{rounds: 3, only: regexp.MustCompile("^x$")},
-		machine: []string{"processors: 2"}, started: time.Now(),
+		machine: []string{"processors: 2"}, load: "999.00 1.00 1.00", started: time.Now(),
 	}
 	r.add(section{title: "A title", how: "By measuring."}, []row{{work: "w", ours: "1 ms"}})
 	r.finish("0.10 0.20 0.30")
@@ -25,8 +25,9 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"- processors: 2\n", "- load average after: 0.10 0.20 0.30\n", "rounds: 3\n",
-		"- only the cases that match `^x$`\n", "\n## A title\n\n| work |", "\n| w    | 1 ms |",
+		"- processors: 2\n",
+		"- load average: 999.00 1.00 1.00 before, 0.10 0.20 0.30 after\n- the machine had other work",
+		"- rounds: 3\n", "- only the cases that match `^x$`\n", "\n## A title\n\n| work |", "\n| w    | 1 ms |",
 		"\n\nBy measuring.\n",
 	} {
 		if !strings.Contains(b.String(), want) {
