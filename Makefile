@@ -25,6 +25,12 @@ test:
 demo: build
 	@KEEP=$(KEEP) ./demo/demo.sh
 
+# The random tests of the array and of the server, for hours if need be.
+torture:
+	go test ./arrayclient/filearray -run TestModel -ops 2000000 -timeout 2h
+	go test ./arrayclient/filearray -run TestCrash -crash-seeds 50 -timeout 2h
+	go test ./testscripts -run TestKills -kills 2000 -timeout 2h
+
 bench:
 	go run ./bench -o BENCHMARKS.md
 
@@ -49,4 +55,4 @@ install: build
 clean:
 	rm -rf bin
 
-.PHONY: all build test demo bench platforms install clean
+.PHONY: all build test torture demo bench platforms install clean
