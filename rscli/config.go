@@ -37,6 +37,7 @@ type layer struct {
 	knownServers                            string // file of pinned certificates
 	models                                  string // machine types, parted by commas
 	origin                                  string // the file's name
+	fromLogin                               bool   // the password is a stored login's
 }
 
 // Values of the key trust.
@@ -56,7 +57,8 @@ func (l *layer) fields() map[string]*string {
 }
 
 // settings are what the layers say together: for each key the first layer
-// that has it wins. The three ways to give a password are one key.
+// that has it wins. The three ways to give a password are one key. Stored logins
+// come last.
 func (c *connection) settings(e *Env) (layer, error) {
 	layers := []layer{
 		{server: c.server, backup: c.backup, user: c.user, password: c.password,
@@ -76,6 +78,14 @@ func (c *connection) settings(e *Env) (layer, error) {
 	for _, l := range layers {
 		all.fill(l)
 	}
+	var stored logins
+	if !c.ignoreLogins {
+		var err error
+		if stored, err = readLogins(e); err != nil {
+			return layer{}, err
+		}
+	}
+	stored.complete(&all, c.fallback)
 	if c.defaults != nil {
 		c.defaults(&all)
 	}
@@ -84,7 +94,7 @@ func (c *connection) settings(e *Env) (layer, error) {
 
 // fill takes from l what is still empty.
 func (l *layer) fill(from layer) {
-	if l.password == "" && l.passwordFile == "" && l.passwordCommand == "" {
+	if !l.hasPassword() {
 		l.password, l.passwordFile, l.passwordCommand =
 			from.password, from.passwordFile, from.passwordCommand
 	}

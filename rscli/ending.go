@@ -45,6 +45,9 @@ func (e *Env) end(err error) int {
 		return 0
 	}
 	d := detailOf(err)
+	if d.Kind == fault.Denied && e.fromLogin {
+		d.Hint = "the password is the one that esscli login stored; if it was changed, log in again"
+	}
 	e.complain("", d)
 	if e.JSON && e.out.written == 0 {
 		// A stdout that cannot be written to is not worth a second error.

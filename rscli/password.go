@@ -25,7 +25,7 @@ var errTooLong = fmt.Errorf("it is longer than %d KiB", maxSmallFile>>10)
 func (l *layer) credentials(ctx context.Context, e *Env) (user, password string, err error) {
 	if l.user == "" {
 		return "", "", fault.New(fault.Usage, "no user is given").
-			WithHint("use -u, RSCLI_USER or the key user of the configuration")
+			WithHint("use -u, RSCLI_USER or the key user of the configuration, or log in: esscli login")
 	}
 	switch {
 	case l.password != "":
@@ -117,7 +117,8 @@ func runPasswordCommand(ctx context.Context, e *Env, line string) (string, error
 func (e *Env) askPassword(ctx context.Context, prompt string) (string, error) {
 	if !e.IsTerminal(e.Stdin) {
 		return "", fault.New(fault.Usage, "no password is given and standard input is no terminal").
-			WithHint("use --password-file or --password-command, or put one of them in the configuration")
+			WithHint("use --password-file or --password-command, put one of them in the configuration, " +
+				"or log in: esscli login")
 	}
 	fmt.Fprint(e.Stderr, prompt)
 	secret, err := e.ReadSecret(ctx)

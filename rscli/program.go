@@ -55,6 +55,8 @@ type Env struct {
 
 	out     *sticky
 	journal *journal // of --log; nil without
+	// fromLogin: the password in use is the one that "esscli login" stored.
+	fromLogin bool
 }
 
 // ProcessEnv returns the Env of this process.

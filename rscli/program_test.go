@@ -92,7 +92,8 @@ func TestHintComesAfterTheError(t *testing.T) {
 	b := newBench(t)
 	b.run(newQuery, "20313698")
 	want := "rsQuery: error: no server is given\n" +
-		"rsQuery: hint: use -s, RSCLI_SERVER or the key server of the configuration\n"
+		"rsQuery: hint: use -s, RSCLI_SERVER or the key server of the configuration; " +
+		"esscli login stores it with a password\n"
 	if got := b.stderr.String(); got != want {
 		t.Errorf("stderr is %q, want %q", got, want)
 	}

@@ -28,7 +28,7 @@ type setTool struct {
 
 // command returns the tool's command.
 func (o *setTool) command(name, summary string, examples []string, verbs []verb) *command {
-	o.defaults = o.local
+	o.fallback, o.defaults = localServer, o.local
 	return &command{
 		name:     name,
 		synopsis: "[COMMAND ARGUMENT...]",
@@ -50,19 +50,16 @@ func (o *setTool) command(name, summary string, examples []string, verbs []verb)
 	}
 }
 
-// local fills in what is not configured: this machine, and for it, where
-// neither user nor password is given, the default ones.
+// local fills in what is not configured for this machine: where neither user nor
+// password is given, the default ones.
 func (o *setTool) local(l *layer) {
-	if l.server == "" {
-		l.server = localServer
-	}
 	for _, server := range []string{l.server, firstNonEmpty(l.backup, l.server)} {
 		addr, err := parseAddress(server)
 		if err != nil || !isLoopback(addr) {
 			return
 		}
 	}
-	if l.user == "" && l.password == "" && l.passwordFile == "" && l.passwordCommand == "" {
+	if l.user == "" && !l.hasPassword() {
 		l.user, l.password = defaultUser, defaultPassword
 		o.byDefault = true
 	}

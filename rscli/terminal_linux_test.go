@@ -23,7 +23,10 @@ const runAs = "RSCLI_TEST_RUN_AS"
 
 // TestAsProgram is no test: it is how the tests below start a real process.
 func TestAsProgram(t *testing.T) {
-	mains := map[string]func() int{"setdevice": SetDeviceMain, "setuser": SetUserMain}
+	mains := map[string]func() int{
+		"setdevice": SetDeviceMain, "setuser": SetUserMain,
+		"esscli": ESSCLIMain, "rsTestConnection": TestConnectionMain,
+	}
 	run, ok := mains[os.Getenv(runAs)]
 	if !ok {
 		t.Skip("started by other tests")
@@ -49,14 +52,20 @@ type pty struct {
 	seen   int          // how much of it was waited for
 }
 
+// startOnTerminal starts a program that knows the server and the password.
 func startOnTerminal(t *testing.T, f *fakeServer, program string) *pty {
+	t.Helper()
+	b := newBench(t)
+	env := []string{"HOME=" + b.home, "RSCLI_CONFIG=" + b.vars["RSCLI_CONFIG"]}
+	return startBare(t, env, program, "-s", f.addr())
+}
+
+func startBare(t *testing.T, env []string, program string, args ...string) *pty {
 	t.Helper()
 	p := &pty{t: t}
 	p.open()
-	b := newBench(t)
-	p.cmd = exec.Command(os.Args[0], "-test.run=^TestAsProgram$", "--", "-s", f.addr())
-	p.cmd.Env = []string{runAs + "=" + program, "HOME=" + b.home, "TERM=xterm",
-		"RSCLI_CONFIG=" + b.vars["RSCLI_CONFIG"]}
+	p.cmd = exec.Command(os.Args[0], append([]string{"-test.run=^TestAsProgram$", "--"}, args...)...)
+	p.cmd.Env = append(env, runAs+"="+program, "TERM=xterm")
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = p.slave, p.slave, p.slave
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := p.cmd.Start(); err != nil {
@@ -194,6 +203,37 @@ func TestPromptEditsCompletesAndRemembers(t *testing.T) {
 	if len(all) != 2 || all[0].Password != "topsecret" || all[1].Password != "hiddensecret" {
 		t.Errorf("the server has %+v", all)
 	}
+}
+
+// The first minutes of a new guest: the certificate is shown and asked about, then
+// user and password, which is stored and not shown.
+func TestFirstMinutesOnATerminal(t *testing.T) {
+	f := newFake(t)
+	home := t.TempDir()
+	env := []string{"HOME=" + home}
+	p := startBare(t, env, "rsTestConnection", "--trust", "-s", f.named(), "-u", testUser)
+	p.expect(f.named() + " is unknown.")
+	p.expect(fingerprint(f.cert))
+	p.send("no" + keyEnter)
+	p.expect("error: the certificate of " + f.named() + " is not pinned")
+	p.expectExit(3)
+
+	p = startBare(t, env, "esscli", "login", "-s", f.named())
+	p.expect("User of " + f.named() + ": ")
+	p.send(testUser + keyEnter)
+	p.expect(fingerprint(f.cert))
+	p.send("yes" + keyEnter)
+	p.expect("Password of " + testUser + ": ")
+	p.send(testPassword + keyEnter)
+	p.expect("logged in to " + f.named() + " as " + testUser + " (operator)\r\n")
+	p.expectExit(0)
+	if strings.Contains(p.written(), testPassword) {
+		t.Errorf("a password was on the screen: %q", p.written())
+	}
+
+	p = startBare(t, env, "rsTestConnection", "--trust")
+	p.expect("pinned      " + f.named())
+	p.expectExit(0)
 }
 
 func TestNewPasswordIsAskedForTwice(t *testing.T) {

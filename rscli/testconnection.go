@@ -35,7 +35,7 @@ func newTestConnection(e *Env) *command {
 		},
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "trust", Destination: &opts.trust,
-				Usage: "pin what certificate is shown now"},
+				Usage: "show the certificate, ask, and pin it"},
 		},
 		sets: [][]cli.Flag{opts.connection.flags()},
 		run: func(ctx context.Context, e *Env, _ []string) error {
@@ -80,7 +80,7 @@ func (o *testConnectionOptions) pinAndConnect(ctx context.Context, e *Env) (*ses
 		s, err := o.connect(ctx, e)
 		return s, nil, err
 	}
-	s, err := o.open(ctx, e)
+	s, l, err := o.open(e)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -96,7 +96,7 @@ func (o *testConnectionOptions) pinAndConnect(ctx context.Context, e *Env) (*ses
 			e.warn("%s", err)
 		}
 	}
-	return s, pinned, nil
+	return s, pinned, s.authenticate(ctx, e, l)
 }
 
 func (r connectionReport) print(w io.Writer) {

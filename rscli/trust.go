@@ -124,6 +124,10 @@ func (t *trust) verifyPinned(addr string, cert *x509.Certificate) error {
 		t.add(addr, shown)
 		return nil
 	}
+	return unknownServer(addr, shown)
+}
+
+func unknownServer(addr, shown string) error {
 	return fault.New(fault.Connection, "%s is unknown; it shows the certificate %s", addr, shown).
 		WithHint("if that is the server's, pin it: rsTestConnection -s %s --trust", addr)
 }
@@ -184,16 +188,32 @@ func (t *trust) settle(ctx context.Context, servers []string) error {
 
 // ask pins on a "yes"; any other answer leaves the server unknown.
 func (t *trust) ask(ctx context.Context, addr, print string) error {
-	fmt.Fprintf(t.env.Stderr,
-		"%s is unknown. Its certificate has the fingerprint\n  %s\nPin it and go on (yes/no)? ", addr, print)
-	answer, err := t.env.readLine(ctx)
-	if err == nil && strings.EqualFold(answer, "yes") {
-		t.add(addr, print)
+	yes, err := t.agreed(ctx, addr, print)
+	switch {
+	case err != nil:
+		return err
+	case !yes:
+		return unknownServer(addr, print)
 	}
-	return err
+	t.add(addr, print)
+	return nil
 }
 
-// repin pins what addr shows now, in place of an older pin, and returns it.
+// agreed shows a fingerprint and asks whether it is the server's.
+func (t *trust) agreed(ctx context.Context, addr, print string) (bool, error) {
+	state := "is unknown"
+	if pinned, known := t.pin(addr); known {
+		state = "shows another certificate than the pinned one,\n  " + pinned
+	}
+	fmt.Fprintf(t.env.Stderr, "%s %s.\nIts certificate has the fingerprint\n  %s\n"+
+		"(copyserver logs its own when it starts). Pin it and go on (yes/no)? ", addr, state, print)
+	answer, err := t.env.readLine(ctx)
+	return err == nil && strings.EqualFold(answer, "yes"), err
+}
+
+// repin pins what addr shows now, in place of an older pin, and returns it. Who
+// sits at a terminal is shown it and asked, unless it is pinned already; for
+// everybody else --trust itself is the answer.
 func (t *trust) repin(ctx context.Context, addr string) (string, error) {
 	if t.cas != nil {
 		return "", fault.New(fault.Usage, "with a CA file nothing is pinned").
@@ -204,6 +224,17 @@ func (t *trust) repin(ctx context.Context, addr string) (string, error) {
 		return "", fault.New(fault.Connection, "cannot get the certificate of %s: %w", addr, err)
 	}
 	print := fingerprint(cert)
+	pinned, _ := t.pin(addr)
+	if pinned != print && t.env.IsTerminal(t.env.Stdin) && t.env.IsTerminal(t.env.Stderr) {
+		yes, err := t.agreed(ctx, addr, print)
+		if err != nil {
+			return "", err
+		}
+		if !yes {
+			return "", fault.New(fault.Connection, "the certificate of %s is not pinned", addr).
+				WithHint("answer yes if the fingerprint is the server's")
+		}
+	}
 	if err := t.keep(addr, print); err != nil {
 		return "", fault.New(fault.Failed, "cannot keep the certificate: %w", err)
 	}

@@ -104,6 +104,32 @@ func TestTerminalIsAsked(t *testing.T) {
 	b.expect(b.run(newTestConnection, "-s", closedPort(t), "-b", f.named()), 0)
 }
 
+func TestTrustAsksOnATerminal(t *testing.T) {
+	f, before := newFake(t), newFake(t)
+	b := newBench(t)
+	b.terminal = true
+	b.Stdin = strings.NewReader("no\n")
+	b.expect(b.run(newTestConnection, "-s", f.named(), "--trust"), 3,
+		f.named()+" is unknown.", fingerprint(f.cert), "is not pinned", "hint: answer yes")
+	if seen, _ := f.requests(); len(seen) > 0 || len(b.pins()) > 0 {
+		t.Errorf("after a no it asked for %q and pinned %v", seen, b.pins())
+	}
+	b.Stdin = strings.NewReader("yes\n")
+	b.expect(b.run(newTestConnection, "-s", f.named(), "--trust"), 0)
+	b.Stdin = strings.NewReader("")
+	b.expect(b.run(newTestConnection, "-s", f.named(), "--trust"), 0)
+	if b.stderr.Len() > 0 {
+		t.Errorf("what is pinned is asked about: %s", &b.stderr)
+	}
+	b.write(".config/rscli/known_servers", 0o600, f.named()+" "+fingerprint(before.cert)+"\n")
+	b.Stdin = strings.NewReader("yes\n")
+	b.expect(b.run(newTestConnection, "-s", f.named(), "--trust"), 0,
+		"shows another certificate than the pinned one", fingerprint(before.cert), fingerprint(f.cert))
+	if got := b.pins()[f.named()]; got != fingerprint(f.cert) {
+		t.Errorf("pinned is %s", got)
+	}
+}
+
 func TestCACert(t *testing.T) {
 	f, other := newFake(t), newFake(t)
 	b := newBench(t)

@@ -1,0 +1,174 @@
+package rscli
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"copyservices/arrayclient/fault"
+)
+
+// newStranger returns a world in which nothing is configured.
+func newStranger(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.vars["RSCLI_CONFIG"] = ""
+	return b
+}
+
+// login logs in without a terminal.
+func (b *bench) login(t *testing.T, args ...string) {
+	t.Helper()
+	b.Stdin = strings.NewReader(testPassword + "\n")
+	args = append([]string{"login", "-u", testUser, "--password-file", "-"}, args...)
+	b.expect(b.run(newESSCLI, args...), 0)
+}
+
+func TestLogin(t *testing.T) {
+	f := newFake(t)
+	b := newStranger(t)
+	b.expect(b.run(newTestConnection), 2, "no server is given", "esscli login stores it")
+	b.login(t, "-s", f.addr())
+	if got := b.stdout.String(); got != "logged in to "+f.addr()+" as operator (operator)\n" {
+		t.Errorf("printed %q", got)
+	}
+	path := filepath.Join(b.home, ".config/rscli/logins.yaml")
+	want := loginsHead + "- server: " + f.addr() + "\n  user: operator\n  password: s3cret\n"
+	if got := readFile(t, path); got != want {
+		t.Errorf("the file is\n%s", got)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("its mode is %v, %v", info.Mode(), err)
+	}
+	b.expect(b.run(newTestConnection), 0)
+	b.expect(b.run(newTestConnection, "-s", f.addr()), 0)
+	b.expect(b.run(newSetUser, "-s", f.addr(), "lsuser"), 10) // past the password
+	b.expect(b.run(newESSCLI, "logout", "--json"), 0)
+	var doc loginReport
+	b.document(&doc)
+	if doc.Server != f.addr() || doc.User != testUser || doc.File != path {
+		t.Errorf("document %+v", doc)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("an empty file is left")
+	}
+	b.expect(b.run(newTestConnection), 2, "no server is given")
+	b.expect(b.run(newESSCLI, "logout"), 10, "no login is stored for any server")
+	b.expect(b.run(newESSCLI, "logout", "-s", "x"), 10, "no login is stored for x")
+}
+
+func TestLoginThatIsRefusedIsNotStored(t *testing.T) {
+	f := newFake(t)
+	b := newStranger(t)
+	b.login(t, "-s", f.addr())
+	before := readFile(t, b.loginsFile())
+	b.expect(b.run(newESSCLI, "login", "-s", f.addr(), "-u", testUser, "-p", "wrong"), 5)
+	b.expect(b.run(newESSCLI, "login", "-s", closedPort(t), "-u", testUser, "-p", "x"), 3)
+	b.expect(b.run(newESSCLI, "login", "-s", f.addr(), "-u", testUser), 2, "no password is given")
+	b.expect(b.run(newESSCLI, "login", "-u", testUser, "-p", "x"), 2, "no server is given")
+	if after := readFile(t, b.loginsFile()); after != before {
+		t.Errorf("the file became\n%s", after)
+	}
+}
+
+func TestLoginsOfManyServers(t *testing.T) {
+	one, two := newFake(t), newFake(t)
+	b := newStranger(t)
+	b.login(t, "-s", one.addr(), "-b", two.addr())
+	l := settingsOf(t, b, connection{})
+	if l.server != one.addr() || l.backup != two.addr() || l.password != testPassword {
+		t.Errorf("the only login gives %+v", l)
+	}
+	if l = settingsOf(t, b, connection{server: one.addr()}); l.backup != "" {
+		t.Errorf("with a server named, the backup is %q", l.backup)
+	}
+	b.login(t, "-s", two.addr())
+	b.login(t, "-s", two.addr())
+	if n := strings.Count(readFile(t, b.loginsFile()), "- server:"); n != 2 {
+		t.Errorf("%d entries", n)
+	}
+	b.expect(b.run(newTestConnection), 2, "no server is given")
+	b.expect(b.run(newTestConnection, "-s", two.addr()), 0)
+	b.expect(b.run(newESSCLI, "logout"), 2, "logins for "+one.addr()+", "+two.addr()+" are stored")
+	b.expect(b.run(newESSCLI, "logout", "-s", one.addr()), 0)
+	b.expect(b.run(newTestConnection), 0)
+}
+
+// A stored password is good for its user and server, and comes after everything
+// else.
+func TestStoredLoginComesLast(t *testing.T) {
+	all := logins{{Server: "a:8452", User: "op", Password: "stored"}}
+	for _, tt := range []struct{ given, want layer }{
+		{layer{}, layer{server: "a:8452", user: "op", password: "stored", fromLogin: true}},
+		{layer{server: "A"}, layer{server: "A", user: "op", password: "stored", fromLogin: true}},
+		{layer{server: "b"}, layer{server: "b"}},
+		{layer{server: "a:1"}, layer{server: "a:1"}},
+		{layer{server: "a:b:c"}, layer{server: "a:b:c"}},
+		{layer{user: "root"}, layer{server: "a:8452", user: "root"}},
+		{layer{user: "op"}, layer{server: "a:8452", user: "op", password: "stored", fromLogin: true}},
+		{layer{password: "mine"}, layer{server: "a:8452", user: "op", password: "mine"}},
+		{layer{passwordFile: "f"}, layer{server: "a:8452", user: "op", passwordFile: "f"}},
+	} {
+		got := tt.given
+		all.complete(&got, "fallback")
+		if got != tt.want {
+			t.Errorf("%+v became %+v", tt.given, got)
+		}
+	}
+	got := layer{}
+	append(all, login{Server: "127.0.0.1:8452", User: "me", Password: "here"}).complete(&got, localServer)
+	if got.user != "me" || got.server != localServer {
+		t.Errorf("of two logins that of the fallback is not taken: %+v", got)
+	}
+}
+
+func TestLoginsThatOthersMayRead(t *testing.T) {
+	f := newFake(t)
+	b := newStranger(t)
+	b.login(t, "-s", f.addr())
+	path := b.loginsFile()
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"list", "volume"}, {"login", "-s", "x"}, {"logout"}} {
+		b.expect(b.run(newESSCLI, args...), 2, path+" holds passwords and others than its owner may read it",
+			"hint: chmod 600 "+path)
+	}
+}
+
+func TestDamagedLogins(t *testing.T) {
+	for _, text := range []string{
+		"server: a\n", "- server: a\n", "- {server: a, user: b, password: topsecret, more: c}\n",
+		"- {server: a, user: b, password: [topsecret]}\n", "\x00", "- topsecret\n",
+	} {
+		b := newStranger(t)
+		b.write(".config/rscli/logins.yaml", 0o600, text)
+		b.expect(b.run(newTestConnection), 2, "is not as esscli login writes it", "hint: remove it")
+		if strings.Contains(b.stderr.String(), "topsecret") {
+			t.Errorf("a secret is shown: %s", &b.stderr)
+		}
+	}
+}
+
+func TestNowhereToKeepLogins(t *testing.T) {
+	f := newFake(t)
+	b := newStranger(t)
+	b.vars["HOME"] = ""
+	b.expect(b.run(newESSCLI, "login", "-s", f.addr(), "-u", testUser, "-p", testPassword), 1,
+		"cannot store the login: the environment names no home folder")
+}
+
+func TestStaleLoginIsNamed(t *testing.T) {
+	f := newFake(t)
+	b := newStranger(t)
+	b.login(t, "-s", f.addr())
+	f.refuse("GET /v1/server", http.StatusForbidden, fault.New(fault.Denied, "wrong user or password"))
+	b.expect(b.run(newTestConnection), 5, "hint: the password is the one that esscli login stored")
+	b.expect(b.run(newTestConnection, "-p", testPassword), 5)
+	if strings.Contains(b.stderr.String(), "esscli login") {
+		t.Errorf("another password is taken for the stored one: %s", &b.stderr)
+	}
+}
