@@ -146,7 +146,7 @@ func stillRunning(ctx context.Context, task string, t timeout) error {
 func taskError(err error, task string, notRun []string) error {
 	d := fault.DetailOf(err)
 	if !strings.Contains(d.Message, task) {
-		d.Message = "task " + task + ": " + d.Message
+		d.Message = fmt.Sprintf("task %.80s: %s", task, d.Message)
 	}
 	if len(notRun) > 0 {
 		d.Message += "; not run: " + strings.Join(notRun, ", ")
