@@ -275,8 +275,9 @@ func parseLspath(out []byte) map[string][]string {
 		if len(words) != 3 || !isAIXName(words[0]) || !isAIXName(words[1]) {
 			continue
 		}
-		path := words[1] + " " + printable([]byte(words[2]))
-		paths[words[0]] = append(paths[words[0]], path)
+		if connection := printable([]byte(words[2])); connection != "" {
+			paths[words[0]] = append(paths[words[0]], words[1]+" "+connection)
+		}
 	}
 	for name := range maps.Keys(paths) {
 		slices.Sort(paths[name])

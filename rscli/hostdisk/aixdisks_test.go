@@ -139,6 +139,7 @@ func FuzzLsvpcfg(f *testing.F) {
 
 func FuzzLspath(f *testing.F) {
 	f.Add([]byte("hdisk4 fscsi1 500507180120c5cb,2000000000000\n"))
+	f.Add([]byte("a0 a0 \x00"))
 	f.Fuzz(func(t *testing.T, out []byte) {
 		for name, paths := range parseLspath(out) {
 			checkDisk(t, name, Disk{Members: paths})

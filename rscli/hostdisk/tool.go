@@ -13,13 +13,8 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// Limits of one run of a system's tool: a hanging disk may hang the tool, and an
-// answer of 4,096 disks with all their properties is some tens of megabytes.
-const (
-	toolTimeout = time.Minute
-	toolOutput  = 64 << 20
-	toolErrors  = 4 << 10
-)
+// toolErrors is how much is kept of what a tool writes to standard error.
+const toolErrors = 4 << 10
 
 // A runner runs a tool of the system and returns what it writes to standard
 // output. A tool that is not there is errNoTool, one that says that it failed
@@ -38,11 +33,6 @@ type toolbox struct {
 	dirs    []string
 	timeout time.Duration
 	output  int // bytes, more is an error
-}
-
-func systemTools() toolbox {
-	dirs := []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin"}
-	return toolbox{dirs, toolTimeout, toolOutput}
 }
 
 // run is a runner. The tool runs in the C locale, whose texts the parsers know.
