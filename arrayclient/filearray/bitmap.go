@@ -201,7 +201,12 @@ func (b *bitmap) writePages(gen uint64, pages []dirtyPage) error {
 
 // readPages sets the bits that the file holds. Of the two slots of a page the
 // valid one with the higher generation counts; pages without one have no bits.
-func (b *bitmap) readPages() error {
+//
+// A page of a later generation than gen, that of the meta file, is of a
+// checkpoint that was cut off. If only the process died it may not be on the
+// disk yet: it is written again, and in the same place, so that the other slot
+// stays until it is.
+func (b *bitmap) readPages(gen uint64) error {
 	buf := make([]byte, 2*pageSlot)
 	for page := range b.pages {
 		n, err := b.file.ReadAt(buf, slotOffset(dirtyPage{page, 0}))
@@ -209,12 +214,12 @@ func (b *bitmap) readPages() error {
 			return err
 		}
 		clear(buf[n:])
-		b.readPage(page, buf)
+		b.readPage(page, gen, buf)
 	}
 	return nil
 }
 
-func (b *bitmap) readPage(page int, buf []byte) {
+func (b *bitmap) readPage(page int, metaGen uint64, buf []byte) {
 	best, bestGen := -1, uint64(0)
 	for s := range 2 {
 		slot := buf[s*pageSlot : (s+1)*pageSlot]
@@ -229,12 +234,15 @@ func (b *bitmap) readPage(page int, buf []byte) {
 	if best < 0 {
 		return
 	}
-	b.slot[page] = uint8(best ^ 1)
 	words := buf[best*pageSlot+pageHeader:]
 	for w := range pageWords {
 		b.setWord(page, w, binary.LittleEndian.Uint64(words[8*w:]))
 	}
-	b.dirty[page] = false
+	unsure := bestGen > metaGen
+	b.dirty[page], b.slot[page] = unsure, uint8(best)
+	if !unsure {
+		b.slot[page] ^= 1
+	}
 }
 
 func (b *bitmap) setWord(page, w int, word uint64) {
@@ -317,12 +325,17 @@ func (b *bitmap) create(fsys FS, serial string) error {
 		return err
 	}
 	h := header{magic: magicBitmap, id: b.uid, serial: serial}
-	if _, err := f.WriteAt(h.encode(), 0); err != nil {
-		f.Close()
-		return err
+	if _, err = f.WriteAt(h.encode(), 0); err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = fsys.SyncDir(bitmapDir)
+	}
+	if err != nil { // it is made anew when the checkpoint is tried again
+		return errors.Join(err, f.Close())
 	}
 	b.file = f
-	return fsys.SyncDir(bitmapDir)
+	return nil
 }
 
 // close closes the file, if there is one.

@@ -168,11 +168,14 @@ func (j *journal) commit(records []record) error {
 	return j.note(record{kind: recDurable})
 }
 
-// note writes a record that nobody waits for.
+// note writes a record that nobody waits for. After an error the next record
+// goes to the same place: a gap would end the journal.
 func (j *journal) note(r record) error {
 	j.buf = j.encode(j.buf[:0], r)
 	_, err := j.files[j.gen%2].WriteAt(j.buf, j.off)
-	j.off += int64(len(j.buf))
+	if err == nil {
+		j.off += int64(len(j.buf))
+	}
 	return err
 }
 
@@ -246,12 +249,15 @@ func decodeRecord(b []byte, gen uint64) (r record, n int, durable int64, ok bool
 	return r, n, int64(binary.LittleEndian.Uint64(b[16:])), true
 }
 
-// begunAfter returns the generation of the first record of the file that does
-// not hold gen, if it is a later one, and gen otherwise.
+// begunAfter returns the later of the generations that the files begin with,
+// if it is later than gen, and gen otherwise.
 func (j *journal) begunAfter(gen uint64) (uint64, error) {
 	b := make([]byte, recordHeader)
-	if _, err := j.files[(gen+1)%2].ReadAt(b, headerSize); err != nil {
-		return 0, err
+	for _, f := range j.files {
+		if _, err := f.ReadAt(b, headerSize); err != nil {
+			return 0, err
+		}
+		gen = max(gen, binary.LittleEndian.Uint64(b[8:]))
 	}
-	return max(gen, binary.LittleEndian.Uint64(b[8:])), nil
+	return gen, nil
 }

@@ -40,12 +40,26 @@ func writeMeta(fsys FS, serial string, gen uint64, s *state) error {
 	return errors.Join(err, f.Close())
 }
 
+// syncMeta makes the meta file of generation gen durable, and that it is there.
+func syncMeta(fsys FS, gen uint64) error {
+	f, err := fsys.Open(metaName(gen))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return fsys.SyncDir(".")
+}
+
 func createOrOpen(fsys FS, name string) (File, error) {
 	f, err := fsys.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		f, err = fsys.Create(name)
-		if err == nil {
-			err = fsys.SyncDir(".")
+		if f, err = fsys.Create(name); err != nil {
+			return nil, err
+		}
+		if err = fsys.SyncDir("."); err != nil {
+			f.Close()
 		}
 	}
 	return f, err

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"sync"
 	"time"
 
 	"copyservices/arrayclient"
@@ -143,7 +145,7 @@ func (l *loaded) readPages(b *bitmap, want int64) error {
 	if err := b.open(l.fsys, l.serial); err != nil {
 		return err
 	}
-	if err := b.readPages(); err != nil {
+	if err := b.readPages(l.gen); err != nil {
 		return err
 	}
 	if n := b.count.Load(); n < want {
@@ -268,10 +270,7 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 		a.closeVolumes()
 		return nil, err
 	}
-	if err := a.finishExpansions(); err != nil {
-		a.closeVolumes()
-		return nil, err
-	}
+	a.finishExpansions()
 	if err := l.sweep(); err != nil {
 		a.log.Warn("files of volumes that were not created are still there", "error", err)
 	}
@@ -289,8 +288,14 @@ func (l *loaded) addRelationship(a *Array, rec *relRecord) error {
 }
 
 // firstCheckpoint goes to generation gen+3: it spares the meta file that was
-// read, and no record of that generation can be left in a journal.
+// read, and no record of that generation can be left in a journal. If only the
+// process died, what was read may not be on the disk yet: the meta file must
+// be before the other one is written, and so must the sources of images.
 func (l *loaded) firstCheckpoint(a *Array) error {
+	if err := syncMeta(l.fsys, l.gen); err != nil {
+		return err
+	}
+	a.syncImages()
 	c := a.newCheckpoint(l.gen + 3)
 	if err := a.writeCheckpoint(c); err != nil {
 		return err
@@ -302,6 +307,18 @@ func (l *loaded) firstCheckpoint(a *Array) error {
 	}
 	l.journal.start(c.gen, headerSize)
 	return l.journal.note(record{kind: recCheckpointed})
+}
+
+// syncImages makes the sources durable from which targets are still read:
+// their establish may have been cut off before it did.
+func (a *Array) syncImages() {
+	var running sync.WaitGroup
+	for _, v := range a.volumes {
+		if slices.ContainsFunc(v.sources, func(r *relationship) bool { return !r.copied.full() }) {
+			running.Go(func() { v.sync() }) // an error stays in the volume
+		}
+	}
+	running.Wait()
 }
 
 func (a *Array) openVolumes() error {
@@ -346,6 +363,9 @@ func (a *Array) purge() {
 
 func (a *Array) purgeVolume(rec *volumeRecord) {
 	err := removeSegments(a.fsys, rec)
+	if err == nil { // else a crash could bring them back, unknown to the state
+		err = a.fsys.SyncDir(volumeDir)
+	}
 	if err == nil {
 		err = a.commitRecord(jsonRecord(recPurged, rec.UID), nil)
 	}

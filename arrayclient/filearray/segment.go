@@ -31,17 +31,19 @@ type segment struct {
 	File
 	dirty  atomic.Bool
 	syncMu sync.Mutex
+	failed error // of the sync that failed; guarded by syncMu
 }
 
 // sync makes the writes that returned before it durable. The mutex makes a
-// caller wait for the sync that another one began for both.
+// caller wait for the sync that another one began for both; when that one
+// failed, it failed for both.
 func (s *segment) sync() error {
 	s.syncMu.Lock()
 	defer s.syncMu.Unlock()
-	if !s.dirty.Swap(false) {
-		return nil
+	if s.failed == nil && s.dirty.Swap(false) {
+		s.failed = s.File.Sync()
 	}
-	return s.File.Sync()
+	return s.failed
 }
 
 // createSegments makes the files of v and makes them durable, their entries
@@ -96,7 +98,11 @@ func openSegments(fsys FS, serial string, v *volumeRecord) ([]*segment, error) {
 			closeSegments(list)
 			return nil, err
 		}
-		list = append(list, &segment{File: f})
+		s := &segment{File: f}
+		// A process that was killed may have left what it wrote unsynced, so
+		// the first sync is not one to be spared.
+		s.dirty.Store(true)
+		list = append(list, s)
 	}
 	return list, nil
 }
