@@ -16,12 +16,8 @@ func Check(fsys FS) []error {
 	}
 	defer l.close()
 	var problems []error
-	known := map[string]bool{}
 	for _, id := range sortedKeys(l.state.Volumes) {
 		rec := l.state.Volumes[id]
-		for i := range segments(rec.Size) {
-			known[segmentName(rec, i)] = true
-		}
 		segs, err := openSegments(fsys, l.serial, rec)
 		if err != nil {
 			problems = append(problems, err)
@@ -32,7 +28,7 @@ func Check(fsys FS) []error {
 	for _, uid := range sortedKeys(l.state.Relationships) {
 		problems = append(problems, l.checkRelationship(l.state.Relationships[uid])...)
 	}
-	return append(problems, l.strays(known)...)
+	return append(problems, l.strays()...)
 }
 
 func (l *loaded) checkRelationship(rec *relRecord) (problems []error) {
@@ -51,14 +47,30 @@ func (l *loaded) checkRelationship(rec *relRecord) (problems []error) {
 	return problems
 }
 
-// strays finds volume files that belong to no volume, and are not about to be
-// removed either.
-func (l *loaded) strays(known map[string]bool) (problems []error) {
+// knownFiles returns the names of the files that the state speaks of: those of
+// volumes, of volumes about to be removed, and of relationships.
+func (l *loaded) knownFiles() map[string]bool {
+	known := map[string]bool{}
+	for _, rec := range l.state.Volumes {
+		for i := range segments(rec.Size) {
+			known[segmentName(rec, i)] = true
+		}
+	}
 	for _, rec := range l.state.Deleted {
 		for i := range segments(rec.Size) {
 			known[segmentName(rec, i)] = true
 		}
 	}
+	for uid := range l.state.Relationships {
+		known[copiedName(uid)], known[changedName(uid)] = true, true
+	}
+	return known
+}
+
+// strays finds volume files that belong to no volume, and are not about to be
+// removed either.
+func (l *loaded) strays() (problems []error) {
+	known := l.knownFiles()
 	names, err := l.fsys.List(volumeDir)
 	if err != nil {
 		return []error{err}
@@ -71,16 +83,14 @@ func (l *loaded) strays(known map[string]bool) (problems []error) {
 	return problems
 }
 
-// unfinished reports whether a file was made for a volume that then was not
-// created because of a crash: its uid was never given out, and it has no data.
+// unfinished reports whether a file that no record knows was made for a volume
+// that then was not created, or not expanded, because of a crash: it has no
+// data.
 func (l *loaded) unfinished(name string) bool {
 	var id uint16
 	var uid uint64
 	var i int
 	if n, err := fmt.Sscanf(path.Base(name), "%03X.%08d.%d", &id, &uid, &i); n != 3 || err != nil {
-		return false
-	}
-	if uid < l.state.NextUID {
 		return false
 	}
 	f, err := l.fsys.Open(name)
@@ -96,14 +106,21 @@ func (l *loaded) unfinished(name string) bool {
 	return err == nil && start >= size&^(pageSlot-1)-pageSlot
 }
 
-// sweep removes the files of volumes that were not created in the end.
+// sweep removes the files of volumes that were not created in the end, and the
+// bitmaps of relationships that are no more: their removal may not have been
+// durable.
 func (l *loaded) sweep() error {
-	names, err := l.fsys.List(volumeDir)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if name = path.Join(volumeDir, name); l.unfinished(name) {
+	known := l.knownFiles()
+	for _, dir := range []string{volumeDir, bitmapDir} {
+		names, err := l.fsys.List(dir)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			name = path.Join(dir, name)
+			if known[name] || dir == volumeDir && !l.unfinished(name) {
+				continue
+			}
 			if err := l.fsys.Remove(name); err != nil {
 				return err
 			}

@@ -106,6 +106,13 @@ func (c *committer) breakDown(cause error) error {
 	return c.broken
 }
 
+// err returns why nothing can be committed any more, nil if it can.
+func (c *committer) err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.broken
+}
+
 func (c *committer) write(b *batch) error {
 	b.syncTargets()
 	records, good := b.marksRecord()

@@ -343,11 +343,27 @@ func (f *crashFile) Punch(off, n int64) error {
 	return nil
 }
 
+// skipHole returns an offset from off on, before which there is no data. In a
+// file that is nearly all hole it looks at the blocks there are.
+func (ino *inode) skipHole(off, end int64) int64 {
+	if (end-off)/blockSize <= int64(len(ino.blocks)) {
+		return off
+	}
+	first := end
+	for b := range ino.blocks {
+		if at := b * blockSize; at+blockSize > off && at < first && ino.newest(b) != nil {
+			first = at
+		}
+	}
+	return max(off, first)
+}
+
 func (f *crashFile) NextData(off, end int64) (start, stop int64, err error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	isData := func(at int64) bool { return f.ino.newest(at/blockSize) != nil }
 	next := func(at int64) int64 { return min(end, (at/blockSize+1)*blockSize) }
+	off = f.ino.skipHole(off, end)
 	for start = off; start < end && !isData(start); start = next(start) {
 	}
 	for stop = start; stop < end && isData(stop); stop = next(stop) {

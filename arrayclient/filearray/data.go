@@ -27,6 +27,9 @@ func (d *data) err() error {
 	return nil
 }
 
+// fail makes the volume take no I/O any more.
+func (d *data) fail(cause error) { d.failed.CompareAndSwap(nil, &cause) }
+
 // each calls f for the parts of [off, off+n) that are in one segment each.
 func (d *data) each(off, n int64, f func(s *segment, off, n int64) error) error {
 	for n > 0 {
@@ -119,7 +122,7 @@ func (d *data) sync() error {
 	}
 	for _, s := range d.segs {
 		if err := s.sync(); err != nil {
-			d.failed.CompareAndSwap(nil, &err)
+			d.fail(err)
 			return err
 		}
 	}

@@ -71,6 +71,9 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 	if size == old.Size {
 		return nil
 	}
+	if err := v.err(); err != nil {
+		return fault.New(fault.Refused, "volume %s has failed: %w", serial, err)
+	}
 	unlock := lockVolumes([]*volume{v})
 	defer unlock()
 	return a.expand(v, old, size)
@@ -83,27 +86,47 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 func (a *Array) expand(v *volume, old *volumeRecord, size int64) error {
 	grown := *old
 	grown.Size, grown.ZeroFrom = size, old.Size
-	first := segments(old.Size) - 1
-	for i := first; i < segments(size); i++ {
-		if err := a.growSegment(v, &grown, i); err != nil {
-			return err
-		}
+	segs, err := a.growSegments(v, &grown)
+	if err == nil {
+		err = a.commitRecord(jsonRecord(recVolumeExpanded, grown), nil)
 	}
-	if err := a.fsys.SyncDir(volumeDir); err != nil {
-		return err
-	}
-	segs, err := openSegments(a.fsys, a.serial, &grown)
-	if err != nil {
-		return err
-	}
-	err = a.commitRecord(jsonRecord(recVolumeExpanded, grown), nil)
 	if err != nil {
 		closeSegments(segs)
+		a.dropSegments(&grown, len(v.segs))
 		return err
 	}
 	closeSegments(v.segs)
 	v.segs, v.size = segs, size
-	return a.zeroOldHeader(v, &grown)
+	if err = a.zeroOldHeader(v, &grown); err != nil {
+		v.fail(err) // the next opening wipes out what would be written there
+	}
+	return err
+}
+
+// growSegments makes the files of the grown volume and opens them.
+func (a *Array) growSegments(v *volume, grown *volumeRecord) ([]*segment, error) {
+	for i := len(v.segs) - 1; i < segments(grown.Size); i++ {
+		if err := a.growSegment(v, grown, i); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.fsys.SyncDir(volumeDir); err != nil {
+		return nil, err
+	}
+	return openSegments(a.fsys, a.serial, grown)
+}
+
+// dropSegments removes the files from number n on, unless it is not known
+// whether the record that makes them count is in the journal.
+func (a *Array) dropSegments(rec *volumeRecord, n int) {
+	if a.committer.err() != nil {
+		return
+	}
+	for i := n; i < segments(rec.Size); i++ {
+		if err := a.fsys.Remove(segmentName(rec, i)); err != nil && !isNotExist(err) {
+			a.log.Warn("file not removed", "file", segmentName(rec, i), "error", err)
+		}
+	}
 }
 
 // growSegment writes the header of segment i as it is in the grown volume.
@@ -126,22 +149,28 @@ func (a *Array) growSegment(v *volume, grown *volumeRecord, i int) error {
 		return fault.New(fault.Refused, "volume %s can grow by 4 KiB at least, not by %d bytes",
 			v.serial, grown.Size-v.size)
 	}
-	if _, err := s.WriteAt(segmentHeader(a.serial, grown, i).encode(), at); err != nil {
+	// What an expansion that was cut off left behind the header goes.
+	if err := s.Truncate(headerOffset(dataLength(v.size, i)) + headerSize); err != nil {
 		return err
 	}
-	return s.Sync()
+	if err := s.write(segmentHeader(a.serial, grown, i).encode(), at); err != nil {
+		return err
+	}
+	return v.sync()
 }
 
-// finishExpansions does what a crash left to do.
-func (a *Array) finishExpansions() error {
+// finishExpansions does what a crash left to do. A volume for which that is
+// not possible takes no I/O.
+func (a *Array) finishExpansions() {
 	for _, id := range sortedKeys(a.volumes) {
 		if rec := a.volumeRecord(id); rec.ZeroFrom > 0 {
 			if err := a.zeroOldHeader(a.volumes[id], rec); err != nil {
-				return err
+				a.log.Error("volume not expanded", "volume", string(a.volumes[id].serial),
+					"error", err)
+				a.volumes[id].fail(err)
 			}
 		}
 	}
-	return nil
 }
 
 // zeroOldHeader makes the place zeros at which the header was before v grew.

@@ -84,6 +84,10 @@ func (a *Array) CreateVolumes(
 		}
 	})
 	if err != nil {
+		for i, v := range created {
+			v.close()
+			a.dropSegments(&recs[i], 0)
+		}
 		return nil, err
 	}
 	list := make([]arrayclient.Volume, 0, len(created))
