@@ -41,6 +41,9 @@ func (s *Server) changeVolume(q *call) (answer, error) {
 	if err := all(ctx, steps); err != nil {
 		return answer{}, err
 	}
+	if change.Assigned != nil {
+		s.recheckHosts()
+	}
 	if v, err = s.oneVolume(ctx, serial); err != nil {
 		return answer{}, err
 	}
@@ -79,6 +82,9 @@ func (s *Server) volumeSteps(v api.Volume, change api.VolumeChange) ([]step, err
 		return nil, err
 	}
 	var steps []step
+	if change.Assigned != nil {
+		steps = append(steps, s.assign(v.Serial, *change.Assigned))
+	}
 	if change.Label != nil {
 		l, ok := arr.(arrayclient.Labeler)
 		if !ok {

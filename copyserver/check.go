@@ -49,8 +49,8 @@ func checkState(dir string) []error {
 	errs = append(errs, stored...)
 	box, err := secrets.OpenBox(filepath.Join(dir, keyName))
 	note(err)
-	if box != nil && len(stored) == 0 {
-		errs = append(errs, checkSealed(dir, box)...)
+	if len(stored) == 0 {
+		errs = append(errs, checkStored(dir, box)...)
 	}
 	fsys, err := filearray.OS(filepath.Join(dir, arrayName))
 	note(err)
@@ -69,13 +69,35 @@ func checkKeyPair(dir string) error {
 	return err
 }
 
-// checkSealed opens every stored password. The store is whole.
-func checkSealed(dir string, box *secrets.Box) []error {
+// checkStored checks what belongs to things in the store, which is whole.
+func checkStored(dir string, box *secrets.Box) []error {
 	store, err := taskstore.Open(dir)
 	if err != nil {
 		return []error{err}
 	}
 	defer store.Close()
+	errs := checkAuthority(filepath.Join(dir, authorityName), store)
+	if box != nil {
+		errs = append(errs, checkSealed(store, box)...)
+	}
+	return errs
+}
+
+// checkAuthority finds an authority damaged, or gone after it issued
+// credentials. A folder from before there were any has none.
+func checkAuthority(dir string, store taskstore.Store) []error {
+	issued, err := store.Credentials().List()
+	if err == nil && (secrets.HasAuthority(dir) || len(issued) > 0) {
+		_, err = secrets.OpenAuthority(dir)
+	}
+	if err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+// checkSealed opens every stored password.
+func checkSealed(store taskstore.Store, box *secrets.Box) []error {
 	entries, err := store.Entries().List()
 	if err != nil {
 		return []error{err}

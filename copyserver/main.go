@@ -129,6 +129,8 @@ func serverFlags() []cli.Flag {
 		text("nbd-listen", d.NBDListen, "`ADDRESS` on which volumes are exported, or "+NoNBD),
 		&cli.BoolFlag{Name: "nbd-insecure",
 			Usage: "export on an address other than loopback without client certificates"},
+		&cli.BoolFlag{Name: "nbd-tls",
+			Usage: "export to hosts with a credential of this server, each what is assigned to it"},
 		text("nbd-tls-cert", "", "PEM `FILE` of the certificate that NBD shows"),
 		text("nbd-tls-key", "", "PEM `FILE` of its key"),
 		text("nbd-tls-client-ca", "",
@@ -159,8 +161,12 @@ func options(c *cli.Context) (Options, error) {
 			*field = c.String(name)
 		}
 	}
-	if c.IsSet("nbd-insecure") {
-		o.NBDInsecure = c.Bool("nbd-insecure")
+	for name, field := range map[string]*bool{
+		"nbd-insecure": &o.NBDInsecure, "nbd-tls": &o.NBDTLS,
+	} {
+		if c.IsSet(name) {
+			*field = c.Bool(name)
+		}
 	}
 	return o, nil
 }

@@ -10,6 +10,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/nbd"
 	"copyservices/copyserver/runner"
+	"copyservices/taskstore"
 )
 
 // bindNBD makes the NBD server, which serves after its Start.
@@ -23,7 +24,7 @@ func (s *Server) bindNBD() error {
 	}
 	s.nbd, err = nbd.New(nbd.Options{
 		Listen: s.opts.NBDListen, TLS: config, Insecure: s.opts.NBDInsecure, Logger: s.logger,
-	}, exports{s.arrays})
+	}, s.exports())
 	if err != nil {
 		return err
 	}
@@ -33,6 +34,9 @@ func (s *Server) bindNBD() error {
 
 // nbdTLS returns nil where no option asks for TLS.
 func (s *Server) nbdTLS() (*tls.Config, error) {
+	if s.opts.NBDTLS {
+		return s.hostTLS()
+	}
 	if s.opts.NBDTLSCert == "" && s.opts.NBDTLSClientCA == "" {
 		return nil, nil
 	}
@@ -61,10 +65,30 @@ func (s *Server) nbdTLS() (*tls.Config, error) {
 
 // exports offers the volumes of all arrays that can be opened, each under its
 // serial.
-type exports struct{ arrays *runner.Arrays }
+type exports struct {
+	arrays *runner.Arrays
+	// access tells what a client may do with a volume; nil: everything.
+	access func(nbd.Peer, arrayclient.Serial) (taskstore.HostAccess, bool)
+}
+
+func (s *Server) exports() exports {
+	if s.opts.NBDTLS {
+		return exports{s.arrays, s.hostAccess}
+	}
+	return exports{arrays: s.arrays}
+}
+
+func (e exports) of(
+	peer nbd.Peer, serial arrayclient.Serial,
+) (access taskstore.HostAccess, found bool) {
+	if e.access == nil {
+		return taskstore.HostAccess{}, true
+	}
+	return e.access(peer, serial)
+}
 
 // List returns the volumes ordered by array and serial.
-func (e exports) List(ctx context.Context, _ nbd.Peer) ([]nbd.ExportInfo, error) {
+func (e exports) List(ctx context.Context, peer nbd.Peer) ([]nbd.ExportInfo, error) {
 	var out []nbd.ExportInfo
 	for _, arr := range e.arrays.All() {
 		if _, ok := arr.(arrayclient.Opener); !ok {
@@ -75,6 +99,9 @@ func (e exports) List(ctx context.Context, _ nbd.Peer) ([]nbd.ExportInfo, error)
 			return nil, err
 		}
 		for _, v := range all {
+			if _, ok := e.of(peer, v.Serial); !ok {
+				continue
+			}
 			out = append(out, nbd.ExportInfo{
 				Name: string(v.Serial), Description: v.Label, Size: v.Size,
 			})
@@ -84,15 +111,27 @@ func (e exports) List(ctx context.Context, _ nbd.Peer) ([]nbd.ExportInfo, error)
 }
 
 // Open returns the content of the volume whose serial is name, in upper case.
+// To a client that may not use it, it is as if it were not there.
 func (e exports) Open(
-	ctx context.Context, _ nbd.Peer, name string,
+	ctx context.Context, peer nbd.Peer, name string,
 ) (arrayclient.VolumeIO, bool, error) {
 	serial, err := arrayclient.ParseSerial(name)
 	if err != nil || string(serial) != name {
 		return nil, false, fault.New(fault.NotFound, "no volume %.64q", name)
 	}
+	access, ok := e.of(peer, serial)
+	if !ok {
+		return nil, false, noVolume(serial)
+	}
 	v, err := openVolume(ctx, e.arrays, serial)
-	return v, false, err
+	if fault.KindOf(err) == fault.NotFound {
+		err = noVolume(serial)
+	}
+	return v, access.ReadOnly, err
+}
+
+func noVolume(serial arrayclient.Serial) error {
+	return fault.New(fault.NotFound, "no volume %s", serial)
 }
 
 func openVolume(

@@ -29,6 +29,10 @@ type Options struct {
 	// NBDInsecure allows NBD on an address other than loopback without client
 	// certificates.
 	NBDInsecure bool `yaml:"nbd-insecure"`
+	// NBDTLS lets only hosts in that show a credential of this server, and
+	// shows each the volumes that are assigned to it. The server's own
+	// certificate is then of the same authority.
+	NBDTLS bool `yaml:"nbd-tls"`
 	// NBDTLSCert and NBDTLSKey are PEM files of the certificate that NBD
 	// shows; empty with NBDTLSClientCA: the one of HTTPS.
 	NBDTLSCert string `yaml:"nbd-tls-cert"`
@@ -137,6 +141,10 @@ func (o Options) validate() (Options, error) {
 	if (o.NBDTLSCert == "") != (o.NBDTLSKey == "") {
 		return o, fault.New(fault.Usage, "a certificate for NBD needs its key, and the key its certificate").
 			WithHint("give both --nbd-tls-cert and --nbd-tls-key")
+	}
+	if o.NBDTLS && (o.NBDTLSCert != "" || o.NBDTLSClientCA != "" || o.NBDInsecure) {
+		return o, fault.New(fault.Usage, "hosts have credentials of this server for NBD, or of another").
+			WithHint("give either --nbd-tls or the other options of NBD's security")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

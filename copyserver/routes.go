@@ -54,6 +54,10 @@ func routes() []route {
 		{"POST /v1/relationships/withdraw", admin, (*Server).withdraw},
 		{"POST /v1/relationships/copy-rate", admin, (*Server).setCopyRate},
 
+		{"GET /v1/credentials", admin, (*Server).listCredentials},
+		{"POST /v1/credentials", admin, (*Server).createCredential},
+		{"DELETE /v1/credentials/{serial}", admin, (*Server).revokeCredential},
+
 		{"GET /v1/users", admin, (*Server).listUsers},
 		{"POST /v1/users", admin, (*Server).createUser},
 		{"PATCH /v1/users/{name}", monitor, (*Server).changeUser},

@@ -60,8 +60,10 @@ type Server struct {
 	usersMu   sync.Mutex // held over changes that must leave an admin
 	entriesMu sync.Mutex // held over changes of an entry
 	volumesMu sync.Mutex // held over changes and deletions of volumes
+	issuedMu  sync.Mutex // held over changes of credentials
 
 	cert     tls.Certificate
+	issuer   *secrets.Authority // of credentials for NBD
 	listener net.Listener
 	http     *http.Server
 	nbd      *nbd.Server // nil when off
@@ -133,6 +135,7 @@ func (s *Server) setUp(seams seams) error {
 	}
 	s.onStop("state folder", func(context.Context) error { return st.close() })
 	s.id, s.store, s.box, s.cert = st.id, st.store, st.box, st.cert
+	s.issuer = st.authority
 	s.auth = auth.New(s.store.Users(), seams.cost)
 	if s.hostname, err = os.Hostname(); err != nil {
 		return fault.New(fault.Failed, "this machine has no host name: %w", err)

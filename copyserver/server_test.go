@@ -49,8 +49,14 @@ func start(t *testing.T, dir string) *world {
 
 func startWith(t *testing.T, dir string, seams seams) *world {
 	t.Helper()
+	return startOptions(t, seams, dir, func(*Options) {})
+}
+
+func startOptions(t *testing.T, seams seams, dir string, change func(*Options)) *world {
+	t.Helper()
 	log := &syncBuffer{}
 	opts := testOptions(dir)
+	change(&opts)
 	opts.Logger = slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s, err := newServer(opts, seams)
 	must(t, err)

@@ -32,6 +32,8 @@ const (
 	keyName      = "secret.key"
 	tlsName      = "tls"
 	arrayName    = "array"
+
+	authorityName = "authority"
 )
 
 // lostFound is in every fresh ext4 file system.
@@ -55,6 +57,8 @@ type state struct {
 	box   *secrets.Box
 	cert  tls.Certificate
 	array *filearray.Array
+
+	authority *secrets.Authority
 }
 
 // opening is what openState needs to know.
@@ -98,7 +102,8 @@ func checkFolder(dir string) error {
 	if err != nil {
 		return fault.New(fault.Failed, "cannot read the state folder: %w", err)
 	}
-	ours := append(taskstore.Folders(), identityName, lockName, keyName, tlsName, arrayName, lostFound)
+	ours := append(taskstore.Folders(), identityName, lockName, keyName, tlsName, arrayName,
+		authorityName, lostFound)
 	for _, e := range entries {
 		if !slices.Contains(ours, e.Name()) && !atomicfile.IsTemp(e.Name()) {
 			if _, err := os.Stat(filepath.Join(dir, identityName)); err == nil {
@@ -191,11 +196,37 @@ func (s *state) load(o opening) error {
 	if s.store, err = taskstore.OpenFS(s.dir, o.fsys); err != nil {
 		return err
 	}
+	if err := s.openAuthority(o.fsys); err != nil {
+		return err
+	}
 	fsys, err := s.arrayFS()
 	if err != nil {
 		return err
 	}
 	s.array, err = filearray.Open(fsys, filearray.OpenOptions{Logger: o.logger})
+	return err
+}
+
+// openAuthority makes the authority of a folder that never had one: of a new
+// one, or of one from before there were authorities.
+func (s *state) openAuthority(fsys atomicfile.FS) error {
+	dir := filepath.Join(s.dir, authorityName)
+	issued, err := s.store.Credentials().List()
+	if err != nil {
+		return err
+	}
+	if !secrets.HasAuthority(dir) && len(issued) == 0 {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fault.New(fault.Failed, "cannot create a folder in the state folder: %w", err)
+		}
+		if err := secrets.CreateAuthority(fsys, dir); err != nil {
+			return err
+		}
+		if err := fsys.SyncDir(s.dir); err != nil {
+			return fault.New(fault.Failed, "cannot sync %s: %w", s.dir, err)
+		}
+	}
+	s.authority, err = secrets.OpenAuthority(dir)
 	return err
 }
 

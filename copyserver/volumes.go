@@ -56,13 +56,13 @@ func (s *Server) listVolumes(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	seen, err := s.seenBy()
+	users, err := s.volumeUsers()
 	if err != nil {
 		return answer{}, err
 	}
 	out := make([]api.Volume, len(found))
 	for i, f := range found {
-		out[i] = describeVolume(f.Volume, f.Array, seen)
+		out[i] = describeVolume(f.Volume, f.Array, users)
 	}
 	return ok(out)
 }
@@ -83,30 +83,43 @@ func (q *call) serial() (arrayclient.Serial, error) {
 	return arrayclient.ParseSerial(q.PathValue("serial"))
 }
 
-// seenBy tells which hosts see a volume, as host:device.
-func (s *Server) seenBy() (map[arrayclient.Serial][]string, error) {
+// volumeUsers are the hosts of all volumes. The zero value knows none.
+type volumeUsers struct {
+	seen     map[arrayclient.Serial][]string // by whom, as host:device
+	assigned map[arrayclient.Serial][]taskstore.HostAccess
+}
+
+func (s *Server) volumeUsers() (volumeUsers, error) {
 	hosts, err := s.store.Hosts().List()
 	if err != nil {
-		return nil, err
+		return volumeUsers{}, err
 	}
-	seen := map[arrayclient.Serial][]string{}
+	assignments, err := s.store.Assignments().List()
+	if err != nil {
+		return volumeUsers{}, err
+	}
+	u := volumeUsers{
+		map[arrayclient.Serial][]string{}, map[arrayclient.Serial][]taskstore.HostAccess{},
+	}
 	for _, h := range hosts {
 		for _, d := range h.Devices {
 			name := taskstore.Endpoint{Host: h.Name, Device: d.Name}.String()
-			seen[d.Serial] = append(seen[d.Serial], name)
+			u.seen[d.Serial] = append(u.seen[d.Serial], name)
 		}
 	}
-	return seen, nil
+	for _, a := range assignments {
+		u.assigned[a.Volume] = a.Hosts
+	}
+	return u, nil
 }
 
-// describeVolume takes the hosts that see the volume from seen, which may be
-// nil.
 func describeVolume(
-	v arrayclient.Volume, id arrayclient.ArrayID, seen map[arrayclient.Serial][]string,
+	v arrayclient.Volume, id arrayclient.ArrayID, users volumeUsers,
 ) api.Volume {
 	out := api.Volume{
 		Serial: v.Serial, Array: id.String(), Size: v.Size, Allocated: v.Allocated,
-		Label: v.Label, Created: v.Created, Failed: v.Failed, Hosts: seen[v.Serial],
+		Label: v.Label, Created: v.Created, Failed: v.Failed, Hosts: users.seen[v.Serial],
+		Assigned: users.assigned[v.Serial],
 	}
 	if c := v.LastCopy; c != nil {
 		out.LastCopy = &api.LastCopy{
@@ -133,8 +146,8 @@ func (s *Server) oneVolume(ctx context.Context, serial arrayclient.Serial) (api.
 	if err != nil {
 		return api.Volume{}, err
 	}
-	seen, err := s.seenBy()
-	return describeVolume(found[0].Volume, found[0].Array, seen), err
+	users, err := s.volumeUsers()
+	return describeVolume(found[0].Volume, found[0].Array, users), err
 }
 
 // createVolumes is keyed: repeated after a lost answer, it names the volumes
@@ -160,14 +173,15 @@ func (s *Server) createVolumes(q *call) (answer, error) {
 			}
 			out := make([]api.Volume, len(volumes))
 			for i, v := range volumes {
-				out[i] = describeVolume(v, id, nil)
+				out[i] = describeVolume(v, id, volumeUsers{})
 			}
 			return created(out)
 		}, nil
 	})
 }
 
-// deleteVolume leaves it to the array to refuse a volume in use.
+// deleteVolume leaves it to the array to refuse a volume in use. The hosts lose
+// it first: one that takes its serial later must not be theirs.
 func (s *Server) deleteVolume(q *call) (answer, error) {
 	serial, err := q.serial()
 	if err != nil {
@@ -177,7 +191,13 @@ func (s *Server) deleteVolume(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := arr.DeleteVolume(q.Context(), serial); err != nil {
+	s.volumesMu.Lock()
+	defer s.volumesMu.Unlock()
+	err = all(context.WithoutCancel(q.Context()), []step{
+		s.assign(serial, nil),
+		func(ctx context.Context) (undo, error) { return nil, arr.DeleteVolume(ctx, serial) },
+	})
+	if err != nil {
 		return answer{}, err
 	}
 	return done()

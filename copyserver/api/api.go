@@ -102,6 +102,8 @@ type Volume struct {
 	LastCopy  *LastCopy          `json:"last_copy,omitempty"`
 	// Hosts lists host:device for every primed host that sees the volume.
 	Hosts []string `json:"hosts,omitempty"`
+	// Assigned lists the hosts that may attach it where hosts show credentials.
+	Assigned []HostAccess `json:"assigned,omitempty"`
 }
 
 // LastCopy is where a target's content came from.
@@ -110,6 +112,21 @@ type LastCopy struct {
 	Established time.Time           `json:"established"`
 	Ended       time.Time           `json:"ended,omitzero"`
 	Outcome     arrayclient.Outcome `json:"outcome"`
+}
+
+// CredentialRequest is the body of POST /v1/credentials.
+type CredentialRequest struct {
+	Host string `json:"host"`
+	// Request is a PKCS #10 certificate request in PEM. Its key is what counts.
+	Request string `json:"request"`
+}
+
+// CredentialIssued is the answer: what a host needs, beside its key, to attach
+// volumes over NBD with TLS. Both certificates are in PEM.
+type CredentialIssued struct {
+	Credential
+	Certificate string `json:"certificate"`
+	Authority   string `json:"authority"` // the certificate of who signed it, and the server's
 }
 
 // VolumeCreate is the body of POST /v1/volumes; the answer is a list of
@@ -128,6 +145,8 @@ type VolumeChange struct {
 	Label *string `json:"label,omitempty"`
 	// Size in bytes to which the volume grows; 0 is not given.
 	Size int64 `json:"size,omitempty"`
+	// Assigned replaces the hosts that may attach the volume; empty: nobody.
+	Assigned *[]HostAccess `json:"assigned,omitempty"`
 }
 
 // Relationship is an established pair.
@@ -203,6 +222,8 @@ type (
 	Run          = taskstore.Run
 	RunState     = taskstore.RunState
 	ResolvedPair = taskstore.ResolvedPair
+	Credential   = taskstore.Credential
+	HostAccess   = taskstore.HostAccess
 	Entry        = taskstore.Entry
 	EntryKind    = taskstore.EntryKind
 )

@@ -246,6 +246,28 @@ func (c *Client) SetCopyRate(ctx context.Context, req CopyRateRequest) (PairsRes
 	return out, err
 }
 
+// Credentials returns the certificates that were issued to hosts.
+func (c *Client) Credentials(ctx context.Context) ([]Credential, error) {
+	var out []Credential
+	err := c.get(ctx, "/v1/credentials", nil, &out)
+	return out, err
+}
+
+// CreateCredential has a certificate issued to a host.
+func (c *Client) CreateCredential(
+	ctx context.Context, req CredentialRequest,
+) (CredentialIssued, error) {
+	var out CredentialIssued
+	q := call{method: http.MethodPost, path: "/v1/credentials", repeat: keyed, in: req, out: &out}
+	err := c.do(ctx, q)
+	return out, err
+}
+
+// DeleteCredential revokes the certificate of that serial number.
+func (c *Client) DeleteCredential(ctx context.Context, serial string) error {
+	return c.one(ctx, http.MethodDelete, "/v1/credentials", serial, nil, nil)
+}
+
 // Users returns the users of the server.
 func (c *Client) Users(ctx context.Context) ([]User, error) {
 	var out []User

@@ -78,6 +78,8 @@ func pathCalls(c *Client) map[string]func(context.Context) error {
 		"PATCH /v1/entries/ess/10.0.0.5":     with(c.ChangeEntry, Entry{Kind: "ess", Address: "10.0.0.5"}),
 		"POST /v1/relationships K":           with(c.Establish, EstablishRequest{}),
 		"POST /v1/relationships/withdraw K":  with(c.Withdraw, PairsRequest{}),
+		"GET /v1/credentials":                first(c.Credentials),
+		"POST /v1/credentials K":             with(c.CreateCredential, CredentialRequest{}),
 		"POST /v1/relationships/copy-rate K": with(c.SetCopyRate, CopyRateRequest{}),
 	}
 	addMore(c, calls)
@@ -97,6 +99,9 @@ func addMore(c *Client, calls map[string]func(context.Context) error) {
 	calls["PATCH /v1/users/u"] = func(ctx context.Context) error {
 		_, err := c.ChangeUser(ctx, "u", UserChange{})
 		return err
+	}
+	calls["DELETE /v1/credentials/0a"] = func(ctx context.Context) error {
+		return c.DeleteCredential(ctx, "0a")
 	}
 	calls["PATCH /v1/arrays/2105.1"] = func(ctx context.Context) error {
 		_, err := c.ChangeArray(ctx, "2105.1", ArrayChange{})

@@ -45,7 +45,11 @@ func KeyPair(fsys atomicfile.FS, dir string, names []string) (tls.Certificate, e
 	cert, key := filepath.Join(dir, CertFile), filepath.Join(dir, KeyFile)
 	// The certificate is written last: where it is, the key is.
 	if _, err := os.Stat(cert); errors.Is(err, fs.ErrNotExist) {
-		if err := createKeyPair(fsys, cert, key, names); err != nil {
+		t, err := template(names)
+		if err == nil {
+			err = writeKeyPair(fsys, cert, key, t)
+		}
+		if err != nil {
 			return tls.Certificate{}, err
 		}
 	}
@@ -64,7 +68,11 @@ func Fingerprint(cert tls.Certificate) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-func createKeyPair(fsys atomicfile.FS, certPath, keyPath string, names []string) error {
+// writeKeyPair makes a key and the certificate of template, which it signs
+// itself.
+func writeKeyPair(
+	fsys atomicfile.FS, certPath, keyPath string, template *x509.Certificate,
+) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fault.New(fault.Failed, "cannot create a TLS key: %w", err)
@@ -72,10 +80,6 @@ func createKeyPair(fsys atomicfile.FS, certPath, keyPath string, names []string)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return fault.New(fault.Failed, "cannot encode the TLS key: %w", err)
-	}
-	template, err := template(names)
-	if err != nil {
-		return err
 	}
 	certDER, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
