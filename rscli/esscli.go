@@ -68,6 +68,13 @@ func (x *essCLI) leaf(c command) *command {
 	return &c
 }
 
+// examplesOf are those of a command that prints something: with an argument where
+// it takes one, and for programs.
+func examplesOf(words, argument string) []string {
+	line := strings.TrimSpace("esscli " + words + " " + argument)
+	return []string{line, line + " --json"}
+}
+
 // pairOptions name pairs.
 type pairOptions struct {
 	pairs, sources, targets cli.StringSlice

@@ -20,9 +20,12 @@ import (
 func (x *essCLI) importVolume() *command {
 	return x.leaf(command{
 		name: "volume", synopsis: "SERIAL FILE|-", least: 2, most: 2,
-		summary:  "Write an image to a volume; what it is shorter by becomes zeros",
-		examples: []string{"esscli import volume 20313698 disk.img"},
-		run:      x.runImport,
+		summary: "Write an image to a volume; what it is shorter by becomes zeros",
+		examples: []string{
+			"esscli import volume 20313698 disk.img",
+			"gunzip < disk.img.gz | esscli import volume 20313698 -",
+		},
+		run: x.runImport,
 	})
 }
 
@@ -146,9 +149,12 @@ func send(
 func (x *essCLI) exportVolume() *command {
 	return x.leaf(command{
 		name: "volume", synopsis: "SERIAL FILE|-", least: 2, most: 2,
-		summary:  "Write a volume to an image, a copy target as of its instant",
-		examples: []string{"esscli export volume 20413698 - | gzip > disk.img.gz"},
-		run:      x.runExport,
+		summary: "Write a volume to an image, a copy target as of its instant",
+		examples: []string{
+			"esscli export volume 20413698 disk.img",
+			"esscli export volume 20413698 - | gzip > disk.img.gz",
+		},
+		run: x.runExport,
 	})
 }
 

@@ -27,7 +27,10 @@ func (x *essCLI) createVolume() *command {
 	o := &x.volume
 	return x.leaf(command{
 		name: "volume", summary: "Create volumes and print their serials, one a line",
-		examples: []string{"esscli create volume --size 64MiB --count 2 --first 203"},
+		examples: []string{
+			"esscli create volume --size 64MiB --count 2 --first 203",
+			"esscli create volume --size 1TiB --label 'mail, disk 2'",
+		},
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "size", Value: &o.size, Usage: "such as 64MiB, 1GiB, 1TiB `SIZE`"},
 			&cli.IntFlag{Name: "count", Destination: &o.count, Value: 1, Usage: "how many `N`"},
@@ -135,10 +138,13 @@ func (x *essCLI) runCreateTask(ctx context.Context, e *Env, args []string) error
 func (x *essCLI) createRelationship() *command {
 	return x.leaf(command{
 		name: "relationship", synopsis: "[S:T...]",
-		summary:  "Establish pairs, all or none, without a stored task",
-		examples: []string{"esscli create relationship 20313698:20413698 --nocopy"},
-		sets:     [][]cli.Flag{x.pairs.flags(), optionFlags(&x.options)},
-		most:     -1,
+		summary: "Establish pairs, all or none, without a stored task",
+		examples: []string{
+			"esscli create relationship 20313698:20413698 --nocopy",
+			"esscli create relationship --source host1:Disk1 --target host2:Disk1",
+		},
+		sets: [][]cli.Flag{x.pairs.flags(), optionFlags(&x.options)},
+		most: -1,
 		run: func(ctx context.Context, e *Env, args []string) error {
 			establish := func(s *session, pairs []api.TaskPair) (api.PairsResult, error) {
 				return s.Establish(ctx, api.EstablishRequest{Pairs: pairs, Options: x.options})
@@ -193,8 +199,11 @@ type hostOptions struct {
 func (x *essCLI) createHost() *command {
 	return x.leaf(command{
 		name: "host", synopsis: "NAME",
-		summary:  "Register a host that cannot run rsPrimeServer",
-		examples: []string{"esscli create host esx1 --os ESX --device vmhba1:0:3=20313698"},
+		summary: "Register a host that cannot run rsPrimeServer",
+		examples: []string{
+			"esscli create host esx1 --os ESX --device vmhba1:0:3=20313698",
+			"esscli create host db1 --device Disk1=20313698 --device Disk2=20413698",
+		},
 		flags: []cli.Flag{
 			&cli.StringFlag{Name: "os", Destination: &x.host.os, Usage: "its operating system `NAME`"},
 			&cli.StringSliceFlag{Name: "device", Destination: &x.host.devices,
@@ -290,8 +299,11 @@ func (o *userOptions) change(
 func (x *essCLI) createUser() *command {
 	return x.leaf(command{
 		name: "user", synopsis: "NAME", summary: "Add a user, an operator unless --role says else",
-		examples: []string{"esscli create user backup --new-password-file FILE"},
-		flags:    x.user.flags(), least: 1, most: 1,
+		examples: []string{
+			"esscli create user backup",
+			"esscli create user watcher --role monitor --new-password-file FILE",
+		},
+		flags: x.user.flags(), least: 1, most: 1,
 		run: func(ctx context.Context, e *Env, args []string) error {
 			change, err := x.user.change(ctx, e, args[0], true)
 			if err != nil {
@@ -316,8 +328,11 @@ func (x *essCLI) createUser() *command {
 func (x *essCLI) setUser() *command {
 	return x.leaf(command{
 		name: "user", synopsis: "NAME", summary: "Change the role or the password of a user",
-		examples: []string{"esscli set user backup --role monitor"},
-		flags:    x.user.flags(), least: 1, most: 1,
+		examples: []string{
+			"esscli set user backup --role monitor",
+			"esscli set user backup --new-password-file FILE",
+		},
+		flags: x.user.flags(), least: 1, most: 1,
 		run: func(ctx context.Context, e *Env, args []string) error {
 			change, err := x.user.change(ctx, e, args[0], x.user.role == "")
 			if err != nil {

@@ -14,19 +14,19 @@ import (
 
 func (x *essCLI) deletes() []*command {
 	return []*command{
-		x.deleting("volume", "SERIAL...", func(ctx context.Context, s *session, name string) error {
+		x.deleting("volume", "SERIAL...", "20413698 20613698", func(ctx context.Context, s *session, name string) error {
 			return s.DeleteVolume(ctx, arrayclient.Serial(strings.ToUpper(name)))
 		}),
-		x.deleting("task", "NAME...", func(ctx context.Context, s *session, name string) error {
+		x.deleting("task", "NAME...", "NIGHTLY OLD", func(ctx context.Context, s *session, name string) error {
 			return s.DeleteTask(ctx, name)
 		}),
-		x.deleting("host", "NAME...", func(ctx context.Context, s *session, name string) error {
+		x.deleting("host", "NAME...", "esx1 db1", func(ctx context.Context, s *session, name string) error {
 			return s.DeleteHost(ctx, name)
 		}),
-		x.deleting("run", "ID...", func(ctx context.Context, s *session, id string) error {
+		x.deleting("run", "ID...", "20261122-020350-3d3aaf", func(ctx context.Context, s *session, id string) error {
 			return s.DeleteRun(ctx, id)
 		}),
-		x.deleting("user", "NAME...", func(ctx context.Context, s *session, name string) error {
+		x.deleting("user", "NAME...", "backup watcher", func(ctx context.Context, s *session, name string) error {
 			return s.DeleteUser(ctx, name)
 		}),
 		x.withdraw(),
@@ -43,10 +43,11 @@ type deleteReport struct {
 // deleting is a command that deletes things in the order in which they are
 // named, up to the first that fails. It does not ask: scripts run it.
 func (x *essCLI) deleting(
-	kind, synopsis string, act func(ctx context.Context, s *session, name string) error,
+	kind, synopsis, example string, act func(ctx context.Context, s *session, name string) error,
 ) *command {
 	return x.leaf(command{
 		name: kind, synopsis: synopsis, summary: "Delete; nothing is asked", least: 1, most: -1,
+		examples: examplesOf("delete "+kind, example),
 		run: func(ctx context.Context, e *Env, names []string) error {
 			if kind == "volume" {
 				if _, err := parseSerials(names); err != nil {
@@ -106,9 +107,13 @@ func notDeleted(err error, rest []string) error {
 func (x *essCLI) withdraw() *command {
 	return x.leaf(command{
 		name: "relationship", synopsis: "[S:T...]",
-		summary: "Withdraw pairs, all or none; an incomplete copy is undefined then",
-		sets:    [][]cli.Flag{x.pairs.flags()},
-		most:    -1,
+		summary: "Withdraw pairs; an incomplete copy is undefined then",
+		examples: []string{
+			"esscli delete relationship 20313698:20413698",
+			"esscli delete relationship --source host1:Disk1 --target host2:Disk1",
+		},
+		sets: [][]cli.Flag{x.pairs.flags()},
+		most: -1,
 		run: func(ctx context.Context, e *Env, args []string) error {
 			withdraw := func(s *session, pairs []api.TaskPair) (api.PairsResult, error) {
 				return s.Withdraw(ctx, api.PairsRequest{Pairs: pairs})

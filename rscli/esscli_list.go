@@ -52,6 +52,7 @@ func listing[T any](
 	fetch func(ctx context.Context, s *session, args []string) ([]T, error),
 	header []string, row func(T) []string,
 ) *command {
+	c.examples = examplesOf("list "+c.name, "")
 	c.run = func(ctx context.Context, e *Env, args []string) error {
 		s, err := x.connect(ctx, e)
 		if err != nil {
@@ -111,7 +112,8 @@ func arrayRow(a api.Array) []string {
 func (x *essCLI) listRelationships() *command {
 	return x.leaf(command{
 		name: "relationship", synopsis: "[SERIAL...]", most: -1,
-		summary: "List relationships, as rsFlashCopyQuery does",
+		summary:  "List relationships, as rsFlashCopyQuery does",
+		examples: examplesOf("list relationship", "20313698"),
 		run: func(ctx context.Context, e *Env, args []string) error {
 			return (&flashCopyQueryOptions{x.connection}).run(ctx, e, args)
 		},
@@ -151,7 +153,7 @@ func runRow(r api.Run) []string {
 
 func (x *essCLI) listUsers() *command {
 	return x.leaf(command{
-		name: "user", summary: "List the users",
+		name: "user", summary: "List the users", examples: examplesOf("list user", ""),
 		run: func(ctx context.Context, e *Env, _ []string) error {
 			s, err := x.connect(ctx, e)
 			if err != nil {

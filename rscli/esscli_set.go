@@ -25,7 +25,10 @@ func (x *essCLI) sets() []*command {
 func (x *essCLI) setVolume() *command {
 	return x.leaf(command{
 		name: "volume", synopsis: "SERIAL", summary: "Change a volume, in all points or in none",
-		examples: []string{"esscli set volume 20313698 --label 'mail, disk 2' --size 2GiB"},
+		examples: []string{
+			"esscli set volume 20313698 --size 2GiB",
+			"esscli set volume 20313698 --label 'mail, disk 2'",
+		},
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "label", Value: &x.set.label, Usage: "what it is for `TEXT`"},
 			&cli.GenericFlag{Name: "size", Value: &x.set.size, Usage: "let it grow to that `SIZE`"},
@@ -58,15 +61,18 @@ func (x *essCLI) runSetVolume(ctx context.Context, e *Env, args []string) error 
 
 func (x *essCLI) rateFlags() []cli.Flag {
 	return []cli.Flag{&cli.GenericFlag{Name: "copy-rate", Value: &x.set.rate,
-		Usage: "bound of background copying in bytes a second, 0 for none `RATE`"}}
+		Usage: "copy at most so many bytes a second, 0: any `RATE`"}}
 }
 
 func (x *essCLI) setArray() *command {
 	return x.leaf(command{
 		name: "array", synopsis: "ARRAY",
-		summary:  "Bound all background copying of an array",
-		examples: []string{"esscli set array 2105.13698 --copy-rate 50MiB"},
-		flags:    x.rateFlags(), least: 1, most: 1,
+		summary: "Bound all background copying of an array",
+		examples: []string{
+			"esscli set array 2105.13698 --copy-rate 50MiB",
+			"esscli set array 2105.13698 --copy-rate none",
+		},
+		flags: x.rateFlags(), least: 1, most: 1,
 		run: x.runSetArray,
 	})
 }
@@ -94,9 +100,12 @@ func (x *essCLI) runSetArray(ctx context.Context, e *Env, args []string) error {
 func (x *essCLI) setRelationship() *command {
 	return x.leaf(command{
 		name: "relationship", synopsis: "[S:T...]",
-		summary:  "Bound the background copies of pairs, all or none",
-		examples: []string{"esscli set relationship 20313698:20413698 --copy-rate none"},
-		flags:    x.rateFlags(), sets: [][]cli.Flag{x.pairs.flags()}, most: -1,
+		summary: "Bound the background copies of pairs, all or none",
+		examples: []string{
+			"esscli set relationship 20313698:20413698 --copy-rate 10MiB",
+			"esscli set relationship 20313698:20413698 --copy-rate none",
+		},
+		flags: x.rateFlags(), sets: [][]cli.Flag{x.pairs.flags()}, most: -1,
 		run: func(ctx context.Context, e *Env, args []string) error {
 			rate, err := x.set.rate.need()
 			if err != nil {

@@ -17,15 +17,15 @@ import (
 // shows returns the commands of show.
 func (x *essCLI) shows() []*command {
 	return []*command{
-		showing(x, "volume", "SERIAL", fetchVolume, writeVolume),
-		showing(x, "task", "NAME", named((*api.Client).Task), writeTask),
-		showing(x, "host", "NAME", named((*api.Client).Host), writeHost),
-		showing(x, "array", "ARRAY", fetchArray, writeArray),
-		showing(x, "relationship", "S:T", fetchRelationship, writeRelationship),
-		showing(x, "run", "ID",
+		showing(x, "volume", "SERIAL", "20313698", fetchVolume, writeVolume),
+		showing(x, "task", "NAME", "NIGHTLY", named((*api.Client).Task), writeTask),
+		showing(x, "host", "NAME", "esx1", named((*api.Client).Host), writeHost),
+		showing(x, "array", "ARRAY", "2105.13698", fetchArray, writeArray),
+		showing(x, "relationship", "S:T", "20313698:20413698", fetchRelationship, writeRelationship),
+		showing(x, "run", "ID", "20261122-020350-3d3aaf",
 			func(ctx context.Context, s *session, id string) (api.Run, error) { return s.Run(ctx, id, 0) },
 			writeRun),
-		showing(x, "user", "NAME", fetchUser, writeUser),
+		showing(x, "user", "NAME", "backup", fetchUser, writeUser),
 	}
 }
 
@@ -40,11 +40,12 @@ func named[T any](
 
 // showing is a command that prints one thing.
 func showing[T any](
-	x *essCLI, name, argument string,
+	x *essCLI, name, argument, example string,
 	fetch func(ctx context.Context, s *session, name string) (T, error), write func(io.Writer, T),
 ) *command {
 	return x.leaf(command{
 		name: name, synopsis: argument, summary: "Show one " + name, least: 1, most: 1,
+		examples: examplesOf("show "+name, example),
 		run: func(ctx context.Context, e *Env, args []string) error {
 			s, err := x.connect(ctx, e)
 			if err != nil {

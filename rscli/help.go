@@ -3,33 +3,60 @@ package rscli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 )
 
-// printHelp prints the help of the last command in path: short enough for a
-// screen of 24 lines; the whole is in the man page that it names.
+// A help fits a screen of 24 lines with the prompt below it; the whole is in the
+// man page that it names.
+const (
+	helpLines   = 23
+	helpColumns = 80
+)
+
+// printHelp prints the help of the last command in path. Where it would not fit,
+// the flags that every command has are named only.
 func printHelp(w io.Writer, path []*command, e *Env) error {
+	text := helpText(path, e, false)
+	if strings.Count(text, "\n") > helpLines {
+		text = helpText(path, e, true)
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+func helpText(path []*command, e *Env, brief bool) string {
 	cmd := path[len(path)-1]
 	words := (&parsed{path: path}).words()
 	var b strings.Builder
-	fmt.Fprintf(&b, "usage: %s [FLAGS] %s\n\n%s.\n\n", words, cmd.usageTail(), cmd.summary)
+	fmt.Fprintln(&b, strings.TrimSpace("usage: "+words+" [FLAGS] "+cmd.usageTail()))
+	fmt.Fprintf(&b, "%s.\n\n", cmd.summary)
 	for _, sub := range cmd.sub {
 		fmt.Fprintf(&b, "  %-14s %s\n", sub.name, sub.summary)
 	}
+	shared := sharedFlagNames()
+	var common []cli.Flag
 	for _, f := range cmd.allFlags(e) {
+		if brief && slices.Contains(shared, f.Names()[0]) {
+			common = append(common, f)
+			continue
+		}
 		b.WriteString(flagLine(f))
 	}
-	fmt.Fprintf(&b, "  %-32s %s\n", "-h, --help; --version", "print this, or the version")
+	if brief {
+		b.WriteString(flagNames(common))
+	} else {
+		fmt.Fprintf(&b, "  %-32s %s\n", "-h, --help; --version", "print this, or the version")
+	}
 	label := "\nexamples:"
-	for _, example := range cmd.examples {
+	for _, example := range cmd.helpExamples() {
 		fmt.Fprintf(&b, "%-9s %s\n", label, example)
 		label = ""
 	}
 	fmt.Fprintf(&b, "see also: man %s\n", path[0].name)
-	_, err := io.WriteString(w, strings.ReplaceAll(b.String(), "] \n", "]\n"))
-	return err
+	return b.String()
 }
 
 func (c *command) usageTail() string {
@@ -39,10 +66,61 @@ func (c *command) usageTail() string {
 	return c.synopsis
 }
 
-// flagLine writes one flag with its short form and the placeholder of its
-// value, which stands in backquotes at the end of the usage text.
+// helpExamples of a branch without its own are one of each of its first two
+// commands, or those of its only one.
+func (c *command) helpExamples() []string {
+	if len(c.sub) == 1 {
+		return c.sub[0].helpExamples()
+	}
+	examples := c.examples
+	for _, sub := range c.sub[:min(len(c.sub), 2)] {
+		if len(c.examples) == 0 && len(sub.examples) > 0 {
+			examples = append(examples, sub.examples[0])
+		}
+	}
+	return examples
+}
+
+// sharedFlagNames are the primary names of the flags that need no word about a
+// single command.
+func sharedFlagNames() []string {
+	var names []string
+	for _, f := range append((&connection{}).flags(), (&Env{}).outputFlags()...) {
+		names = append(names, f.Names()[0])
+	}
+	return names
+}
+
+// flagNames writes flags without what they are for, as many to a line as fit.
+func flagNames(flags []cli.Flag) string {
+	var b strings.Builder
+	b.WriteString("and, as for every command:\n")
+	line := " "
+	for _, f := range append(flags, &cli.BoolFlag{Name: "help", Aliases: []string{"h"}},
+		&cli.BoolFlag{Name: "version"}) {
+		short, long, _ := flagParts(f)
+		item := " " + strings.TrimSpace(short+" "+long)
+		if len(line)+1+len(item) > helpColumns {
+			b.WriteString(strings.TrimRight(line, " ") + "\n")
+			line = " "
+		}
+		line += item + " "
+	}
+	return b.String() + strings.TrimRight(line, " ") + "\n"
+}
+
+// flagLine writes one flag with its short form and the placeholder of its value.
 func flagLine(f cli.Flag) string {
-	short, long := "   ", ""
+	short, long, text := flagParts(f)
+	if short == "" {
+		short = "   "
+	}
+	return fmt.Sprintf("  %s %-28s %s\n", short, long, text)
+}
+
+// flagParts returns "-s,", "--server HOST" and what the flag is for. The
+// placeholder stands in backquotes at the end of the usage text.
+func flagParts(f cli.Flag) (short, long, text string) {
 	for _, name := range f.Names() {
 		if len(name) == 1 {
 			short = "-" + name + ","
@@ -50,7 +128,6 @@ func flagLine(f cli.Flag) string {
 			long = "--" + name
 		}
 	}
-	text := ""
 	if doc, ok := f.(cli.DocGenerationFlag); ok {
 		text = doc.GetUsage()
 	}
@@ -58,5 +135,5 @@ func flagLine(f cli.Flag) string {
 		long += " " + strings.TrimSuffix(placeholder, "`")
 		text = strings.TrimSpace(before)
 	}
-	return fmt.Sprintf("  %s %-28s %s\n", short, long, text)
+	return short, long, text
 }
