@@ -11,17 +11,53 @@ const (
 	commitAfter = time.Second
 )
 
+// copyAgainAfter is how long the background copy waits when a commit was
+// refused, as while the disk of the checkpoints is full.
+const copyAgainAfter = time.Second
+
 // startCopy copies r in the background.
 func (a *Array) startCopy(r *relationship) {
 	a.copies.Go(func() {
-		err := r.copyAll()
-		if err == nil && r.ctx.Err() == nil {
-			err = a.finish(r)
-		}
-		if err != nil {
+		for {
+			err := r.copyAndFinish()
+			if err == nil {
+				return
+			}
 			a.log.Error("background copy stopped", "pair", r.pair().String(), "error", err)
+			if a.committer.err() != nil || !r.pause(copyAgainAfter) {
+				return
+			}
 		}
 	})
+}
+
+// pause waits for d and reports whether the relationship goes on.
+func (r *relationship) pause(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-r.ctx.Done():
+		return false
+	}
+}
+
+// copyAndFinish copies what the target lacks. A relationship of a consistency
+// group does not end while the freeze lasts: that would release the writes to
+// its source before the other images are taken.
+func (r *relationship) copyAndFinish() error {
+	if err := r.copyAll(); err != nil {
+		return err
+	}
+	if r.freeze != nil {
+		select {
+		case <-r.freeze.released:
+		case <-r.ctx.Done():
+		}
+	}
+	if r.ctx.Err() != nil {
+		return nil
+	}
+	return r.array.finish(r)
 }
 
 // copyAll copies what the target lacks. It returns nil when all is copied, the

@@ -411,10 +411,49 @@ func (r *relationship) targetExtents(off, n int64, f func(int64, bool) bool) err
 		if stopped {
 			return nil
 		}
-		from := &r.source.data
 		if own {
-			from = &r.target.data
+			return r.target.extents(at, n, g)
 		}
-		return from.extents(at, n, g)
+		return r.uncopiedExtents(at, n, g)
 	})
+}
+
+// extentsAtOnce is how many extents are looked at before they are reported.
+const extentsAtOnce = 64
+
+// uncopiedExtents reports extents that the target does not hold. What a track
+// of the source is says nothing about the image once the track was copied: a
+// host may have made a hole of it since. So extents are reported when it is
+// known that none of their tracks was.
+func (r *relationship) uncopiedExtents(off, n int64, f func(int64, bool) bool) error {
+	type extent struct {
+		n    int64
+		hole bool
+	}
+	list := make([]extent, 0, extentsAtOnce)
+	for n > 0 {
+		list = list[:0]
+		var length int64
+		err := r.source.extents(off, n, func(l int64, hole bool) bool {
+			list = append(list, extent{l, hole})
+			length += l
+			return len(list) < extentsAtOnce
+		})
+		if err != nil || length == 0 {
+			return err
+		}
+		if !r.unchanged(off, length) {
+			return r.targetExtents(off, n, f)
+		}
+		if err := r.err(); err != nil {
+			return err
+		}
+		for _, e := range list {
+			if !f(e.n, e.hole) {
+				return nil
+			}
+		}
+		off, n = off+length, n-length
+	}
+	return nil
 }

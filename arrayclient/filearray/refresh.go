@@ -2,6 +2,7 @@ package filearray
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"copyservices/arrayclient"
@@ -92,12 +93,15 @@ func (a *Array) succeed(
 		return err
 	}
 	for _, r := range fresh {
-		if err := r.source.sync(); err != nil {
-			return fault.New(fault.Server, "source %s cannot be made durable: %w", r.source.serial, err)
+		if cause := r.source.sync(); cause != nil {
+			err = fault.New(fault.Server, "source %s cannot be made durable: %w", r.source.serial, cause)
+			var b batch // a crash may change the image
+			b.fail(r, err)
+			err = errors.Join(err, a.committer.commit(nil, b.records, b.apply))
 		}
 		a.resume(r)
 	}
-	return nil
+	return err
 }
 
 func (a *Array) planSuccession(
@@ -122,11 +126,15 @@ func (a *Array) planSuccession(
 	return list, nil
 }
 
-// syncVolumes makes the sources-to-be durable before anything is locked.
+// syncVolumes makes the sources-to-be durable before anything is locked, and
+// the targets-to-be: of a source that is one now, the tracks that were not
+// changed count as copied.
 func syncVolumes(list []relSuccession, a *Array) {
 	for _, s := range list {
-		if v := a.volumes[s.New.Source]; v.isDirty() {
-			v.sync() // an error shows again after the instant
+		for _, id := range []uint16{s.New.Source, s.New.Target} {
+			if v := a.volumes[id]; v.isDirty() {
+				v.sync() // an error shows again after the instant
+			}
 		}
 	}
 }
