@@ -10,7 +10,8 @@
 //	FreeBSD  geom disk list, geom multipath list, camcontrol inquiry
 //	macOS    ioreg
 //
-// Linux is the one system that this was run on for real. What the others answer
+// Linux is the one system that this was run on for real; the Windows part ran
+// under Wine, whose drives tell neither vendor nor serial. What the others answer
 // is known from public documentation and sources: testdata/README.md says from
 // which, for each sample that the parsers are tested on.
 //
