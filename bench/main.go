@@ -81,8 +81,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// measure takes all that o asks for. A section that fails ends it: figures
-// beside a failure are not to be trusted.
+// measure takes all that o asks for. A section that fails ends it: what was
+// measured until then is printed, but not written to the file.
 func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
 	chosen := slices.DeleteFunc(sections(), func(s section) bool {
 		return !slices.ContainsFunc(s.cases, o.wants)
@@ -101,7 +101,8 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		l.logf("%s", s.title)
 		rows, err := s.rows(ctx, l)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			r.finish(loadAverage())
+			return errors.Join(fmt.Errorf("%s: %w", s.name, err), r.write(stdout))
 		}
 		r.add(s, rows)
 	}

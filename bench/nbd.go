@@ -51,7 +51,7 @@ func nbdCases() []nbdCase {
 func nbdSection() section {
 	s := section{
 		name: "nbd", title: "NBD export without a relationship",
-		how: "fio's NBD engine over TCP on the loopback address, two seconds a run, depth " +
+		how: "fio's NBD engine over TCP on the loopback address, 1.5 seconds a run, depth " +
 			"counted for each connection, each of four connections on its own quarter of the " +
 			"volume, no FLUSH. copyserver exports a volume of 512 MiB, `nbdkit file` and `qemu-nbd " +
 			"-f raw` (both with their own defaults, qemu-nbd with `-e 8 -t`) a raw file of that " +
@@ -102,7 +102,7 @@ func measureNBD(ctx context.Context, l *lab) (rows []row, err error) {
 }
 
 func (c nbdCase) measure(ctx context.Context, l *lab, exports []nbdExport) (row, error) {
-	length := 2 * time.Second
+	length := 1500 * time.Millisecond
 	if l.short {
 		length = 300 * time.Millisecond
 	}
