@@ -19,15 +19,17 @@ import (
 // essCLI holds the flags of all of esscli's commands, of which one runs.
 type essCLI struct {
 	connection
-	volume    volumeOptions
-	task      taskOptions
-	pairs     pairOptions
-	options   arrayclient.Options
-	host      hostOptions
-	user      userOptions
-	runs      runOptions
-	set       setOptions
-	applyFile string
+	volume  volumeOptions
+	task    taskOptions
+	pairs   pairOptions
+	options arrayclient.Options
+	host    hostOptions
+	user    userOptions
+	runs    runOptions
+	set     setOptions
+
+	credential credentialOptions
+	applyFile  string
 }
 
 // ESSCLIMain is esscli.
@@ -44,8 +46,9 @@ func newESSCLI(*Env) *command {
 			"esscli apply -f task.yaml",
 		},
 		sub: []*command{
-			x.branch("create", "Create a volume, task, relationship, host or user",
-				x.createVolume(), x.createTask(), x.createRelationship(), x.createHost(), x.createUser()),
+			x.branch("create", "Create a volume, task, relationship, host, user or credential",
+				x.createVolume(), x.createTask(), x.createRelationship(), x.createHost(), x.createUser(),
+				x.createCredential()),
 			x.branch("list", "List what there is", x.lists()...),
 			x.branch("show", "Show one thing; a task as apply takes it", x.shows()...),
 			x.branch("set", "Change a volume, array, relationship or user", x.sets()...),
@@ -53,6 +56,7 @@ func newESSCLI(*Env) *command {
 			x.apply(), x.login(), x.logout(),
 			x.branch("import", "Write an image to a volume", x.importVolume()),
 			x.branch("export", "Write a volume to an image", x.exportVolume()),
+			x.completion(), x.candidates(),
 		},
 	}
 }

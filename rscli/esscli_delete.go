@@ -29,6 +29,10 @@ func (x *essCLI) deletes() []*command {
 		x.deleting("user", "NAME...", "backup watcher", func(ctx context.Context, s *session, name string) error {
 			return s.DeleteUser(ctx, name)
 		}),
+		x.deleting("credential", "SERIAL...", "51c0ffee",
+			func(ctx context.Context, s *session, serial string) error {
+				return s.DeleteCredential(ctx, serial)
+			}),
 		x.withdraw(),
 	}
 }

@@ -42,6 +42,7 @@ func (x *essCLI) lists() []*command {
 		x.listRelationships(),
 		x.listRuns(),
 		x.listUsers(),
+		x.listCredentials(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package rscli
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/urfave/cli/v2"
@@ -14,6 +15,7 @@ import (
 // relationship".
 type setOptions struct {
 	label optionalText
+	hosts assignedHosts
 	size  byteSize
 	rate  copyRate
 }
@@ -32,6 +34,8 @@ func (x *essCLI) setVolume() *command {
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "label", Value: &x.set.label, Usage: "what it is for `TEXT`"},
 			&cli.GenericFlag{Name: "size", Value: &x.set.size, Usage: "let it grow to that `SIZE`"},
+			&cli.GenericFlag{Name: "hosts", Value: &x.set.hosts,
+				Usage: "who may attach it with TLS, :ro to read `A,B:ro`"},
 		},
 		least: 1, most: 1,
 		run: x.runSetVolume,
@@ -43,10 +47,11 @@ func (x *essCLI) runSetVolume(ctx context.Context, e *Env, args []string) error 
 	if err != nil {
 		return err
 	}
-	change := api.VolumeChange{Label: x.set.label.pointer(), Size: int64(x.set.size)}
+	o := &x.set
+	change := api.VolumeChange{Label: o.label.text, Size: int64(o.size), Assigned: o.hosts.hosts}
 	if change == (api.VolumeChange{}) {
 		return fault.New(fault.Usage, "what is to change of volume %s?", serial).
-			WithHint("give --label or --size")
+			WithHint("give --label, --size or --hosts")
 	}
 	s, err := x.connect(ctx, e)
 	if err != nil {
@@ -56,7 +61,8 @@ func (x *essCLI) runSetVolume(ctx context.Context, e *Env, args []string) error 
 	if err != nil {
 		return err
 	}
-	return e.done(v, "volume %s changed: %s, label %q", v.Serial, formatSize(v.Size), v.Label)
+	return e.done(v, "volume %s changed: %s, label %q, hosts %s", v.Serial, formatSize(v.Size),
+		v.Label, cmp.Or(formatAssigned(v.Assigned), "none"))
 }
 
 func (x *essCLI) rateFlags() []cli.Flag {
@@ -119,7 +125,8 @@ func (x *essCLI) setRelationship() *command {
 	})
 }
 
-// optionalText is a flag's value that may be given and empty.
+// optionalText is a flag's value that may be given and empty; nil where it is
+// not given.
 type optionalText struct{ text *string }
 
 // Set takes s as it is.
@@ -129,9 +136,6 @@ func (o *optionalText) Set(s string) error {
 }
 
 func (o *optionalText) String() string { return "" }
-
-// pointer returns nil where the flag was not given.
-func (o *optionalText) pointer() *string { return o.text }
 
 // copyRate is a flag's value in bytes a second; 0 and "none" are no bound.
 type copyRate struct{ bytes *int64 }

@@ -15,27 +15,32 @@ func TestSetVolumeSendsWhatIsGiven(t *testing.T) {
 		var body json.RawMessage
 		_ = json.NewDecoder(r.Body).Decode(&body)
 		got = string(body)
-		sendJSON(w, http.StatusOK, api.Volume{Serial: "20313698", Size: 2 << 30, Label: "a\x1bb"})
+		sendJSON(w, http.StatusOK, api.Volume{Serial: "20313698", Size: 2 << 30, Label: "a\x1bb",
+			Assigned: []api.HostAccess{{Host: "v"}, {Host: "w", ReadOnly: true}}})
 	})
 	b := newBench(t)
 	for want, flags := range map[string][]string{
-		`{"label":""}`:                     {"--label="},
-		`{"label":"x y"}`:                  {"--label", "x y"},
-		`{"size":2147483648}`:              {"--size", "2GiB"},
-		`{"label":"x","size":67108864}`:    {"--label", "x", "--size", "64M"},
-		`{"label":"none","size":67108864}`: {"--label", "none", "--size", "64M"},
+		`{"label":""}`:        {"--label="},
+		`{"label":"x y"}`:     {"--label", "x y"},
+		`{"size":2147483648}`: {"--size", "2GiB"},
+		`{"assigned":[]}`:     {"--hosts", ""},
+		`{"assigned":[{"host":"A"},{"host":"b c","read_only":true}]}`: {"--hosts", "A, b c:ro"},
+		`{"label":"x","size":67108864}`:                               {"--label", "x", "--size", "64M"},
+		`{"label":"none","size":67108864}`:                            {"--label", "none", "--size", "64M"},
 	} {
 		args := append([]string{"set", "volume", "20313698", "-s", f.addr()}, flags...)
 		b.expect(b.run(newESSCLI, args...), 0)
-		if got != want || b.stdout.String() != "volume 20313698 changed: 2GiB, label \"a\\x1bb\"\n" {
+		if got != want || b.stdout.String() != "volume 20313698 changed: 2GiB, label \"a\\x1bb\", hosts v,w:ro\n" {
 			t.Errorf("%q: the server got %s, the user %s", flags, got, b.stdout.String())
 		}
 	}
 	closed := closedPort(t)
 	for want, flags := range map[string][]string{
-		"hint: give --label or --size": nil,
-		`"0" is no size for a volume`:  {"--size", "0"},
-		`"64MB" is not a size`:         {"--size", "64MB"},
+		"hint: give --label, --size or --hosts": nil,
+		`"0" is no size for a volume`:           {"--size", "0"},
+		`"64MB" is not a size`:                  {"--size", "64MB"},
+		`"rw" is nothing`:                       {"--hosts", "a:rw"},
+		"a host needs a name":                   {"--hosts", "a,"},
 	} {
 		args := append([]string{"set", "volume", "20313698", "-s", closed}, flags...)
 		b.expect(b.run(newESSCLI, args...), 2, want)

@@ -137,6 +137,7 @@ func writeVolume(w io.Writer, v api.Volume) {
 		{"serial", string(v.Serial)}, {"array", v.Array}, {"size", exactSize(v.Size)},
 		{"allocated", exactSize(v.Allocated)}, {"label", v.Label}, {"created", formatTime(v.Created)},
 		{"failed", v.Failed}, {"hosts", strings.Join(v.Hosts, ", ")},
+		{"assigned", formatAssigned(v.Assigned)},
 	}
 	if c := v.LastCopy; c != nil {
 		fields = append(fields, field{"copy of", string(c.Source)},

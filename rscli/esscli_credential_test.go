@@ -1,0 +1,103 @@
+package rscli
+
+import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"copyservices/copyserver/api"
+)
+
+// fakeIssuer answers with certificates that are none, and keeps the request.
+func fakeIssuer(t *testing.T) (*fakeServer, *api.CredentialRequest) {
+	f := newFake(t)
+	got := new(api.CredentialRequest)
+	f.handle("POST /v1/credentials", func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewDecoder(r.Body).Decode(got)
+		sendJSON(w, http.StatusCreated, api.CredentialIssued{
+			Credential:  api.Credential{Serial: "0a1b", Host: got.Host},
+			Certificate: "the certificate\n", Authority: "the authority\n",
+		})
+	})
+	return f, got
+}
+
+func TestCreateCredential(t *testing.T) {
+	f, got := fakeIssuer(t)
+	b := newBench(t)
+	dir := filepath.Join(b.home, "pki", "vm1")
+	args := []string{"create", "credential", "--host", "vm1", "--out", dir, "-s", f.addr()}
+	b.expect(b.run(newESSCLI, append(args, "--json")...), 0)
+	var doc credentialDocument
+	b.document(&doc)
+	if doc.Serial != "0a1b" || doc.Folder != dir || len(doc.Files) != 3 || got.Host != "vm1" {
+		t.Errorf("document %+v, request %+v", doc, got)
+	}
+	checkFile(t, filepath.Join(dir, "client-cert.pem"), []byte("the certificate\n"), 0o644)
+	checkFile(t, filepath.Join(dir, "ca-cert.pem"), []byte("the authority\n"), 0o644)
+	key, err := os.ReadFile(filepath.Join(dir, "client-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFile(t, filepath.Join(dir, "client-key.pem"), key, 0o600)
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the folder: %v, %v", info.Mode(), err)
+	}
+	checkRequest(t, got.Request, key)
+
+	// What is there is not replaced, and nothing is asked for.
+	b.expect(b.run(newESSCLI, args...), 2, "client-key.pem is there already", "hint: ")
+	checkFile(t, filepath.Join(dir, "client-key.pem"), key, 0o600)
+	if seen, _ := f.requests(); len(seen) != 1 {
+		t.Errorf("requests %q", seen)
+	}
+}
+
+// checkRequest holds a certificate request against the key in PEM, which must
+// not be in it.
+func checkRequest(t *testing.T, request string, key []byte) {
+	t.Helper()
+	block, rest := pem.Decode(key)
+	if block == nil || len(rest) > 0 || strings.Contains(request, "PRIVATE") {
+		t.Fatalf("key %q, request %s", block, request)
+	}
+	private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ = pem.Decode([]byte(request))
+	r, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !private.(*ecdsa.PrivateKey).PublicKey.Equal(r.PublicKey) {
+		t.Error("the request is for another key")
+	}
+}
+
+func TestCredentialThatCannotBeWritten(t *testing.T) {
+	f, _ := fakeIssuer(t)
+	b := newBench(t)
+	file := b.write("file", 0o600, "")
+	b.expect(b.run(newESSCLI, "create", "credential", "--host", "h", "--out", file, "-s", f.addr()),
+		1, "cannot make the folder")
+	if seen, _ := f.requests(); len(seen) != 0 {
+		t.Errorf("requests %q", seen)
+	}
+	dir := filepath.Join(b.home, "taken")
+	if err := os.MkdirAll(filepath.Join(dir, "ca-cert.pem"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.expect(b.run(newESSCLI, "create", "credential", "--host", "h", "--out", dir, "-s", f.addr()),
+		1, "ca-cert.pem", "hint: revoke what is of no use now: esscli delete credential 0a1b\n")
+	for _, host := range []string{"", "a:b", "a/b", ".."} {
+		args := []string{"create", "credential", "--host", host, "-s", closedPort(t)}
+		b.expect(b.run(newESSCLI, args...), 2)
+	}
+}
