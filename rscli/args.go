@@ -15,6 +15,9 @@ type parsed struct {
 	flags         []string   // "--name" or "--name=value", by primary names
 	rest          []string   // the arguments
 	help, version bool
+	// wants is the flag, by its primary name, whose value the line ends before.
+	wants string
+	ended bool // by "--": all that follows is an argument
 }
 
 // flagInfo is what the order of arguments depends on.
@@ -41,6 +44,7 @@ func parseArgs(root *command, args []string) (parsed, error) {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
+			p.ended = true
 			p.rest = append(p.rest, args[i+1:]...)
 			break
 		}
@@ -112,6 +116,7 @@ func (p *parsed) takeFlag(known map[string]flagInfo, name, arg string, next []st
 	case !info.valued:
 		p.flags = append(p.flags, "--"+info.name)
 	case len(next) == 0:
+		p.wants = info.name
 		return 0, fault.New(fault.Usage, "%s needs a value", arg)
 	default:
 		p.flags = append(p.flags, "--"+info.name+"="+next[0])
@@ -155,9 +160,9 @@ func (p *parsed) words() string {
 }
 
 func subNames(c *command) []string {
-	names := make([]string, len(c.sub))
-	for i, sub := range c.sub {
-		names[i] = sub.name
+	var names []string
+	for _, sub := range c.visibleSub() {
+		names = append(names, sub.name)
 	}
 	return names
 }

@@ -33,7 +33,7 @@ func helpText(path []*command, e *Env, brief bool) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, strings.TrimSpace("usage: "+words+" [FLAGS] "+cmd.usageTail()))
 	fmt.Fprintf(&b, "%s.\n\n", cmd.summary)
-	for _, sub := range cmd.sub {
+	for _, sub := range cmd.visibleSub() {
 		fmt.Fprintf(&b, "  %-14s %s\n", sub.name, sub.summary)
 	}
 	shared := sharedFlagNames()

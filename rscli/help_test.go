@@ -19,7 +19,7 @@ func everyPath(visit func(build builder, path []*command)) {
 
 func walkPaths(path []*command, visit func([]*command)) {
 	visit(path)
-	for _, sub := range path[len(path)-1].sub {
+	for _, sub := range path[len(path)-1].visibleSub() {
 		walkPaths(append(path[:len(path):len(path)], sub), visit)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -84,6 +85,8 @@ type command struct {
 	run         func(ctx context.Context, e *Env, args []string) error
 	// sub are the commands below this one, which then has no run of its own.
 	sub []*command
+	// hidden: for the suite's own use, in no help.
+	hidden bool
 }
 
 // A builder makes a command with fresh options, bound to the flags in e.
@@ -183,6 +186,11 @@ func (c *command) allFlags(e *Env) []cli.Flag {
 		flags = append(flags, set...)
 	}
 	return append(flags, e.outputFlags()...)
+}
+
+// visibleSub returns the commands below c that people are to know of.
+func (c *command) visibleSub() []*command {
+	return slices.DeleteFunc(slices.Clone(c.sub), func(sub *command) bool { return sub.hidden })
 }
 
 func (c *command) checkCount(words string, args []string) error {

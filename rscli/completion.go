@@ -1,0 +1,93 @@
+package rscli
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"copyservices/arrayclient/fault"
+)
+
+// The scripts that "esscli completion" prints know nothing of the commands but
+// their names: they ask "esscli __complete" for every word. Its first line says
+// how to go on:
+//
+//	words    the lines below are the candidates, for some shells with a tab and
+//	         what each is
+//	open     the same, and the word goes on behind them
+//	files    the same, and names of files
+
+//go:embed shells
+var shellScripts embed.FS
+
+var shellNames = []string{"bash", "zsh", "fish", "powershell"}
+
+// completion needs no server: it is run when a shell starts.
+func (x *essCLI) completion() *command {
+	return &command{
+		name: "completion", synopsis: strings.Join(shellNames, "|"), least: 1, most: 1,
+		summary: "Print a script by which a shell completes all commands",
+		examples: []string{
+			"esscli completion bash > /etc/bash_completion.d/copyservices",
+			"esscli completion fish > ~/.config/fish/conf.d/copyservices.fish",
+		},
+		run: func(_ context.Context, e *Env, args []string) error {
+			return runCompletion(e, args[0])
+		},
+	}
+}
+
+func runCompletion(e *Env, shell string) error {
+	if !slices.Contains(shellNames, shell) {
+		return fault.New(fault.Usage, "%q is none of the shells that can be completed in", shell).
+			WithHint("they are %s", strings.Join(shellNames, ", "))
+	}
+	text, err := shellScripts.ReadFile("shells/" + shell)
+	if err != nil {
+		return err
+	}
+	script := strings.ReplaceAll(string(text), "@PROGRAMS@", strings.Join(programNames(), " "))
+	doc := struct {
+		Shell  string `json:"shell"`
+		Script string `json:"script"`
+	}{shell, script}
+	return e.result(doc, func(w io.Writer) { _, _ = io.WriteString(w, script) })
+}
+
+// candidates is the command that the scripts run: "__complete bash -- LINE BREAKS"
+// with the line up to the cursor, or "__complete SHELL -- =WORD WORDS..." with the
+// word that is begun, behind a sign that keeps it from being empty, and those
+// before it. It says nothing but candidates and never fails.
+func (x *essCLI) candidates() *command {
+	return &command{
+		name: "__complete", hidden: true, least: 3, most: -1,
+		run: func(ctx context.Context, e *Env, args []string) error {
+			if args[0] == "bash" {
+				words, begun := splitBash(args[1], args[2])
+				o := complete(ctx, e, words, begun.text)
+				return writeOffer(e.Stdout, o, bashWords(o.candidates, begun))
+			}
+			o := complete(ctx, e, args[2:], strings.TrimLeft(args[1][1:], `"'`))
+			var lines []string
+			for _, c := range o.candidates {
+				lines = append(lines, c.Word+"\t"+oneLine(c.Note))
+			}
+			return writeOffer(e.Stdout, o, lines)
+		},
+	}
+}
+
+func writeOffer(w io.Writer, o offer, lines []string) error {
+	mode := "words"
+	switch {
+	case o.files:
+		mode = "files"
+	case o.open:
+		mode = "open"
+	}
+	_, err := fmt.Fprintln(w, strings.Join(append([]string{mode}, lines...), "\n"))
+	return err
+}

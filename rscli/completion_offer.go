@@ -1,0 +1,206 @@
+package rscli
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/urfave/cli/v2"
+)
+
+// candidate is one word that may stand at the cursor.
+type candidate struct {
+	Word string `json:"word"`
+	Note string `json:"note,omitempty"` // what it is
+}
+
+// offer is what may stand at the cursor.
+type offer struct {
+	candidates []candidate
+	files      bool // names of files, too
+	open       bool // the word goes on behind the candidate
+}
+
+// completer finds out what may follow the words of a command line.
+type completer struct {
+	e     *Env
+	root  *command
+	given parsed
+	fetch func(k kind) []candidate // from the server, or a cache
+}
+
+// complete returns what the word that begins with begun may be after words, the
+// first of which is the program. It never fails: at worst it offers nothing.
+func complete(ctx context.Context, e *Env, words []string, begun string) offer {
+	if len(words) == 0 {
+		return offer{}
+	}
+	name := programName(words[0])
+	if name == serverProgram {
+		return completeServer(words[1:], begun).startingWith(begun)
+	}
+	build := commandBuilders()[name]
+	if build == nil {
+		return offer{}
+	}
+	c := &completer{e: e, root: build(e)}
+	c.given, _ = parseArgs(c.root, words[1:])
+	source := newSource(ctx, e, name, c.given)
+	c.fetch = source.get
+	return c.offer(begun).startingWith(begun)
+}
+
+// startingWith keeps what begins with text, in whatever case, and what is fit to
+// stand in a command line.
+func (o offer) startingWith(text string) offer {
+	o.candidates = slices.DeleteFunc(o.candidates, func(c candidate) bool {
+		begins := len(c.Word) >= len(text) && strings.EqualFold(c.Word[:len(text)], text)
+		return !begins || c.Word == "" || strings.ContainsFunc(c.Word, isUnfit)
+	})
+	return o
+}
+
+// isUnfit: a character that the terminal or the shell's scripts would obey.
+func isUnfit(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
+
+func (c *completer) offer(begun string) offer {
+	command := c.given.path[len(c.given.path)-1]
+	name, value, inline := strings.Cut(begun, "=")
+	switch {
+	case c.given.wants != "":
+		return c.ofKind(flagKinds[c.given.wants], begun)
+	case c.given.ended || !strings.HasPrefix(begun, "-"):
+	case inline:
+		flag := treeFlags(c.root)[strings.TrimLeft(name, "-")].name
+		o := c.ofKind(flagKinds[flag], value)
+		return o.after(name + "=")
+	default:
+		return offer{candidates: flagCandidates(command)}
+	}
+	if len(command.sub) > 0 {
+		return offer{candidates: subCandidates(command)}
+	}
+	return c.ofKind(c.argumentKind(command), begun)
+}
+
+// after puts the part of the word that stands already in front.
+func (o offer) after(head string) offer {
+	for i := range o.candidates {
+		o.candidates[i].Word = head + o.candidates[i].Word
+	}
+	return o
+}
+
+func (c *completer) argumentKind(command *command) kind {
+	kinds, n := argumentKinds[c.given.words()], len(c.given.rest)
+	switch {
+	case len(kinds) == 0 || command.most >= 0 && n >= command.most:
+		return kindAny
+	case kinds[0] == kindVerb && n == 1:
+		return verbKinds[strings.ToLower(c.given.rest[0])]
+	case kinds[0] == kindVerb && n > 1:
+		return kindAny
+	}
+	return kinds[min(n, len(kinds)-1)]
+}
+
+// ofKind lists what the word of a kind may be.
+func (c *completer) ofKind(k kind, begun string) offer {
+	switch {
+	case k == kindFile:
+		return offer{files: true}
+	case k == kindLog:
+		return offer{candidates: literals("syslog eventlog"), files: true}
+	case k == kindServer:
+		return offer{candidates: knownServers(c.e)}
+	case k == kindVerb:
+		return offer{candidates: verbCandidates(c.root.name)}
+	case k == kindPair:
+		return pairs(c.fetch(kindVolume), begun)
+	case k == kindEndpoint:
+		return offer{candidates: slices.Concat(c.fetch(k), c.fetch(kindVolume))}
+	case k == kindAny || k[0] != ':':
+		return offer{candidates: literals(k)}
+	}
+	return offer{candidates: c.fetch(k)}
+}
+
+func literals(k kind) []candidate {
+	var list []candidate
+	for word := range strings.FieldsSeq(string(k)) {
+		list = append(list, candidate{Word: word})
+	}
+	return list
+}
+
+// pairs offers the first volume of a pair, then the second.
+func pairs(volumes []candidate, begun string) offer {
+	first, _, second := strings.Cut(begun, ":")
+	o := offer{candidates: slices.Clone(volumes)}
+	if second {
+		o.candidates = slices.DeleteFunc(o.candidates, func(v candidate) bool {
+			return strings.EqualFold(v.Word, first)
+		})
+		return o.after(first + ":")
+	}
+	for i := range o.candidates {
+		o.candidates[i].Word += ":"
+	}
+	o.open = true
+	return o
+}
+
+func flagCandidates(command *command) []candidate {
+	var list []candidate
+	flags := append(command.allFlags(&Env{}), &cli.BoolFlag{Name: "help", Usage: "print a summary"},
+		&cli.BoolFlag{Name: "version", Usage: "print the version"})
+	for _, f := range flags {
+		_, _, note := flagParts(f)
+		list = append(list, candidate{"--" + f.Names()[0], note})
+	}
+	return list
+}
+
+func subCandidates(command *command) []candidate {
+	var list []candidate
+	for _, sub := range command.visibleSub() {
+		list = append(list, candidate{sub.name, sub.summary})
+	}
+	return list
+}
+
+func verbCandidates(program string) []candidate {
+	verbs := deviceVerbs()
+	if program == "setuser" {
+		verbs = userVerbs()
+	}
+	var list []candidate
+	for _, v := range verbs {
+		list = append(list, candidate{v.name, v.summary})
+	}
+	return list
+}
+
+// completeServer does for copyserver what the tree of a command does for others.
+func completeServer(words []string, begun string) offer {
+	if len(words) > 0 {
+		last := words[len(words)-1]
+		switch k := copyserverFlags[strings.TrimLeft(last, "-")]; {
+		case !strings.HasPrefix(last, "-"):
+		case k == kindFile:
+			return offer{files: true}
+		case k != kindAny:
+			return offer{candidates: literals(k)}
+		}
+	}
+	o := offer{}
+	if !strings.HasPrefix(begun, "-") {
+		return offer{candidates: []candidate{{"check", "verify a state folder"}}}
+	}
+	for name := range copyserverFlags {
+		o.candidates = append(o.candidates, candidate{Word: "--" + name})
+	}
+	slices.SortFunc(o.candidates, func(a, b candidate) int { return strings.Compare(a.Word, b.Word) })
+	return o
+}
