@@ -112,6 +112,9 @@ func (a *memArray) Establish(
 	if opts.NoCopy {
 		state = arrayclient.StateNoCopy
 	}
+	if opts.Freeze {
+		state = arrayclient.StateFrozen
+	}
 	now := time.Now()
 	for _, p := range pairs {
 		a.rels[p] = &arrayclient.Relationship{

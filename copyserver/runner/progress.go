@@ -72,11 +72,12 @@ func completionOf(rel arrayclient.Relationship) api.PairCompletion {
 
 // hopeless refuses a relationship that will not complete by itself.
 func hopeless(rel arrayclient.Relationship) error {
-	switch rel.State {
-	case arrayclient.StateFailed:
+	switch {
+	case rel.State == arrayclient.StateFailed:
 		return fault.New(fault.Refused, "the copy %s failed: %s", rel.Pair, rel.Reason).
 			WithHint("withdraw it, see to the target, and run the task again")
-	case arrayclient.StateNoCopy:
+	case rel.State == arrayclient.StateNoCopy,
+		rel.State == arrayclient.StateFrozen && rel.Options.NoCopy && rel.OutOfSync > 0:
 		return fault.New(fault.Refused, "%s copies nothing in the background: no end to wait for",
 			rel.Pair).
 			WithHint("the target is good as it is until the relationship is withdrawn")

@@ -144,6 +144,11 @@ func TestCompletionOfNoCopyAndFailed(t *testing.T) {
 	w.run(runner.Request{Task: "nc"})
 	_, err := w.Completion(t.Context(), "nc", time.Minute)
 	wantKind(t, err, fault.Refused, "no end to wait for")
+	frozen := arrayclient.Options{NoCopy: true, Freeze: true}
+	w.task("frozen", taskstore.TaskEstablish, frozen, w.array.vol(4), w.array.vol(5))
+	w.run(runner.Request{Task: "frozen"})
+	_, err = w.Completion(t.Context(), "frozen", time.Minute)
+	wantKind(t, err, fault.Refused, "no end to wait for")
 	w.task("bad", taskstore.TaskEstablish, arrayclient.Options{}, w.array.vol(4), w.array.vol(3))
 	w.run(runner.Request{Task: "bad"})
 	_, err = w.Completion(t.Context(), "bad", 0)
