@@ -68,6 +68,8 @@ type crashRun struct {
 	during map[arrayclient.Serial]*oracle
 	pairs  map[arrayclient.Pair]bool // true: must exist
 	maybe  map[arrayclient.Pair]bool // may or may not
+	// atomic are pairs that were being established together and stay.
+	atomic []arrayclient.Pair
 	stamp  uint64
 	// growing is the volume whose expansion was cut off.
 	growing arrayclient.Serial
@@ -132,10 +134,13 @@ func (r *crashRun) establish(opts arrayclient.Options, pairs ...arrayclient.Pair
 		r.during[p.Target] = r.now[p.Source].clone()
 		r.maybe[p] = true
 	}
+	if opts.NoCopy || opts.Persistent {
+		r.atomic = pairs
+	}
 	if r.array.Establish(context.Background(), pairs, opts) != nil {
 		return false
 	}
-	r.during = nil
+	r.during, r.atomic = nil, nil
 	for _, p := range pairs {
 		r.now[p.Source].flushed() // an image never changes after a crash
 		r.now[p.Target] = r.now[p.Source].clone()
@@ -296,6 +301,17 @@ func (r *crashRun) verify(fsys *crashFS, what string) {
 			r.t.Fatalf("%s: relationship %s failed: %s", what, rel.Pair, rel.Reason)
 		}
 	}
+	there := slices.DeleteFunc(slices.Clone(r.atomic), func(p arrayclient.Pair) bool {
+		return !found[p]
+	})
+	if len(there) > 0 && len(there) < len(r.atomic) {
+		r.t.Fatalf("%s: of %v there are only %v", what, r.atomic, there)
+	}
+	for _, p := range there { // the image is there, too, not what was before
+		if err := r.during[p.Target].holds(r.read(a, p.Target)); err != nil {
+			r.t.Fatalf("%s: image of %s: %v", what, p, err)
+		}
+	}
 	for p, must := range r.pairs {
 		if must && !found[p] {
 			r.t.Fatalf("%s: relationship %s is lost", what, p)
@@ -304,6 +320,20 @@ func (r *crashRun) verify(fsys *crashFS, what string) {
 	for _, s := range r.serials {
 		r.verifyVolume(a, s, what)
 	}
+}
+
+func (r *crashRun) read(a *Array, s arrayclient.Serial) []byte {
+	r.t.Helper()
+	v, err := a.OpenVolume(context.Background(), s)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer v.Close()
+	p := make([]byte, v.Size())
+	if _, err := v.ReadAt(p, 0); err != nil {
+		r.t.Fatal(err)
+	}
+	return p
 }
 
 func (r *crashRun) verifyVolume(a *Array, s arrayclient.Serial, what string) {

@@ -28,6 +28,12 @@
 // when a flush that came after it has returned; until then a crash of the
 // machine, but not of the process, may lose it.
 //
+// What a killed process wrote, the next one finds, but need not find on the
+// disk. So opening takes nothing for durable that it has only read: it syncs
+// the meta file, the sources of images and the doubtful pages of bitmaps
+// before it writes over what they replace, and the first sync of a volume is
+// never spared.
+//
 // # Files
 //
 // All numbers are little endian, all checksums CRC-32C; every file has a

@@ -195,6 +195,7 @@ func (m *model) establish() {
 		Persistent:    m.rng.IntN(4) == 0,
 		TargetInhibit: m.rng.IntN(8) == 0,
 		Record:        m.rng.IntN(3) == 0,
+		Freeze:        m.rng.IntN(4) == 0,
 	}
 	err := m.array.Establish(context.Background(), pairs, opts)
 	if fault.KindOf(err) == fault.Refused {
@@ -206,6 +207,11 @@ func (m *model) establish() {
 	m.done["established"]++
 	for _, p := range pairs {
 		copy(m.content[p.Target], m.content[p.Source])
+	}
+	if opts.Freeze {
+		if err := m.array.ConsistencyCreated(context.Background(), pairs); err != nil {
+			m.t.Fatal(err)
+		}
 	}
 }
 
@@ -298,6 +304,32 @@ func (m *model) backgroundCopy() {
 	}
 }
 
+// settings replaces a volume by a new one under its id, or changes the rate.
+func (m *model) settings() {
+	ctx := context.Background()
+	if m.rng.IntN(2) == 0 {
+		rates := []int64{0, 64 << 20, 1 << 30}
+		if err := m.array.SetCopyRate(ctx, rates[m.rng.IntN(len(rates))]); err != nil {
+			m.t.Fatal(err)
+		}
+		return
+	}
+	s := m.volume()
+	err := m.array.DeleteVolume(ctx, s)
+	if fault.KindOf(err) == fault.Refused {
+		return
+	}
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	clear(m.content[s])
+	spec := arrayclient.VolumeSpec{Size: int64(len(m.content[s])), First: string(s[:3])}
+	if _, err := m.array.CreateVolumes(ctx, spec); err != nil {
+		m.t.Fatal(err)
+	}
+	m.done["replaced"]++
+}
+
 // restart opens the array again, after a clean end or after a kill.
 func (m *model) restart() {
 	if m.rng.IntN(2) == 0 {
@@ -345,6 +377,8 @@ func (m *model) step() {
 		m.backgroundCopy()
 	case n < 995:
 		m.expand()
+	case n < 997:
+		m.settings()
 	default:
 		m.restart()
 	}

@@ -38,6 +38,7 @@ func (r *crashRun) settle(a *Array) {
 		if _, err := v.ReadAt(p, 0); err == nil && v.Flush() == nil {
 			r.now[s] = exactly(p)
 			delete(r.during, s)
+			r.atomic = nil
 			if r.growing == s {
 				r.growing = ""
 			}
