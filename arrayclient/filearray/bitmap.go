@@ -10,8 +10,9 @@ import (
 )
 
 // A bitmap says something of each track of a relationship: whether the target
-// has it, or whether it was changed. Bits are only ever set, never cleared: that is what lets a crash in the
-// middle of writing one down do no harm, and readers go without a lock.
+// has it, or whether it was changed. Bits are only ever set, never cleared:
+// that is what lets a crash in the middle of writing one down do no harm, and
+// readers go without a lock.
 //
 // In its file, after a header in the first 4 KiB, each page has two slots of
 // 4 KiB that are written in turn, so that a torn write leaves the other:

@@ -189,7 +189,8 @@ func TestStateFull(t *testing.T) {
 	if _, err := source.WriteAt(make([]byte, 512), 0); fault.KindOf(err) != fault.Server {
 		t.Fatalf("write: %v", err)
 	}
-	if _, err := a.CreateVolumes(context.Background(), arrayclient.VolumeSpec{Size: 1 << 20}); err == nil {
+	spec := arrayclient.VolumeSpec{Size: 1 << 20}
+	if _, err := a.CreateVolumes(context.Background(), spec); err == nil {
 		t.Fatal("a volume is created")
 	}
 	if names, _ := fsys.List(volumeDir); len(names) != 3 {
