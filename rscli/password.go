@@ -120,6 +120,10 @@ func (e *Env) askPassword(ctx context.Context, prompt string) (string, error) {
 			WithHint("use --password-file or --password-command, put one of them in the configuration, " +
 				"or log in: esscli login")
 	}
+	if f, ok := e.Stdin.(*os.File); ok {
+		// Before the prompt: whoever answers it at once is not to be shown.
+		defer echoOff(f)()
+	}
 	fmt.Fprint(e.Stderr, prompt)
 	secret, err := e.ReadSecret(ctx)
 	fmt.Fprintln(e.Stderr)
