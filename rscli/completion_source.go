@@ -162,7 +162,7 @@ func (e *Env) cacheDir() string {
 	xdg := e.Getenv("XDG_CACHE_HOME")
 	switch {
 	case e.GOOS == "windows":
-		return joinUnder(e.Getenv("LocalAppData"), "rscli", "cache")
+		return joinUnder(e.Getenv("LOCALAPPDATA"), "rscli", "cache")
 	case filepath.IsAbs(xdg):
 		return filepath.Join(xdg, "rscli")
 	case e.GOOS == "darwin":

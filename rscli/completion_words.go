@@ -79,7 +79,7 @@ var verbKinds = map[string]kind{"chuser": kindUser, "rmuser": kindUser}
 // no part of this package; a script holds the list to what it prints.
 var copyserverFlags = map[string]kind{
 	"state": kindFile, "config": kindFile, "listen": kindAny, "nbd-listen": kindAny,
-	"nbd-insecure": "", "nbd-tls-cert": kindFile, "nbd-tls-key": kindFile,
+	"nbd-insecure": "", "nbd-tls": "", "nbd-tls-cert": kindFile, "nbd-tls-key": kindFile,
 	"nbd-tls-client-ca": kindFile, "array-serial": kindAny, "ready-file": kindFile,
 	"log-format": "text json", "log-level": "debug info warn error", "help": "", "version": "",
 }

@@ -62,10 +62,15 @@ func startOnTerminal(t *testing.T, f *fakeServer, program string) *pty {
 
 func startBare(t *testing.T, env []string, program string, args ...string) *pty {
 	t.Helper()
-	p := &pty{t: t}
+	cmd := exec.Command(os.Args[0], append([]string{"-test.run=^TestAsProgram$", "--"}, args...)...)
+	cmd.Env = append(env, runAs+"="+program, "TERM=xterm")
+	return startCommand(t, cmd)
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *pty {
+	t.Helper()
+	p := &pty{t: t, cmd: cmd}
 	p.open()
-	p.cmd = exec.Command(os.Args[0], append([]string{"-test.run=^TestAsProgram$", "--"}, args...)...)
-	p.cmd.Env = append(env, runAs+"="+program, "TERM=xterm")
 	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = p.slave, p.slave, p.slave
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := p.cmd.Start(); err != nil {
