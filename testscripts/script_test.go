@@ -78,6 +78,8 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("OLD", filepath.Join(hosts, "..", "old"))
 	env.Setenv("MAN", filepath.Join(hosts, "..", "..", "man"))
 	env.Setenv("TZ", "UTC")
+	// With the race detector every process sleeps a second at its end, otherwise.
+	env.Setenv("GORACE", "atexit_sleep_ms=0")
 	env.Setenv("RSCLI_USER", "superuser")
 	env.Setenv("RSCLI_PASSWORD_FILE", password)
 	return os.WriteFile(password, []byte("passw0rd\n"), 0o600)
