@@ -24,7 +24,9 @@ import (
 //	system  /etc/rscli.yaml
 //	        on Windows %ProgramData%\rscli\config.yaml
 //
-// Relative file names in it count from its own folder; "~/" is the home.
+// Relative file names in it count from its own folder; "~/" is the home, on
+// Windows %USERPROFILE%, where it may be "~\" as well. On Windows every user may
+// read what is in %ProgramData%, so the system's file must hold no password there.
 
 // layer is what one source of settings says: the flags, the environment or a
 // configuration file. Empty fields say nothing.
@@ -123,19 +125,20 @@ func firstNonEmpty(values ...string) string {
 
 // configFile is a place where a configuration may be.
 type configFile struct {
-	path string
-	must bool // a missing file is an error
+	path   string
+	must   bool // a missing file is an error
+	system bool
 }
 
 func (e *Env) configFiles() []configFile {
 	var files []configFile
 	if named := e.Getenv("RSCLI_CONFIG"); named != "" {
-		files = append(files, configFile{named, true})
+		files = append(files, configFile{path: named, must: true})
 	} else if dir := e.userDir(); dir != "" {
-		files = append(files, configFile{filepath.Join(dir, "config.yaml"), false})
+		files = append(files, configFile{path: filepath.Join(dir, "config.yaml")})
 	}
 	if system := e.systemConfig(); system != "" {
-		files = append(files, configFile{system, false})
+		files = append(files, configFile{path: system, system: true})
 	}
 	return files
 }
@@ -150,6 +153,14 @@ func (e *Env) userDir() string {
 		return filepath.Join(xdg, "rscli")
 	}
 	return joinUnder(e.Getenv("HOME"), ".config", "rscli")
+}
+
+// home is what "~" stands for.
+func (e *Env) home() string {
+	if e.GOOS == "windows" {
+		return e.Getenv("USERPROFILE")
+	}
+	return e.Getenv("HOME")
 }
 
 func (e *Env) systemConfig() string {
@@ -181,8 +192,12 @@ func isAbsent(path string, err error) bool {
 // there. One with a password that others may read is refused.
 func readConfig(e *Env, file configFile) (layer, error) {
 	return readLayer(e, file, func(l layer, f *os.File) error {
-		if l.password == "" {
+		switch {
+		case l.password == "":
 			return nil
+		case file.system && e.GOOS == "windows":
+			return fault.New(fault.Usage, "%s holds a password and every user may read it", file.path).
+				WithHint("use password_file and a file that only the right account may read")
 		}
 		return refuseShared(e, f, "holds a password")
 	})
@@ -275,7 +290,10 @@ func (l *layer) badLine(n *yaml.Node, format string, args ...any) error {
 func (l *layer) anchorPaths(e *Env) {
 	for _, path := range []*string{&l.passwordFile, &l.cacert, &l.knownServers} {
 		rest, inHome := strings.CutPrefix(*path, "~/")
-		switch home := e.Getenv("HOME"); {
+		if e.GOOS == "windows" && !inHome {
+			rest, inHome = strings.CutPrefix(*path, `~\`)
+		}
+		switch home := e.home(); {
 		case inHome && home != "":
 			*path = filepath.Join(home, rest)
 		case *path != "" && !filepath.IsAbs(*path):

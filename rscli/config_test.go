@@ -67,6 +67,7 @@ func TestBackupBelongsToItsServer(t *testing.T) {
 
 func TestConfigFilesByWorld(t *testing.T) {
 	windows := filepath.Join(`C:\Users\me`, "rscli", "config.yaml")
+	all := filepath.Join(`C:\ProgramData`, "rscli", "config.yaml")
 	tests := []struct {
 		goos string
 		vars map[string]string
@@ -81,6 +82,12 @@ func TestConfigFilesByWorld(t *testing.T) {
 		{"linux", map[string]string{"HOME": "/h", "RSCLI_CONFIG": "/my"}, []string{"/my",
 			"/etc/rscli.yaml"}},
 		{"windows", map[string]string{"APPDATA": `C:\Users\me`}, []string{windows}},
+		{"windows", map[string]string{"APPDATA": `C:\Users\me`, "ProgramData": `C:\ProgramData`},
+			[]string{windows, all}},
+		{"windows", map[string]string{"ProgramData": `C:\ProgramData`, "HOME": "/h",
+			"XDG_CONFIG_HOME": "/x"}, []string{all}}, // as a service; a Unix shell's are not used
+		{"windows", map[string]string{"RSCLI_CONFIG": `D:\my.yaml`, "APPDATA": `C:\Users\me`,
+			"ProgramData": `C:\ProgramData`}, []string{`D:\my.yaml`, all}},
 	}
 	for _, tt := range tests {
 		e := &Env{GOOS: tt.goos, Getenv: func(key string) string { return tt.vars[key] }}
@@ -165,4 +172,55 @@ func TestPathsInConfig(t *testing.T) {
 		l.knownServers != filepath.Join(b.home, "known") {
 		t.Errorf("paths became %+v", l)
 	}
+}
+
+// newWindowsBench is a world with the folders of a Windows user. Their names are
+// those of this system: what is held here is which variables count.
+func newWindowsBench(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.GOOS = "windows"
+	b.vars = map[string]string{
+		"APPDATA":      filepath.Join(b.home, "me", "AppData"),
+		"LOCALAPPDATA": filepath.Join(b.home, "me", "Local"),
+		"USERPROFILE":  filepath.Join(b.home, "me"),
+		"ProgramData":  filepath.Join(b.home, "ProgramData"),
+		"HOME":         filepath.Join(b.home, "wrong"),
+	}
+	return b
+}
+
+func TestWindowsFolders(t *testing.T) {
+	f := newFake(t)
+	b := newWindowsBench(t)
+	b.write("ProgramData/rscli/config.yaml", 0o644,
+		"server: "+f.addr()+"\nuser: system\npassword_file: ~\\system.txt\n")
+	b.write("me/AppData/rscli/config.yaml", 0o644,
+		"user: "+testUser+"\npassword_file: ~/my.txt\ncacert: sub/ca.pem\n")
+	l := settingsOf(t, b, connection{})
+	ca := filepath.Join(b.home, "me/AppData/rscli/sub/ca.pem")
+	if l.server != f.addr() || l.user != testUser || l.cacert != ca ||
+		l.passwordFile != filepath.Join(b.home, "me/my.txt") {
+		t.Errorf("settings %+v", l)
+	}
+	b.write("me/AppData/rscli/config.yaml", 0o644, "user: "+testUser+"\n")
+	b.write("me/system.txt", 0o644, testPassword+"\r\n")
+	b.expect(b.run(newTestConnection), 0)
+	if pins := readFile(t, filepath.Join(b.home, "me/AppData/rscli/known_servers")); !strings.HasPrefix(
+		pins, f.addr()+" ") {
+		t.Errorf("pins are %s", pins)
+	}
+	b.expect(b.run(newESSCLI, "login", "-p", testPassword), 0)
+	readFile(t, filepath.Join(b.home, "me/AppData/rscli/logins.yaml"))
+	b.offered("rsExecuteTask ")
+	if files, _ := filepath.Glob(filepath.Join(b.home, "me/Local/rscli/cache/*")); len(files) != 1 {
+		t.Errorf("the cache is %q", files)
+	}
+}
+
+func TestWindowsPasswordForEveryUser(t *testing.T) {
+	b := newWindowsBench(t)
+	path := b.write("ProgramData/rscli/config.yaml", 0o600, "server: a\nuser: u\npassword: x\n")
+	b.expect(b.run(newTestConnection), 2, path+" holds a password and every user may read it",
+		"hint: use password_file")
 }

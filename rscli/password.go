@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -99,13 +100,15 @@ func refuseShared(e *Env, f *os.File, because string) error {
 // runPasswordCommand returns the first line that a shell command prints. What
 // it writes to stderr the user sees.
 func runPasswordCommand(ctx context.Context, e *Env, line string) (string, error) {
-	shell := []string{"/bin/sh", "-c", line}
-	if e.GOOS == "windows" {
-		shell = []string{"cmd.exe", "/c", line}
-	}
-	cmd := exec.CommandContext(ctx, shell[0], shell[1:]...)
+	cmd := shellCommand(ctx, line)
 	cmd.Stderr = e.Stderr
+	// What the command leaves running, an agent perhaps, may keep the pipe open:
+	// that is no reason to wait, nor a failure.
+	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
 	if err != nil {
 		return "", fault.New(fault.Denied, "the password command failed: %w", err).
 			WithHint("run it by hand: %s", line)

@@ -17,6 +17,7 @@ func TestPasswordSources(t *testing.T) {
 	b.expect(b.run(newTestConnection, "-p", testPassword), 0)
 	b.expect(b.run(newTestConnection, "--password-file", file), 0)
 	b.expect(b.run(newTestConnection, "--password-command", "cat "+file), 0)
+	b.expect(b.run(newTestConnection, "--password-command", "cat "+file+"; sleep 3 &"), 0)
 	b.Stdin = strings.NewReader(testPassword)
 	b.expect(b.run(newTestConnection, "--password-file", "-"), 0)
 	b.expect(b.run(newTestConnection, "-p", "wrong", "--password-file", file), 5,
