@@ -82,6 +82,7 @@ func (c *Client) WriteContent(
 	var out Volume
 	r := &request{
 		method: http.MethodPut, path: path, repeat: never, limit: c.contentLimit(), stream: stream,
+		abandon: func() { stream.CloseWithError(errNoTaker) },
 		take: func(server string, resp *http.Response, _ func()) error {
 			return c.readAnswer(server, resp, &out)
 		},

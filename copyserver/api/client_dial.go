@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"copyservices/arrayclient/fault"
@@ -43,7 +44,22 @@ func (c *Client) dialTLS(ctx context.Context, network, addr string) (net.Conn, e
 		return nil, &unreachable{addr, causeOf(ctx, err)}
 	}
 	c.remember(addr, conn.ConnectionState())
-	return conn, nil
+	return &closing{Conn: conn}, nil
+}
+
+// closing is a connection that tells when it is closed, which the transport
+// does as soon as the other side has closed it.
+type closing struct {
+	net.Conn
+	then atomic.Pointer[func()] // nil for nothing
+}
+
+// Close closes the connection and calls then.
+func (c *closing) Close() error {
+	if then := c.then.Load(); then != nil {
+		(*then)()
+	}
+	return c.Conn.Close()
 }
 
 // tlsConfig returns the caller's configuration for addr, completed. verifying

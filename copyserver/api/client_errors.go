@@ -69,6 +69,10 @@ func reason(err error) string {
 	var sys *os.SyscallError
 	var record tls.RecordHeaderError
 	switch {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.Is(err, io.ErrClosedPipe), // of content that was abandoned
+		errors.Is(err, net.ErrClosed):
+		return "the connection was closed"
 	case errors.As(err, &record):
 		return "it does not speak TLS"
 	case errors.As(err, &name):
@@ -77,8 +81,6 @@ func reason(err error) string {
 		return sys.Err.Error()
 	case errors.As(err, &op) && op.Err != nil:
 		return op.Err.Error()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "the connection was closed"
 	}
 	return err.Error()
 }

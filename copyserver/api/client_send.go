@@ -31,7 +31,10 @@ type request struct {
 	key    string
 	body   []byte    // JSON; nil for none
 	stream io.Reader // content instead of body; it is sent once only
-	limit  time.Duration
+	// abandon makes reads of stream fail: the transport waits for them even
+	// when the connection is gone. It may be called more than once.
+	abandon func()
+	limit   time.Duration
 	// take reads the answer. What it returns is final, unless it is a *lost.
 	// It owns resp.Body; alive is to be called whenever data arrives.
 	take func(server string, resp *http.Response, alive func()) error
@@ -145,8 +148,8 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // attempt sends r once. It returns *unreachable, *lost, or what is final.
-func (c *Client) attempt(ctx context.Context, server string, r *request) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (c *Client) attempt(caller context.Context, server string, r *request) error {
+	ctx, cancel := context.WithCancelCause(caller)
 	defer cancel(nil)
 	timer := time.AfterFunc(time.Hour, func() { cancel(errSilent) })
 	timer.Stop()
@@ -154,13 +157,17 @@ func (c *Client) attempt(ctx context.Context, server string, r *request) error {
 	alive := func() { timer.Reset(r.limit) }
 	if r.stream != nil {
 		r.stream = &source{r.stream, func() { timer.Stop() }, alive}
+		defer context.AfterFunc(ctx, r.abandon)()
 	}
 
 	var connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) {
+		GotConn: func(info httptrace.GotConnInfo) {
 			connected.Store(true)
 			alive()
+			if conn, ok := info.Conn.(*closing); ok && r.stream != nil {
+				conn.then.Store(&r.abandon)
+			}
 		},
 	})
 	req, err := c.build(ctx, server, r)
@@ -174,6 +181,10 @@ func (c *Client) attempt(ctx context.Context, server string, r *request) error {
 	defer resp.Body.Close()
 	alive()
 	err = r.take(server, resp, alive)
+	if err != nil && caller.Err() != nil {
+		// The server may have answered that it noticed.
+		return &lost{server, caller.Err()}
+	}
 	var away *lost
 	if errors.As(err, &away) && context.Cause(ctx) != nil {
 		away.err = context.Cause(ctx)
