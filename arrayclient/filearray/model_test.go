@@ -160,7 +160,7 @@ func (m *model) extents() {
 	pos := off
 	err := v.Extents(off, n, func(length int64, hole bool) bool {
 		part := m.content[s][pos : pos+length]
-		if hole && !bytes.Equal(part, zeros[:len(part)]) {
+		if hole && !bytes.Equal(part, make([]byte, length)) {
 			m.t.Fatalf("%s has data in what is reported a hole, %d bytes at %d", s, length, pos)
 		}
 		pos += length
