@@ -31,6 +31,10 @@ torture:
 	go test ./arrayclient/filearray -run TestCrash -crash-seeds 50 -timeout 2h
 	go test ./testscripts -run TestKills -kills 2000 -timeout 2h
 
+# Two guests in QEMU replay the white paper, on volumes of a server here.
+guests: build
+	go run ./guests
+
 bench:
 	go run ./bench -o BENCHMARKS.md
 
@@ -55,4 +59,4 @@ install: build
 clean:
 	rm -rf bin
 
-.PHONY: all build test torture demo bench platforms install clean
+.PHONY: all build test torture demo guests bench platforms install clean
