@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/service"
 )
 
 // How the program ends: "copyserver: error: " and one sentence on stderr, then
@@ -24,8 +26,11 @@ import (
 const program = "copyserver"
 
 // Main runs the program copyserver with the arguments of this process and
-// returns its exit code.
+// returns its exit code. Where Windows started it as a service it is one.
 func Main() int {
+	if code, ok := service.Run(program, asService); ok {
+		return code
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second signal ends the process at once.
@@ -33,10 +38,38 @@ func Main() int {
 	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-// run is Main with everything of the process given.
+// asService is the program as a service, which has no standard streams: what it
+// would print there is an event, and so is each record of its log.
+func asService(events service.Events) service.Body {
+	return func(ctx context.Context, tell func(service.State)) int {
+		s := surroundings{stdout: io.Discard, stderr: io.Discard, events: events, tell: tell}
+		return s.run(ctx, os.Args[1:])
+	}
+}
+
+// run is Main with everything of the process given but the environment, in which
+// systemd names its socket.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	app := newApp(stdout, stderr)
-	err := app.RunContext(ctx, append([]string{program}, args...))
+	s := surroundings{stdout: stdout, stderr: stderr, install: service.Install, remove: service.Remove}
+	s.tell = func(state service.State) {
+		if err := service.Notify(os.Getenv("NOTIFY_SOCKET"), state); err != nil {
+			report(stderr, err)
+		}
+	}
+	return s.run(ctx, args)
+}
+
+// surroundings are what the program has to do with.
+type surroundings struct {
+	stdout, stderr io.Writer
+	events         service.Events // in place of stderr for the log; may be nil
+	tell           func(service.State)
+	install        func(service.Spec) error
+	remove         func(name string) error
+}
+
+func (s *surroundings) run(ctx context.Context, args []string) int {
+	err := s.app().RunContext(ctx, append([]string{program}, args...))
 	if err == nil {
 		return 0
 	}
@@ -46,9 +79,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		errs = many
 	}
 	for _, err := range errs {
-		report(stderr, err)
+		report(s.stderr, err)
+		s.keep(err)
 	}
 	return fault.KindOf(errs[0]).ExitCode()
+}
+
+// keep makes an event of what the program ends with.
+func (s *surroundings) keep(err error) {
+	if s.events == nil {
+		return
+	}
+	var text strings.Builder
+	report(&text, err)
+	// There is no other place to tell that this one failed.
+	_ = s.events.Put(slog.LevelError, strings.TrimSpace(text.String()))
 }
 
 func report(w io.Writer, err error) {
@@ -69,36 +114,36 @@ func oneLine(s string) string {
 	}, s)
 }
 
-func newApp(stdout, stderr io.Writer) *cli.App {
-	app := &cli.App{
-		Name:            program,
-		Usage:           "the Copy Services server",
-		UsageText:       program + " --state DIR [flags]\n" + program + " check --state DIR",
+func (s *surroundings) app() *cli.App {
+	return &cli.App{
+		Name:  program,
+		Usage: "the Copy Services server",
+		UsageText: program + " --state DIR [flags]\n" + program + " check --state DIR\n" +
+			program + " service install|remove [flags]",
 		Version:         Version,
 		HideHelpCommand: true,
-		Writer:          stdout,
-		ErrWriter:       stderr,
+		Writer:          s.stdout,
+		ErrWriter:       s.stderr,
 		Flags:           serverFlags(),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			return serve(c, stderr)
+			return s.serve(c)
 		},
-		Commands: []*cli.Command{{
+		Commands: []*cli.Command{s.serviceCommand(), {
 			Name:         "check",
 			Usage:        "verify everything in a state folder that no server has open",
 			UsageText:    program + " check --state DIR",
 			Flags:        []cli.Flag{stateFlag()},
 			OnUsageError: usageError,
-			Action:       func(c *cli.Context) error { return check(c, stdout) },
+			Action:       func(c *cli.Context) error { return check(c, s.stdout) },
 		}},
 		OnUsageError:   usageError,
 		ExitErrHandler: func(*cli.Context, error) {},
 		// The library looks at the program's file for it otherwise.
 		Compiled: time.Unix(0, 0),
 	}
-	return app
 }
 
 func usageError(_ *cli.Context, err error, _ bool) error {
@@ -173,23 +218,37 @@ func options(c *cli.Context) (Options, error) {
 
 // serve runs until the context ends. It stops in order also when serving
 // failed, so that the arrays are closed as they should be.
-func serve(c *cli.Context, stderr io.Writer) error {
+func (s *surroundings) serve(c *cli.Context) error {
 	opts, err := options(c)
 	if err != nil {
 		return err
 	}
-	if opts.Logger, err = opts.logger(stderr); err != nil {
+	if opts.Logger, err = s.logger(opts); err != nil {
 		return err
 	}
-	s, err := New(opts)
+	server, err := New(opts)
 	if err != nil {
 		return err
 	}
-	err = s.Start()
-	if err == nil {
-		err = s.Wait(c.Context)
+	if err = server.Start(); err == nil {
+		s.tell(service.Running)
+		err = server.Wait(c.Context)
 	}
-	return errors.Join(err, s.Stop(context.Background()))
+	s.tell(service.Stopping)
+	return errors.Join(err, server.Stop(context.Background()))
+}
+
+func (s *surroundings) logger(opts Options) (*slog.Logger, error) {
+	if s.events == nil {
+		return opts.logger(s.stderr)
+	}
+	if _, err := opts.logger(io.Discard); err != nil {
+		return nil, err
+	}
+	return slog.New(service.NewHandler(s.events, func(w io.Writer) slog.Handler {
+		logger, _ := opts.logger(w) // was good a moment ago
+		return logger.Handler()
+	})), nil
 }
 
 // findings are the errors that check prints one by one.

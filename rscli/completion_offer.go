@@ -196,11 +196,27 @@ func completeServer(words []string, begun string) offer {
 	}
 	o := offer{}
 	if !strings.HasPrefix(begun, "-") {
-		return offer{candidates: []candidate{{"check", "verify a state folder"}}}
+		return offer{candidates: serverVerbs(words)}
 	}
 	for name := range copyserverFlags {
 		o.candidates = append(o.candidates, candidate{Word: "--" + name})
 	}
 	slices.SortFunc(o.candidates, func(a, b candidate) int { return strings.Compare(a.Word, b.Word) })
 	return o
+}
+
+// serverVerbs are what may follow the words of copyserver and is no flag.
+func serverVerbs(words []string) []candidate {
+	switch {
+	case len(words) > 0 && words[len(words)-1] == "service":
+		return []candidate{
+			{"install", "register a service that runs with these flags"},
+			{"remove", "stop the service and remove it"},
+		}
+	case slices.Contains(words, "check") || slices.Contains(words, "service"):
+		return nil
+	}
+	return []candidate{
+		{"check", "verify a state folder"}, {"service", "install or remove the Windows service"},
+	}
 }

@@ -103,6 +103,9 @@ func TestOffers(t *testing.T) {
 		"copyserver --state ":                    "files: ",
 		"copyserver --log-format ":               "words: text|json",
 		"copyserver c":                           "words: check",
+		"copyserver --state x ":                  "words: check|service",
+		"copyserver service ":                    "words: install|remove",
+		"copyserver check ":                      "words: ",
 		"ls ":                                    "words: ",
 	} {
 		mode, words := b.offered(line)

@@ -1,0 +1,23 @@
+//go:build !windows
+
+package service
+
+import (
+	"runtime"
+
+	"copyservices/arrayclient/fault"
+)
+
+// Run reports false: only Windows starts services in a way of its own.
+func Run(string, func(Events) Body) (int, bool) { return 0, false }
+
+// Install fails: there is no service manager of Windows here.
+func Install(Spec) error { return notHere() }
+
+// Remove fails: there is no service manager of Windows here.
+func Remove(string) error { return notHere() }
+
+func notHere() error {
+	return fault.New(fault.Usage, "services of this kind are part of Windows, and this is %s",
+		runtime.GOOS).WithHint("systemd has the unit copyserver.service, see copyserver(8)")
+}

@@ -1,0 +1,115 @@
+package copyserver
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"copyservices/copyserver/service"
+)
+
+// serviceCommand registers the program with the service manager of Windows. It is
+// there on every system, so that the manual is one and the error says more than
+// that an argument is unexpected.
+func (s *surroundings) serviceCommand() *cli.Command {
+	return &cli.Command{
+		Name:            "service",
+		Usage:           "install or remove the Windows service",
+		UsageText:       program + " service install --state DIR [flags]\n" + program + " service remove",
+		HideHelpCommand: true,
+		OnUsageError:    usageError,
+		Action: func(c *cli.Context) error {
+			return cmp.Or(noArguments(c), usageError(c, fmt.Errorf("install or remove?"), true))
+		},
+		Subcommands: []*cli.Command{{
+			Name:         "install",
+			Usage:        "register a service that runs with these flags",
+			UsageText:    program + " service install --state DIR [flags]",
+			Flags:        serverFlags(),
+			OnUsageError: usageError,
+			Action:       s.installService,
+		}, {
+			Name:         "remove",
+			Usage:        "stop the service and remove it; the state folder stays",
+			UsageText:    program + " service remove",
+			OnUsageError: usageError,
+			Action:       s.removeService,
+		}},
+	}
+}
+
+// installService refuses what the service would refuse when it starts, where
+// nobody would see it.
+func (s *surroundings) installService(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	opts, err := options(c)
+	if err != nil {
+		return err
+	}
+	if opts, err = opts.validate(); err != nil {
+		return err
+	}
+	if _, err := opts.logger(s.stderr); err != nil {
+		return err
+	}
+	spec := service.Spec{
+		Name: program, Display: "Copy Services server",
+		Description: "Runs stored FlashCopy tasks and exports the volumes of its array.",
+		Folder:      opts.State,
+	}
+	if spec.Program, err = os.Executable(); err != nil {
+		return err
+	}
+	if spec.Args, err = serviceArgs(c); err != nil {
+		return err
+	}
+	if err := s.install(spec); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.stdout, "The service %s is installed. It starts with Windows, and now with: "+
+		"sc start %s\n", program, program)
+	return err
+}
+
+// serviceArgs are the flags that were given. Names of files are made absolute,
+// because a service runs in a folder of the system.
+func serviceArgs(c *cli.Context) ([]string, error) {
+	var args []string
+	for _, f := range serverFlags() {
+		name := f.Names()[0]
+		if !c.IsSet(name) {
+			continue
+		}
+		value := fmt.Sprint(c.Value(name))
+		if fileFlags[name] && value != "" {
+			var err error
+			if value, err = filepath.Abs(value); err != nil {
+				return nil, err
+			}
+		}
+		args = append(args, "--"+name+"="+value)
+	}
+	return args, nil
+}
+
+// fileFlags are those that name a file or folder.
+var fileFlags = map[string]bool{
+	"state": true, "config": true, "ready-file": true,
+	"nbd-tls-cert": true, "nbd-tls-key": true, "nbd-tls-client-ca": true,
+}
+
+func (s *surroundings) removeService(c *cli.Context) error {
+	if err := noArguments(c); err != nil {
+		return err
+	}
+	if err := s.remove(program); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(s.stdout, "The service %s is removed; its state folder is kept.\n", program)
+	return err
+}
