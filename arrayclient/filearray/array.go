@@ -46,8 +46,11 @@ type Array struct {
 	ctx    context.Context // ends when the array closes
 	cancel context.CancelFunc
 	copies sync.WaitGroup
-	slots  chan struct{} // background copies at work at a time
-	rate   rate          // of all background copying
+	// destages are the goroutines that destage in the background.
+	destages sync.WaitGroup
+	staging  staging
+	slots    chan struct{} // background copies at work at a time
+	rate     rate          // of all background copying
 
 	freezeTimeout time.Duration
 }
@@ -70,7 +73,7 @@ func Create(fsys FS, opts CreateOptions) error {
 		return fault.New(fault.Usage, "%q is not the serial of an array", opts.Serial).
 			WithHint("an array's serial is 5 upper-case letters or digits, like 13698")
 	}
-	for _, dir := range []string{volumeDir, bitmapDir} {
+	for _, dir := range folders {
 		if err := fsys.Mkdir(dir); err != nil {
 			return err
 		}
@@ -86,6 +89,9 @@ func Create(fsys FS, opts CreateOptions) error {
 	}
 	return writeMeta(fsys, opts.Serial, 1, newState())
 }
+
+// folders are the folders of an array.
+var folders = []string{volumeDir, bitmapDir, stageDir}
 
 // removeLeftovers removes journals of a Create that was cut off: without a
 // meta file there is no array that they could belong to.
@@ -163,13 +169,14 @@ func (a *Array) Close() error {
 	a.mu.Unlock()
 	a.cancel()
 	a.copies.Wait()
+	a.destages.Wait()
 	errs := []error{a.lastCheckpoint(), a.closeFiles()}
 	return errors.Join(errs...)
 }
 
 func (a *Array) lastCheckpoint() error {
 	for _, v := range a.volumes {
-		if err := v.sync(); err != nil {
+		if err := v.settle(); err != nil {
 			a.log.Error("volume not synced", "volume", string(v.serial), "error", err)
 		}
 	}
@@ -194,7 +201,7 @@ func (a *Array) closeFiles() error {
 		}
 	}
 	for _, v := range a.volumes {
-		errs = append(errs, v.close())
+		errs = append(errs, v.closeStage(), v.close())
 	}
 	return errors.Join(errs...)
 }

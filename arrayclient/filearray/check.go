@@ -23,12 +23,31 @@ func Check(fsys FS) []error {
 			problems = append(problems, err)
 			continue
 		}
+		problems = append(problems, l.checkStage(rec, segs)...)
 		closeSegments(segs)
 	}
 	for _, uid := range sortedKeys(l.state.Relationships) {
 		problems = append(problems, l.checkRelationship(l.state.Relationships[uid])...)
 	}
 	return append(problems, l.strays()...)
+}
+
+// checkStage reads what is staged for a volume, if anything is.
+func (l *loaded) checkStage(rec *volumeRecord, segs []*segment) []error {
+	name := stageName(rec.ID, rec.UID)
+	f, err := l.fsys.Open(name)
+	if isNotExist(err) {
+		return nil
+	}
+	if err == nil {
+		defer f.Close()
+		a := &Array{fsys: l.fsys, serial: l.serial, state: l.state, staging: defaultStaging}
+		err = a.newVolume(rec, segs).readStage(f, name)
+	}
+	if err != nil {
+		return []error{err}
+	}
+	return nil
 }
 
 func (l *loaded) checkRelationship(rec *relRecord) (problems []error) {
@@ -52,6 +71,7 @@ func (l *loaded) checkRelationship(rec *relRecord) (problems []error) {
 func (l *loaded) knownFiles() map[string]bool {
 	known := map[string]bool{}
 	for _, rec := range l.state.Volumes {
+		known[stageName(rec.ID, rec.UID)] = true
 		for i := range segments(rec.Size) {
 			known[segmentName(rec, i)] = true
 		}
@@ -107,11 +127,11 @@ func (l *loaded) unfinished(name string) bool {
 }
 
 // sweep removes the files of volumes that were not created in the end, and the
-// bitmaps of relationships that are no more: their removal may not have been
-// durable.
+// bitmaps of relationships and stages of volumes that are no more: their
+// removal may not have been durable.
 func (l *loaded) sweep() error {
 	known := l.knownFiles()
-	for _, dir := range []string{volumeDir, bitmapDir} {
+	for _, dir := range folders {
 		names, err := l.fsys.List(dir)
 		if err != nil {
 			return err

@@ -24,11 +24,12 @@ const sectorSize = 512
 // one before.
 type oracle struct {
 	may       [][]uint64 // nil: anything
+	acked     []uint64   // of the newest write that returned
 	undefined bool
 }
 
 func newOracle(size int64) *oracle {
-	o := &oracle{may: make([][]uint64, size/sectorSize)}
+	o := &oracle{may: make([][]uint64, size/sectorSize), acked: make([]uint64, size/sectorSize)}
 	for i := range o.may {
 		o.may[i] = []uint64{0}
 	}
@@ -36,7 +37,7 @@ func newOracle(size int64) *oracle {
 }
 
 func (o *oracle) clone() *oracle {
-	c := &oracle{may: slices.Clone(o.may), undefined: o.undefined}
+	c := &oracle{may: slices.Clone(o.may), acked: slices.Clone(o.acked), undefined: o.undefined}
 	return c
 }
 
@@ -75,12 +76,16 @@ type crashRun struct {
 	growing arrayclient.Serial
 }
 
+// crashStaging has areas that are full soon, and destages only when it must,
+// so that a run can be repeated.
+var crashStaging = staging{area: 80 << 10, longest: 48 << 10, after: -1}
+
 const crashVolume = 1<<20 + 3*sectorSize
 
 // setUp makes the array and its volumes; the crash comes later.
 func (r *crashRun) setUp() {
 	r.fsys = newCrashFS()
-	r.array = createTestArray(r.t, r.fsys)
+	r.array = createStagingArray(r.t, r.fsys, crashStaging)
 	r.serials = mustCreate(r.t, r.array, crashVolume, 4)
 	r.now = map[arrayclient.Serial]*oracle{}
 	for _, s := range r.serials {
@@ -107,8 +112,13 @@ func (r *crashRun) write(vol int, first, n int64) bool {
 		return false
 	}
 	defer v.Close()
-	_, err = v.WriteAt(stampSectors(n, r.stamp), first*sectorSize)
-	return err == nil
+	if _, err = v.WriteAt(stampSectors(n, r.stamp), first*sectorSize); err != nil {
+		return false
+	}
+	for i := first; i < first+n; i++ {
+		r.now[s].acked[i] = r.stamp
+	}
+	return true
 }
 
 func (r *crashRun) flush(vol int) bool {
@@ -122,6 +132,10 @@ func (r *crashRun) flush(vol int) bool {
 	}
 	r.now[r.serials[vol]].flushed()
 	return true
+}
+
+func (r *crashRun) destage(vol int) bool {
+	return r.array.volumes[r.serials[vol].VolumeID()].destage() == nil
 }
 
 func (r *crashRun) pair(src, tgt int) arrayclient.Pair {
@@ -199,6 +213,7 @@ func (r *crashRun) expand(vol int, size int64) bool {
 	r.growing = ""
 	for int64(len(r.now[s].may)) < size/sectorSize {
 		r.now[s].may = append(r.now[s].may, []uint64{0})
+		r.now[s].acked = append(r.now[s].acked, 0)
 	}
 	return true
 }
@@ -225,6 +240,19 @@ func (r *crashRun) script() {
 		func() bool { return r.flush(2) },
 		func() bool { return r.write(0, crashVolume/sectorSize-2, 2) },
 		func() bool { return r.flush(0) },
+		func() bool { return r.write(0, 6*track, 3) },
+		func() bool { return r.destage(0) },
+		func() bool { return r.write(0, 6*track+1, 1) },
+		func() bool { return r.write(0, 6*track+100, 60) },
+		func() bool { return r.write(0, 7*track+100, 60) },
+		func() bool { return r.flush(0) },
+		func() bool { return r.write(0, 8*track-30, 90) },
+		func() bool { return r.write(0, 8*track-10, 20) },
+		func() bool { return r.write(0, 10*track, 96) },
+		func() bool { return r.destage(0) },
+		func() bool { return r.write(0, 8*track-12, 2) },
+		func() bool { return r.flush(0) },
+		func() bool { return r.write(0, 12*track, 5) },
 		func() bool { return r.array.commitCheckpoint() },
 		func() bool { return r.write(0, 5*track, 1) },
 		func() bool { return r.withdraw(0, 1) },
@@ -280,12 +308,13 @@ func (a *Array) commitCheckpoint() bool {
 }
 
 // verify opens what the disk holds after the crash and checks all of it.
-func (r *crashRun) verify(fsys *crashFS, what string) {
+// After a kill, writes that returned are there, flushed or not.
+func (r *crashRun) verify(fsys *crashFS, killed bool, what string) {
 	r.t.Helper()
 	if problems := Check(fsys); problems != nil {
 		r.t.Fatalf("%s: check: %v", what, problems)
 	}
-	a := openTestArray(r.t, fsys)
+	a := openStagingArray(r.t, fsys, crashStaging)
 	defer a.kill()
 	rels, err := a.Relationships(context.Background())
 	if err != nil {
@@ -308,7 +337,7 @@ func (r *crashRun) verify(fsys *crashFS, what string) {
 		r.t.Fatalf("%s: of %v there are only %v", what, r.atomic, there)
 	}
 	for _, p := range there { // the image is there, too, not what was before
-		if err := r.during[p.Target].holds(r.read(a, p.Target)); err != nil {
+		if err := r.during[p.Target].holds(r.read(a, p.Target), killed); err != nil {
 			r.t.Fatalf("%s: image of %s: %v", what, p, err)
 		}
 	}
@@ -318,8 +347,27 @@ func (r *crashRun) verify(fsys *crashFS, what string) {
 		}
 	}
 	for _, s := range r.serials {
-		r.verifyVolume(a, s, what)
+		r.verifyVolume(a, s, killed, what)
 	}
+	before := r.readVolumes(a)
+	for _, s := range r.serials {
+		if err := a.volumes[s.VolumeID()].destage(); err != nil {
+			r.t.Fatalf("%s: %s is not destaged: %v", what, s, err)
+		}
+	}
+	for i, p := range r.readVolumes(a) {
+		if !bytes.Equal(p, before[i]) {
+			r.t.Fatalf("%s: destaging changed volume %s", what, r.serials[i])
+		}
+	}
+}
+
+func (r *crashRun) readVolumes(a *Array) (list [][]byte) {
+	r.t.Helper()
+	for _, s := range r.serials {
+		list = append(list, r.read(a, s))
+	}
+	return list
 }
 
 func (r *crashRun) read(a *Array, s arrayclient.Serial) []byte {
@@ -336,7 +384,7 @@ func (r *crashRun) read(a *Array, s arrayclient.Serial) []byte {
 	return p
 }
 
-func (r *crashRun) verifyVolume(a *Array, s arrayclient.Serial, what string) {
+func (r *crashRun) verifyVolume(a *Array, s arrayclient.Serial, killed bool, what string) {
 	r.t.Helper()
 	v, err := a.OpenVolume(context.Background(), s)
 	if err != nil {
@@ -352,9 +400,9 @@ func (r *crashRun) verifyVolume(a *Array, s arrayclient.Serial, what string) {
 	} else if !bytes.Equal(p[n:], zeros[:len(p)-n]) {
 		r.t.Fatalf("%s: what was added to %s does not read as zeros", what, s)
 	}
-	err = r.now[s].holds(p)
+	err = r.now[s].holds(p, killed)
 	if other := r.during[s]; err != nil && other != nil {
-		err = other.holds(p)
+		err = other.holds(p, killed)
 	}
 	if err != nil {
 		r.t.Fatalf("%s: volume %s: %v", what, s, err)
@@ -362,7 +410,7 @@ func (r *crashRun) verifyVolume(a *Array, s arrayclient.Serial, what string) {
 }
 
 // holds checks content against what it may be.
-func (o *oracle) holds(p []byte) error {
+func (o *oracle) holds(p []byte, killed bool) error {
 	if o.undefined {
 		return nil
 	}
@@ -372,6 +420,10 @@ func (o *oracle) holds(p []byte) error {
 		if !slices.Contains(may, stamp) {
 			return fmt.Errorf("sector %d (track %d) has stamp %d, may have %v",
 				i, i*sectorSize/trackSize, stamp, may)
+		}
+		if killed && stamp < o.acked[i] {
+			return fmt.Errorf("sector %d (track %d) has stamp %d, although %d was written",
+				i, i*sectorSize/trackSize, stamp, o.acked[i])
 		}
 		for at := 8; at < sectorSize; at += 8 {
 			if binary.LittleEndian.Uint64(sector[at:]) != stamp {
@@ -407,8 +459,12 @@ func TestCrash(t *testing.T) {
 		for i := range *crashSeeds {
 			seed := rng.Uint64()
 			what := fmt.Sprintf("crash at change %d, draw %d, seed %d", k, i, seed)
-			r.verify(r.fsys.afterCrash(rand.New(rand.NewPCG(seed, 1))), what)
+			r.verify(r.fsys.afterCrash(rand.New(rand.NewPCG(seed, 1))), false, what)
 		}
-		r.verify(r.fsys.afterKill(), fmt.Sprintf("kill at change %d", k))
+		what := fmt.Sprintf("kill at change %d", k)
+		r.verify(r.fsys.afterKill(), true, what)
+		seed := rng.Uint64()
+		what += fmt.Sprintf(", then crash, seed %d", seed)
+		r.verify(r.fsys.afterCrash(rand.New(rand.NewPCG(seed, 1))), false, what)
 	}
 }

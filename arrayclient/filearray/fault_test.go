@@ -62,6 +62,25 @@ func relOf(t *testing.T, a *Array, s arrayclient.Serial) arrayclient.Relationshi
 	return rels[0]
 }
 
+// volumeOf returns the volume itself.
+func volumeOf(t *testing.T, a *Array, s arrayclient.Serial) *volume {
+	t.Helper()
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	v, err := a.lookup(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func mustDestage(t *testing.T, a *Array, s arrayclient.Serial) {
+	t.Helper()
+	if err := volumeOf(t, a, s).destage(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestTargetFails has the target of a copy fail in every way: the source does
 // not notice, the relationship says so, also after a restart.
 func TestTargetFails(t *testing.T) {
@@ -77,6 +96,7 @@ func TestTargetFails(t *testing.T) {
 			fsys, a, v := pairUp(t, arrayclient.Options{NoCopy: true})
 			fsys.setFault(failing(c.op, "001", c.err))
 			writeOnes(t, a, v[0], 2)
+			mustDestage(t, a, v[0])
 			if r := relOf(t, a, v[1]); r.State != arrayclient.StateFailed ||
 				!strings.Contains(r.Reason, c.err.Error()) {
 				t.Fatalf("the relationship is %+v", r)
@@ -130,6 +150,7 @@ func TestUnreadableSource(t *testing.T) {
 	defer a.Close()
 	fsys.setFault(failing("read", "000", syscall.EIO))
 	writeOnes(t, a, v[0], 2)
+	mustDestage(t, a, v[0])
 	fsys.setFault(nil)
 	if r := relOf(t, a, v[1]); r.State != arrayclient.StateFailed {
 		t.Fatalf("the relationship is %+v", r)
@@ -160,8 +181,9 @@ func TestSyncFails(t *testing.T) {
 	}
 }
 
-// TestJournalFails: when nothing can be made durable any more, a write that
-// would change an image fails and leaves the image as it was.
+// TestJournalFails: when nothing can be made durable any more, writes that
+// would change an image fail and leave the image as it was. What was staged
+// before that is there after a restart.
 func TestJournalFails(t *testing.T) {
 	fsys, a, v := pairUp(t, arrayclient.Options{NoCopy: true})
 	fsys.setFault(func(op, name string) error {
@@ -170,7 +192,14 @@ func TestJournalFails(t *testing.T) {
 		}
 		return nil
 	})
-	if _, err := mustOpen(t, a, v[0]).WriteAt([]byte{2}, 0); fault.KindOf(err) != fault.Server {
+	source := mustOpen(t, a, v[0])
+	if _, err := source.WriteAt([]byte{2}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := volumeOf(t, a, v[0]).destage(); fault.KindOf(err) != fault.Server {
+		t.Fatalf("destage: %v", err)
+	}
+	if _, err := source.WriteAt([]byte{3}, 0); fault.KindOf(err) != fault.Server {
 		t.Fatalf("write: %v", err)
 	}
 	if _, err := mustOpen(t, a, v[2]).WriteAt([]byte{2}, 0); err != nil {
@@ -180,6 +209,11 @@ func TestJournalFails(t *testing.T) {
 		t.Fatal("the image changed")
 	}
 	a.kill()
+	b := openTestArray(t, fsys.afterKill())
+	defer b.Close()
+	if p := readAll(t, mustOpen(t, b, v[0])); p[0] != 2 {
+		t.Fatalf("of the staged write there is %d", p[0])
+	}
 }
 
 // TestFullDisk: creating volumes where there is no room leaves nothing behind.

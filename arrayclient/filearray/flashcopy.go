@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -20,7 +19,7 @@ func (a *Array) Establish(
 	ctx context.Context, pairs []arrayclient.Pair, opts arrayclient.Options,
 ) error {
 	opts.Persistent = opts.Persistent || opts.Record
-	if err := a.syncAhead(pairs, opts); err != nil {
+	if err := a.settleAhead(pairs, opts); err != nil {
 		return err
 	}
 	a.mu.Lock()
@@ -57,6 +56,9 @@ func (a *Array) Establish(
 func (a *Array) establish(rels []*relationship, recs []relRecord) error {
 	unlock := lockGates(rels)
 	defer unlock()
+	if err := destageAll(rels); err != nil {
+		return err
+	}
 	now := a.now().UTC()
 	for i := range recs {
 		recs[i].Established = now
@@ -93,28 +95,29 @@ func (a *Array) undoEstablish(rels []*relationship, cause error) error {
 		cause)
 }
 
-// syncAhead makes the sources durable before anything is locked, so that
+// settleAhead makes the sources durable before anything is locked, so that
 // little is left to do while it is.
-func (a *Array) syncAhead(pairs []arrayclient.Pair, opts arrayclient.Options) error {
+func (a *Array) settleAhead(pairs []arrayclient.Pair, opts arrayclient.Options) error {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	recs, err := a.plan(pairs, opts)
 	if err != nil {
 		return err
 	}
-	var wg sync.WaitGroup
+	var list []*volume
 	for _, rec := range recs {
-		if v := a.volumes[rec.Source]; v.isDirty() {
-			wg.Go(func() { v.sync() }) // an error shows again in syncSources
+		list = append(list, a.volumes[rec.Source])
+		if tgt := a.volumes[rec.Target]; tgt.stage.pending.Load() > 0 {
+			list = append(list, tgt)
 		}
 	}
-	wg.Wait()
+	settleAll(list)
 	return nil
 }
 
 func syncSources(rels []*relationship) error {
 	for _, r := range rels {
-		if err := r.source.sync(); err != nil {
+		if err := r.source.syncAll(); err != nil {
 			return err
 		}
 	}

@@ -14,13 +14,13 @@ import (
 const formatVersion = 1
 
 // headerSize is the length of the header that meta, journal and bitmap files
-// begin with and every volume segment ends with:
+// and the areas of stage files begin with and every volume segment ends with:
 //
 //	0   8  magic
 //	8   4  version
 //	12  4  CRC-32C of the bytes from 16 to the end of the header
-//	16  8  generation (meta, journal), uid (bitmap, volume)
-//	24  8  payload length (meta), data length (volume), 0
+//	16  8  generation (meta, journal), uid (bitmap, volume, stage)
+//	24  8  payload length (meta), data length (volume), generation (stage), 0
 //	32  4  CRC-32C of the payload (meta), segment number (volume), 0
 //	36  5  serial of the array
 //	41     zeros
@@ -31,6 +31,7 @@ const (
 	magicJournal = "CSVCJRNL"
 	magicBitmap  = "CSVCBMAP"
 	magicVolume  = "CSVCVOLM"
+	magicStage   = "CSVCSTAG"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

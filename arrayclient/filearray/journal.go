@@ -48,6 +48,7 @@ const (
 	recSucceeded                            // []relSuccession
 	recCopyRate                             // bytes a second of the array
 	recVolumeExpanded                       // volumeRecord
+	recStaged                               // offset in the volume, data; in stage files only
 )
 
 type record struct {
@@ -155,7 +156,7 @@ func (j *journal) commit(records []record) error {
 	f := j.files[j.gen%2]
 	j.buf = j.buf[:0]
 	for _, r := range records {
-		j.buf = j.encode(j.buf, r)
+		j.buf = appendRecord(j.buf, j.gen, j.durable, r.kind, r.payload)
 	}
 	if _, err := f.WriteAt(j.buf, j.off); err != nil {
 		return err
@@ -171,7 +172,7 @@ func (j *journal) commit(records []record) error {
 // note writes a record that nobody waits for. After an error the next record
 // goes to the same place: a gap would end the journal.
 func (j *journal) note(r record) error {
-	j.buf = j.encode(j.buf[:0], r)
+	j.buf = appendRecord(j.buf[:0], j.gen, j.durable, r.kind, r.payload)
 	_, err := j.files[j.gen%2].WriteAt(j.buf, j.off)
 	if err == nil {
 		j.off += int64(len(j.buf))
@@ -179,16 +180,23 @@ func (j *journal) note(r record) error {
 	return err
 }
 
-func (j *journal) encode(buf []byte, r record) []byte {
+// appendRecord appends a record of which durable bytes of its file are known to
+// be synced. Its payload is given in parts.
+func appendRecord(
+	buf []byte, gen uint64, durable int64, kind recordType, payload ...[]byte,
+) []byte {
 	start := len(buf)
 	buf = append(buf, zeros[:recordHeader]...)
-	buf = append(buf, r.payload...)
-	buf = append(buf, zeros[:-len(r.payload)&7]...)
+	for _, part := range payload {
+		buf = append(buf, part...)
+	}
+	length := len(buf) - start - recordHeader
+	buf = append(buf, zeros[:-length&7]...)
 	b := buf[start:]
-	binary.LittleEndian.PutUint32(b[4:], uint32(len(r.payload)))
-	binary.LittleEndian.PutUint64(b[8:], j.gen)
-	binary.LittleEndian.PutUint64(b[16:], uint64(j.durable))
-	binary.LittleEndian.PutUint32(b[24:], uint32(r.kind))
+	binary.LittleEndian.PutUint32(b[4:], uint32(length))
+	binary.LittleEndian.PutUint64(b[8:], gen)
+	binary.LittleEndian.PutUint64(b[16:], uint64(durable))
+	binary.LittleEndian.PutUint32(b[24:], uint32(kind))
 	binary.LittleEndian.PutUint32(b, checksum(b[4:]))
 	return buf
 }

@@ -31,16 +31,26 @@ func newRand(t *testing.T) *rand.Rand {
 
 func createTestArray(t *testing.T, fsys FS) *Array {
 	t.Helper()
+	return createStagingArray(t, fsys, defaultStaging)
+}
+
+func createStagingArray(t *testing.T, fsys FS, s staging) *Array {
+	t.Helper()
 	if err := Create(fsys, CreateOptions{Serial: "13698"}); err != nil {
 		t.Fatal(err)
 	}
-	return openTestArray(t, fsys)
+	return openStagingArray(t, fsys, s)
 }
 
 func openTestArray(t *testing.T, fsys FS) *Array {
 	t.Helper()
+	return openStagingArray(t, fsys, defaultStaging)
+}
+
+func openStagingArray(t *testing.T, fsys FS, s staging) *Array {
+	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	a, err := Open(fsys, OpenOptions{Logger: logger})
+	a, err := Open(fsys, OpenOptions{Logger: logger, staging: s})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,6 +363,7 @@ func (a *Array) kill() {
 	a.mu.Unlock()
 	a.cancel()
 	a.copies.Wait()
+	a.destages.Wait()
 	a.committer.commit(nil, nil, nil) // waits for what goes on in the background
 	if c := a.current; c != nil {
 		<-c.done

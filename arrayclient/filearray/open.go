@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"path"
 	"slices"
 	"sync"
 	"time"
@@ -19,6 +20,8 @@ type OpenOptions struct {
 	Logger *slog.Logger
 	// FreezeTimeout is how long a freeze holds writes; 0: FreezeTimeout.
 	FreezeTimeout time.Duration
+
+	staging staging // the zero value: defaultStaging
 }
 
 // Open opens the array in fsys and goes on copying where it stopped. Only one
@@ -30,6 +33,9 @@ func Open(fsys FS, opts OpenOptions) (*Array, error) {
 	if opts.FreezeTimeout == 0 {
 		opts.FreezeTimeout = FreezeTimeout
 	}
+	if opts.staging == (staging{}) {
+		opts.staging = defaultStaging
+	}
 	l, err := load(fsys)
 	if err != nil {
 		return nil, err
@@ -38,6 +44,9 @@ func Open(fsys FS, opts OpenOptions) (*Array, error) {
 	if err != nil {
 		l.close()
 		return nil, err
+	}
+	for _, v := range a.volumes {
+		v.resumeDestage()
 	}
 	for _, uid := range sortedKeys(a.rels) {
 		a.resume(a.rels[uid])
@@ -250,12 +259,15 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 		fsys: l.fsys, serial: l.serial, log: opts.Logger, now: time.Now,
 		volumes: map[uint16]*volume{}, rels: map[uint64]*relationship{},
 		state: l.state, slots: make(chan struct{}, copySlots),
-		freezeTimeout: opts.FreezeTimeout,
+		freezeTimeout: opts.FreezeTimeout, staging: opts.staging,
 	}
 	a.rate.set(l.state.CopyRate)
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.committer.journal = l.journal
 	a.committer.between = a.makeRoom
+	if err := a.fsys.Mkdir(stageDir); err != nil {
+		return nil, err
+	}
 	if err := a.openVolumes(); err != nil {
 		a.closeVolumes()
 		return nil, err
@@ -329,7 +341,7 @@ func (a *Array) openVolumes() error {
 		}
 		a.volumes[id] = v
 	}
-	return nil
+	return a.openStages()
 }
 
 func (a *Array) openVolume(rec *volumeRecord) (*volume, error) {
@@ -337,14 +349,43 @@ func (a *Array) openVolume(rec *volumeRecord) (*volume, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &volume{array: a, id: rec.ID, serial: arrayclient.MakeSerial(rec.ID, a.serial)}
+	return a.newVolume(rec, segs), nil
+}
+
+func (a *Array) newVolume(rec *volumeRecord, segs []*segment) *volume {
+	v := &volume{
+		array: a, id: rec.ID, uid: rec.UID, serial: arrayclient.MakeSerial(rec.ID, a.serial),
+	}
 	v.size, v.segs = rec.Size, segs
-	return v, nil
+	return v
+}
+
+// openStages takes over what a process that did not end well left staged.
+func (a *Array) openStages() error {
+	names, err := a.fsys.List(stageDir)
+	if err != nil {
+		return err
+	}
+	for _, v := range a.volumes {
+		name := stageName(v.id, v.uid)
+		if !slices.Contains(names, path.Base(name)) {
+			continue
+		}
+		f, err := a.fsys.Open(name)
+		if err != nil {
+			return err
+		}
+		if err := v.loadStage(f, name); err != nil {
+			return errors.Join(err, f.Close())
+		}
+	}
+	return nil
 }
 
 func (a *Array) closeVolumes() {
 	a.cancel()
 	for _, v := range a.volumes {
+		v.dropStage()
 		v.close()
 	}
 	for _, r := range a.rels {
@@ -363,6 +404,9 @@ func (a *Array) purge() {
 
 func (a *Array) purgeVolume(rec *volumeRecord) {
 	err := removeSegments(a.fsys, rec)
+	if rm := a.fsys.Remove(stageName(rec.ID, rec.UID)); !isNotExist(rm) {
+		err = errors.Join(err, rm)
+	}
 	if err == nil { // else a crash could bring them back, unknown to the state
 		err = a.fsys.SyncDir(volumeDir)
 	}

@@ -93,7 +93,7 @@ func (a *Array) succeed(
 		return err
 	}
 	for _, r := range fresh {
-		if cause := r.source.sync(); cause != nil {
+		if cause := r.source.syncAll(); cause != nil {
 			err = fault.New(fault.Server, "source %s cannot be made durable: %w", r.source.serial, cause)
 			var b batch // a crash may change the image
 			b.fail(r, err)
@@ -130,19 +130,20 @@ func (a *Array) planSuccession(
 // the targets-to-be: of a source that is one now, the tracks that were not
 // changed count as copied.
 func syncVolumes(list []relSuccession, a *Array) {
+	var both []*volume
 	for _, s := range list {
-		for _, id := range []uint16{s.New.Source, s.New.Target} {
-			if v := a.volumes[id]; v.isDirty() {
-				v.sync() // an error shows again after the instant
-			}
-		}
+		both = append(both, a.volumes[s.New.Source], a.volumes[s.New.Target])
 	}
+	settleAll(both)
 }
 
 // replace is the instant.
 func (a *Array) replace(rels []*relationship, list []relSuccession) ([]*relationship, error) {
 	unlock := lockGates(rels)
 	defer unlock()
+	if err := destageAll(rels); err != nil {
+		return nil, err
+	}
 	now := a.now().UTC()
 	fresh := make([]*relationship, len(list))
 	for i, r := range rels {

@@ -133,7 +133,7 @@ func (r *relationship) describe(rec *relRecord) arrayclient.Relationship {
 		State:       arrayclient.StateCopying,
 	}
 	if r.changed != nil {
-		d.Changed = r.changed.count.Load()
+		d.Changed = r.changed.count.Load() + r.source.stagedBeyond(r.changed)
 	}
 	if r.freeze.expired() {
 		d.Reason = "the freeze was released by its timeout"

@@ -80,7 +80,7 @@ func TestKillThenPower(t *testing.T) {
 			r.settle(a)
 			a.kill()
 		}
-		r.verify(fsys.afterCrash(rand.New(rand.NewPCG(seed, 1))), what)
+		r.verify(fsys.afterCrash(rand.New(rand.NewPCG(seed, 1))), false, what)
 	}
 }
 

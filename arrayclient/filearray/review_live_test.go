@@ -155,6 +155,7 @@ func TestCheckpointNotNoted(t *testing.T) {
 		if _, err := source.WriteAt(make([]byte, 512), i*trackSize); err != nil {
 			t.Fatal(err)
 		}
+		mustDestage(t, a, v[0])
 	}
 	a.kill()
 	b := openTestArray(t, fsys.afterKill())
@@ -186,8 +187,11 @@ func TestStateFull(t *testing.T) {
 	defer a.kill()
 	fillJournal(a, fsys)
 	source := mustOpen(t, a, v[0])
-	if _, err := source.WriteAt(make([]byte, 512), 0); fault.KindOf(err) != fault.Server {
-		t.Fatalf("write: %v", err)
+	if _, err := source.WriteAt(make([]byte, 512), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := volumeOf(t, a, v[0]).destage(); fault.KindOf(err) != fault.Server {
+		t.Fatalf("destage: %v", err)
 	}
 	spec := arrayclient.VolumeSpec{Size: 1 << 20}
 	if _, err := a.CreateVolumes(context.Background(), spec); err == nil {
@@ -197,8 +201,9 @@ func TestStateFull(t *testing.T) {
 		t.Fatalf("left over: %v", names)
 	}
 	fsys.setFault(nil)
-	if _, err := source.WriteAt(make([]byte, 512), 0); err != nil {
-		t.Fatal(err)
+	mustDestage(t, a, v[0])
+	if p := readAll(t, source); p[0] != 0 {
+		t.Fatal("the staged write is lost")
 	}
 	mustCreate(t, a, 1<<20, 1)
 	p := readAll(t, mustOpen(t, a, v[1]))
@@ -244,8 +249,12 @@ func TestResyncSourceFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.copies.Wait()
-	writeOnes(t, a, v[0], 2)
-	writeOnes(t, a, v[2], 2)
+	for range 2 { // the first time the writes are staged
+		writeOnes(t, a, v[0], 2)
+		writeOnes(t, a, v[2], 2)
+		mustDestage(t, a, v[0])
+		mustDestage(t, a, v[2])
+	}
 	fsys.setFault(failing("sync", "000", syscall.EIO))
 	if err := a.Resync(context.Background(), pairs); err == nil {
 		t.Fatal("the resync did not notice")

@@ -13,7 +13,9 @@ import (
 // volume is a volume as hosts use it.
 type volume struct {
 	data
+	stage  stage
 	id     uint16
+	uid    uint64
 	serial arrayclient.Serial
 	array  *Array
 
@@ -89,7 +91,7 @@ func (v *volume) ReadAt(p []byte, off int64) (int, error) {
 	if v.target != nil {
 		err = v.target.readTarget(p, off)
 	} else {
-		err = v.readAt(p, off)
+		err = v.readStaged(p, off)
 	}
 	if err != nil {
 		return 0, err
@@ -98,22 +100,42 @@ func (v *volume) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // WriteAt writes p. On a source, what targets have not copied yet is saved
-// first; see package comment.
+// first, or p is staged; see package comment.
 func (v *volume) WriteAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	for {
+		how, err := v.tryWrite(p, off)
+		if err == nil && how == stageFull {
+			err = v.destageRoom()
+		} else if err == nil && how == stageBefore {
+			err = v.destage()
+		} else if err == nil {
+			return len(p), nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// tryWrite writes p unless something has to be destaged before.
+func (v *volume) tryWrite(p []byte, off int64) (how outcome, err error) {
 	v.enter()
 	defer v.gate.RUnlock()
-	if err := v.check(off, int64(len(p))); err != nil {
-		return 0, err
+	n := int64(len(p))
+	if err := v.check(off, n); err != nil {
+		return notStaged, err
 	}
-	if err := v.prepare(off, int64(len(p)), func(at, n int64) error {
+	if v.target == nil {
+		if how, err = v.put(p, off); err != nil || how != notStaged {
+			return how, err
+		}
+	}
+	return notStaged, v.prepare(off, n, func(at, n int64) error {
 		return v.writeAt(p[at-off:at-off+n], at)
-	}); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	})
 }
 
 // Zero makes a range read as zeros.
@@ -121,12 +143,30 @@ func (v *volume) Zero(off, n int64, punch bool) error {
 	if n == 0 {
 		return nil
 	}
+	for {
+		how, err := v.tryZero(off, n, punch)
+		if err == nil && how == stageBefore {
+			err = v.destage()
+		} else if err == nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// tryZero zeroes a range unless something has to be destaged before.
+func (v *volume) tryZero(off, n int64, punch bool) (how outcome, err error) {
 	v.enter()
 	defer v.gate.RUnlock()
 	if err := v.check(off, n); err != nil {
-		return err
+		return notStaged, err
 	}
-	return v.prepare(off, n, func(at, n int64) error { return v.zero(at, n, punch) })
+	if v.target == nil && v.overlapsStaged(off, n) {
+		return stageBefore, nil
+	}
+	return notStaged, v.prepare(off, n, func(at, n int64) error { return v.zero(at, n, punch) })
 }
 
 // prepare does what relationships need before [off, off+n) may change, and
@@ -143,12 +183,11 @@ func (v *volume) prepare(off, n int64, write func(off, n int64) error) error {
 	return write(off, n)
 }
 
-// Flush makes the writes that returned before it durable. What a write saved
-// for targets is durable since before it returned.
+// Flush makes the writes that returned before it durable.
 func (v *volume) Flush() error {
 	v.gate.RLock()
 	defer v.gate.RUnlock()
-	return v.sync()
+	return v.syncAll()
 }
 
 // Extents reports the extents as a host sees them.
@@ -163,6 +202,10 @@ func (v *volume) Extents(off, n int64, f func(length int64, hole bool) bool) err
 	}
 	if v.target != nil {
 		return v.target.targetExtents(off, n, f)
+	}
+	if v.overlapsStaged(off, n) { // where exactly there is data does not matter much
+		f(n, false)
+		return nil
 	}
 	return v.extents(off, n, f)
 }

@@ -228,6 +228,7 @@ func (a *Array) DeleteVolume(_ context.Context, serial arrayclient.Serial) error
 	if err != nil {
 		return err
 	}
+	v.dropStage()
 	v.close()
 	a.purgeVolume(rec)
 	return nil

@@ -1,0 +1,377 @@
+package filearray
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// destageTracks is how many tracks are destaged while the gate is held in one
+// go.
+const destageTracks = 64
+
+// resumeDestage lets the background destage what was found staged.
+func (v *volume) resumeDestage() {
+	v.stage.mu.Lock()
+	defer v.stage.mu.Unlock()
+	if v.stage.pending.Load() > 0 {
+		v.scheduleDestage()
+	}
+}
+
+// scheduleDestage lets the background destage. stage.mu is held.
+func (v *volume) scheduleDestage() {
+	s := &v.stage
+	if s.scheduled || v.array.staging.after < 0 {
+		return
+	}
+	s.scheduled = true
+	v.array.destages.Go(v.destageInBackground)
+}
+
+func (v *volume) destageInBackground() {
+	a, s := v.array, &v.stage
+	for wait := a.staging.after; a.pauseDestage(wait, s.hurry); {
+		wait = a.staging.after
+		if err := v.destage(); err != nil {
+			a.log.Error("staged writes not destaged", "volume", string(v.serial), "error", err)
+			wait = destageAgainAfter
+		}
+		if s.rest(a) {
+			return
+		}
+	}
+}
+
+// pauseDestage waits for d, or less when there is hurry, and reports whether
+// the array goes on.
+func (a *Array) pauseDestage(d time.Duration, hurry <-chan struct{}) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-hurry:
+	case <-a.ctx.Done():
+	}
+	return a.ctx.Err() == nil
+}
+
+// rest ends the background's work if there is none left.
+func (s *stage) rest(a *Array) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scheduled = s.file != nil && (s.areas[0].used() || s.areas[1].used())
+	return !s.scheduled || a.committer.err() != nil
+}
+
+// destage brings to the volume's files what was staged when it was called,
+// and makes that durable. No gate is held: it takes the volume's for short
+// times, so that others who need it do not wait for the disk.
+func (v *volume) destage() error {
+	s := &v.stage
+	s.destaging.Lock()
+	defer s.destaging.Unlock()
+	for range 2 {
+		i, gen, ok := s.sealStage()
+		if !ok {
+			break
+		}
+		if err := v.destageArea(i, gen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// destageRoom destages until there is room for more.
+func (v *volume) destageRoom() error {
+	s := &v.stage
+	s.destaging.Lock()
+	defer s.destaging.Unlock()
+	s.mu.Lock()
+	room := s.room(v.array.staging.longest)
+	s.mu.Unlock()
+	if room {
+		return nil
+	}
+	if i, gen, ok := s.sealStage(); ok {
+		return v.destageArea(i, gen)
+	}
+	return nil
+}
+
+// destageArea keeps the order of the package comment for a whole area.
+// Whoever has the gate to himself may do the same meanwhile; the steps after
+// that are then left out.
+func (v *volume) destageArea(i int, gen uint64) error {
+	tracks := v.stage.stagedTracks(i)
+	marks, err := v.saveStaged(i, gen, tracks)
+	if err != nil {
+		return err
+	}
+	syncAhead(marks)
+	if err := v.commitStaged(i, gen, marks); err != nil {
+		return err
+	}
+	for part := range slices.Chunk(tracks, destageTracks) {
+		if err := v.applyPart(i, gen, part); err != nil {
+			return err
+		}
+	}
+	return v.finishArea(i, gen)
+}
+
+// saveStaged saves the tracks of an area, a part at a time.
+func (v *volume) saveStaged(i int, gen uint64, tracks []int64) ([]mark, error) {
+	var marks []mark
+	save := func(part []int64) error {
+		v.gate.RLock()
+		defer v.gate.RUnlock()
+		if !v.stage.unapplied(i, gen) {
+			return nil
+		}
+		var err error
+		marks, err = v.saveTracks(marks, part)
+		return err
+	}
+	for part := range slices.Chunk(tracks, destageTracks) {
+		if err := save(part); err != nil {
+			return nil, err
+		}
+	}
+	return marks, nil
+}
+
+// saveTracks saves tracks, which are in order, and appends to marks what is
+// to be committed. The gate is held.
+func (v *volume) saveTracks(marks []mark, tracks []int64) ([]mark, error) {
+	var failures batch
+	for len(tracks) > 0 {
+		n := int64(1)
+		for n < int64(len(tracks)) && tracks[n] == tracks[0]+n {
+			n++
+		}
+		v.saveTogether(tracks[0], n, &marks, &failures)
+		tracks = tracks[n:]
+	}
+	if len(failures.records) == 0 {
+		return marks, nil
+	}
+	return marks, v.array.committer.commit(nil, failures.records, failures.apply)
+}
+
+// saveTogether saves n tracks from first on that no target may change
+// meanwhile.
+func (v *volume) saveTogether(first, n int64, marks *[]mark, failures *batch) {
+	v.tracks.lock(first, n)
+	defer v.tracks.unlock(first, n)
+	for t := first; t < first+n; {
+		t += v.saveRun(t, first+n-t, marks, failures)
+	}
+	for _, r := range v.sources {
+		if !r.hasFailed() && !r.recorded(first, n) {
+			*marks = append(*marks, mark{rel: r, first: first, n: n, changed: true})
+		}
+	}
+}
+
+// syncAhead syncs the targets of marks while no gate of their source is held,
+// so that little is left to sync when they are committed. An error stays in
+// the volume.
+func syncAhead(marks []mark) {
+	var running sync.WaitGroup
+	seen := map[*relationship]bool{}
+	for _, m := range marks {
+		if m.changed || seen[m.rel] {
+			continue
+		}
+		seen[m.rel] = true
+		running.Go(func() {
+			m.rel.target.gate.RLock()
+			defer m.rel.target.gate.RUnlock()
+			if m.rel.ctx.Err() == nil { // else the volume may be gone
+				m.rel.target.sync()
+			}
+		})
+	}
+	running.Wait()
+}
+
+// commitStaged makes the marks of an area durable, those excepted whose
+// relationship has ended meanwhile.
+func (v *volume) commitStaged(i int, gen uint64, marks []mark) error {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	if !v.stage.unapplied(i, gen) {
+		return nil
+	}
+	marks = slices.DeleteFunc(marks, func(m mark) bool {
+		return !slices.Contains(v.sources, m.rel)
+	})
+	if len(marks) == 0 {
+		return v.array.committer.err()
+	}
+	return v.array.committer.commit(marks, nil, nil)
+}
+
+func (v *volume) applyPart(i int, gen uint64, tracks []int64) error {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	if !v.stage.unapplied(i, gen) {
+		return nil
+	}
+	return v.applyTracks(i, tracks)
+}
+
+// applyTracks writes what area i has of tracks to the volume's files. All of
+// them are saved.
+func (v *volume) applyTracks(i int, tracks []int64) error {
+	s := &v.stage
+	buf := trackBuffers.Get().(*[]byte)
+	defer trackBuffers.Put(buf)
+	var list []fragment
+	for _, t := range tracks {
+		list = s.fragments(list[:0], t*trackSize, 1)
+		for _, f := range list {
+			if f.area != uint8(i) {
+				continue
+			}
+			p := (*buf)[:f.n]
+			if _, err := s.file.ReadAt(p, f.at); err != nil {
+				return err
+			}
+			if err := v.writeAt(p, f.off); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// finishArea empties an area that is in the volume's files. They are synced
+// first: a flush may have counted on the stage.
+func (v *volume) finishArea(i int, gen uint64) error {
+	s := &v.stage
+	s.mu.Lock()
+	if s.file == nil || s.areas[i].gen != gen {
+		s.mu.Unlock()
+		return nil
+	}
+	s.areas[i].applied = true
+	s.mu.Unlock()
+	if err := v.sync(); err != nil {
+		return err
+	}
+	s.recycling.Lock()
+	defer s.recycling.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file == nil || s.areas[i].gen != gen {
+		return nil
+	}
+	next := max(s.areas[0].gen, s.areas[1].gen) + 1
+	if err := v.writeStageHeader(i, next); err != nil {
+		return err
+	}
+	s.forget(i)
+	s.areas[i] = area{gen: next, end: stageStart}
+	return nil
+}
+
+// forget takes the fragments of area i out of the index.
+func (s *stage) forget(i int) {
+	for _, t := range s.areas[i].tracks {
+		rest := slices.DeleteFunc(s.tracks[t], func(f fragment) bool { return f.area == uint8(i) })
+		if len(rest) == 0 {
+			delete(s.tracks, t)
+		} else {
+			s.tracks[t] = rest
+		}
+	}
+	s.pending.Store(int64(len(s.tracks)))
+}
+
+// destageAlone brings all that is staged to the volume's files and makes that
+// durable, and that the stage is empty. The gate is held for writing.
+func (v *volume) destageAlone() error {
+	for range 2 {
+		i, gen, ok := v.stage.sealStage()
+		if !ok {
+			break
+		}
+		if v.stage.unapplied(i, gen) {
+			if err := v.destageAtOnce(i); err != nil {
+				return v.errNotDestaged(err)
+			}
+		}
+		if err := v.finishArea(i, gen); err != nil {
+			return v.errNotDestaged(err)
+		}
+	}
+	return v.syncStaged()
+}
+
+func (v *volume) destageAtOnce(i int) error {
+	tracks := v.stage.stagedTracks(i)
+	marks, err := v.saveTracks(nil, tracks)
+	if err == nil && len(marks) > 0 {
+		err = v.array.committer.commit(marks, nil, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return v.applyTracks(i, tracks)
+}
+
+// settle destages and makes all writes that returned before it durable. No
+// gate is held.
+func (v *volume) settle() error {
+	if err := v.destage(); err != nil {
+		return v.errNotDestaged(err)
+	}
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	return v.syncAll()
+}
+
+// unsettled reports whether settle has something to do.
+func (v *volume) unsettled() bool {
+	return v.stage.pending.Load() > 0 || v.isDirty() || v.stageDirty()
+}
+
+// settleAll settles volumes side by side. What goes wrong shows again when
+// they are used.
+func settleAll(list []*volume) {
+	var running sync.WaitGroup
+	for _, v := range list {
+		if v.unsettled() {
+			running.Go(func() { v.settle() })
+		}
+	}
+	running.Wait()
+}
+
+// destageAll is destageAlone for all volumes of rels.
+func destageAll(rels []*relationship) error {
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	seen := map[*volume]bool{}
+	for _, r := range rels {
+		for _, v := range []*volume{r.source, r.target} {
+			if seen[v] || v.stage.pending.Load() == 0 && !v.stageDirty() {
+				continue
+			}
+			seen[v] = true
+			running.Go(func() {
+				if err := v.destageAlone(); err != nil {
+					mu.Lock()
+					defer mu.Unlock()
+					failed = err
+				}
+			})
+		}
+	}
+	running.Wait()
+	return failed
+}
