@@ -3,7 +3,10 @@ COMMANDS = rsList2105s rsPrimeServer rsExecuteTask rsQuery rsQueryComplete rsFla
 	rsTestConnection setdevice setuser esscli
 BINARIES = $(COMMANDS) copyserver
 
+BIN     = bin
 PREFIX  = /usr/local
+ZSHDIR  = $(PREFIX)/share/zsh/site-functions
+TO      = $(DESTDIR)$(PREFIX)
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS = -s -w -X copyservices/rscli.Version=$(VERSION) -X copyservices/copyserver.Version=$(VERSION)
 
@@ -13,9 +16,12 @@ PLATFORMS = linux/amd64 linux/arm64 linux/ppc64le linux/s390x windows/amd64 wind
 
 all: build
 
+# The version comes from here and not from the toolchain, which would add what
+# the folder looked like: the same commit gives the same bytes everywhere.
 build:
-	@mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(BINARIES:%=./cmd/%)
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' \
+		-o $(BIN)/ $(BINARIES:%=./cmd/%)
 
 test:
 	go vet ./...
@@ -47,16 +53,57 @@ platforms:
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/esscli || exit 1; \
 	done
 
-install: build
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
-		$(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man7 \
-		$(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 755 $(BINARIES:%=bin/%) $(DESTDIR)$(PREFIX)/bin
-	for s in 1 5 7 8; do \
-		install -m 644 man/*.$$s $(DESTDIR)$(PREFIX)/share/man/man$$s || exit 1; \
+# Completion scripts are printed by esscli, here always by one of this machine.
+SHELLS  = bash zsh fish powershell
+HOSTGO  = env -u GOOS -u GOARCH CGO_ENABLED=0 go
+completions:
+	@mkdir -p $(BIN)/completions
+	@for s in $(SHELLS); do \
+		$(HOSTGO) run ./cmd/esscli completion $$s >$(BIN)/completions/$$s || exit 1; \
 	done
 
-clean:
-	rm -rf bin
+install: install-client install-server
 
-.PHONY: all build test torture demo guests bench platforms install clean
+# Old scripts call the commands by names with .sh. Bash and fish look for a file
+# of completions by the name of the command.
+install-client: build completions
+	install -d $(TO)/bin $(TO)/share/man/man1 $(TO)/share/man/man5 $(TO)/share/man/man7 \
+		$(TO)/share/bash-completion/completions $(TO)/share/fish/vendor_completions.d \
+		$(DESTDIR)$(ZSHDIR) $(DESTDIR)/etc
+	install -m 755 $(COMMANDS:%=$(BIN)/%) $(TO)/bin
+	for s in 1 5 7; do install -m 644 man/*.$$s $(TO)/share/man/man$$s || exit 1; done
+	install -m 644 $(BIN)/completions/zsh $(DESTDIR)$(ZSHDIR)/_copyservices
+	install -m 644 $(BIN)/completions/bash \
+		$(TO)/share/bash-completion/completions/copyservices
+	install -m 644 $(BIN)/completions/fish $(TO)/share/fish/vendor_completions.d/copyservices.fish
+	for c in $(COMMANDS); do ln -sf $$c $(TO)/bin/$$c.sh || exit 1; done
+	for c in $(BINARIES) $(COMMANDS:%=%.sh); do \
+		ln -sf copyservices $(TO)/share/bash-completion/completions/$$c && \
+		ln -sf copyservices.fish $(TO)/share/fish/vendor_completions.d/$$c.fish || exit 1; \
+	done
+	test -e $(DESTDIR)/etc/rscli.yaml || \
+		install -m 644 packaging/rscli.yaml $(DESTDIR)/etc/rscli.yaml
+
+# The unit is for systemd, which only Linux has. Nothing is started.
+install-server: build
+	install -d $(TO)/bin $(TO)/share/man/man8
+	install -m 755 $(BIN)/copyserver $(TO)/bin
+	install -m 644 man/*.8 $(TO)/share/man/man8
+	if [ "$$(go env GOOS)" = linux ]; then \
+		install -d $(TO)/lib/systemd/system $(DESTDIR)/etc && \
+		sed 's,@BINDIR@,$(PREFIX)/bin,' packaging/linux/copyserver.service \
+			>$(TO)/lib/systemd/system/copyserver.service && \
+		chmod 644 $(TO)/lib/systemd/system/copyserver.service && \
+		{ test -e $(DESTDIR)/etc/copyserver.yaml || \
+			install -m 644 packaging/linux/copyserver.yaml $(DESTDIR)/etc/copyserver.yaml; }; \
+	fi
+
+# Packages of all systems, as packaging/build.sh says, into the folder dist.
+packages:
+	VERSION='$(VERSION)' ./packaging/build.sh $(PACKAGES)
+
+clean:
+	rm -rf bin dist
+
+.PHONY: all build test torture demo guests bench platforms completions install install-client \
+	install-server packages clean

@@ -58,6 +58,8 @@ var layers = []layer{
 	{"bench", nil,
 		"the measurements run the binaries from outside, as users do, so that no change inside " +
 			"can change what is measured"},
+	{"packaging/...", nil,
+		"what packs the binaries takes them as files, and could pack anything"},
 	{"guests", nil, "guests get the binaries as files: what they run is what is installed"},
 	{"winetest", nil, "Wine gets the binaries as files; the package is tests and nothing else"},
 	{"testscripts", nil, "the scripts' package is tests and nothing else"},
