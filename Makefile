@@ -41,6 +41,11 @@ torture:
 guests: build
 	go run ./guests
 
+# The Windows commands in batch files under Wine, which needs root for its folder.
+wine:
+	./winetest/setup.sh build/wine
+	go test -count=1 ./winetest -wine "$(CURDIR)/build/wine"
+
 bench:
 	go run ./bench -o BENCHMARKS.md
 
@@ -105,5 +110,5 @@ packages:
 clean:
 	rm -rf bin dist
 
-.PHONY: all build test torture demo guests bench platforms completions install install-client \
+.PHONY: all build test torture demo guests wine bench platforms completions install install-client \
 	install-server packages clean
