@@ -129,12 +129,19 @@ func (c *files[T]) missing(name string) error {
 // taken.
 var ErrExists = errors.New("exists already")
 
+func withArticle(word string) string {
+	if strings.ContainsRune("aeio", rune(word[0])) { // "a user"
+		return "an " + word
+	}
+	return "a " + word
+}
+
 // Create stores v, whose name must be free.
 func (c *files[T]) Create(v T) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if old, ok := c.get(c.name(v)); ok {
-		return fault.New(fault.Usage, "a %s named %s %w", c.word, c.name(old), ErrExists)
+		return fault.New(fault.Usage, "%s named %s %w", withArticle(c.word), c.name(old), ErrExists)
 	}
 	return c.write(v)
 }
