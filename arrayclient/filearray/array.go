@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/big"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"copyservices/arrayclient"
@@ -49,8 +50,10 @@ type Array struct {
 	// destages are the goroutines that destage in the background.
 	destages sync.WaitGroup
 	staging  staging
-	slots    chan struct{} // background copies at work at a time
-	rate     rate          // of all background copying
+	// cannotClone is set when the file system turned out not to share blocks.
+	cannotClone atomic.Bool
+	slots       chan struct{} // background copies at work at a time
+	rate        rate          // of all background copying
 
 	freezeTimeout time.Duration
 }

@@ -113,8 +113,23 @@ func (c *committer) err() error {
 	return c.broken
 }
 
+// maxMarks is how many marks are written at a time: many more would not fit
+// into the journal.
+const maxMarks = 1 << 16
+
 func (c *committer) write(b *batch) error {
 	b.syncTargets()
+	for len(b.marks) > maxMarks {
+		if err := c.record(&batch{marks: b.marks[:maxMarks]}); err != nil {
+			return err
+		}
+		b.marks = b.marks[maxMarks:]
+	}
+	return c.record(b)
+}
+
+// record makes b durable and visible. The targets are synced.
+func (c *committer) record(b *batch) error {
 	records, good := b.marksRecord()
 	records = append(records, b.records...)
 	size := 0

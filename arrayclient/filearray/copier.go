@@ -1,6 +1,7 @@
 package filearray
 
 import (
+	"errors"
 	"time"
 )
 
@@ -64,32 +65,71 @@ func (r *relationship) copyAndFinish() error {
 // relationship has ended or failed, or the array is closing, and an error when
 // the journal is broken.
 func (r *relationship) copyAll() error {
-	var pending []mark
-	var bytes int64
-	last := time.Now()
+	m := marker{rel: r, since: time.Now()}
+	defer m.wait()
 	for t := int64(0); t < r.copied.tracks && r.ctx.Err() == nil; {
 		set, n := r.copied.run(t, r.copied.tracks-t)
-		if !set {
-			copied, err := r.copyPiece(t, n)
-			if err != nil {
-				return err
-			}
-			if copied.n > 0 {
-				pending = append(pending, mark{rel: r, first: t, n: copied.n})
-			}
-			n, bytes = copied.n, bytes+copied.bytes
-			r.rate.wait(r.ctx, copied.bytes)
-			r.array.rate.wait(r.ctx, copied.bytes)
+		if set {
+			t += n
+			continue
 		}
-		t += n
-		if bytes >= commitEvery || len(pending) > 0 && time.Since(last) > commitAfter {
-			if err := r.commitCopied(pending); err != nil {
-				return err
-			}
-			pending, bytes, last = pending[:0], 0, time.Now()
+		p, err := r.copyPiece(t, n)
+		if err == nil {
+			err = m.add(t, p)
 		}
+		if err != nil {
+			return err
+		}
+		t += p.n
+		r.rate.wait(r.ctx, p.bytes)
+		r.array.rate.wait(r.ctx, p.bytes)
 	}
-	return r.commitCopied(pending)
+	return errors.Join(m.commit(), m.wait())
+}
+
+// marker commits the marks of what the background copy has copied, while it
+// copies on.
+type marker struct {
+	rel     *relationship
+	marks   []mark
+	bytes   int64 // copied since the last commit began
+	since   time.Time
+	running chan error // of the commit under way, nil if there is none
+}
+
+func (m *marker) add(t int64, p piece) error {
+	if last := len(m.marks) - 1; last >= 0 && m.marks[last].first+m.marks[last].n == t {
+		m.marks[last].n += p.n
+	} else if p.n > 0 {
+		m.marks = append(m.marks, mark{rel: m.rel, first: t, n: p.n})
+	}
+	m.bytes += p.bytes
+	if m.bytes < commitEvery && time.Since(m.since) < commitAfter {
+		return nil
+	}
+	return m.commit()
+}
+
+// commit begins to make the marks durable. Its error is that of the commit
+// before.
+func (m *marker) commit() error {
+	if err := m.wait(); err != nil || len(m.marks) == 0 {
+		return err
+	}
+	marks, running := m.marks, make(chan error, 1)
+	go func() { running <- m.rel.commitCopied(marks) }()
+	m.marks, m.bytes, m.since, m.running = nil, 0, time.Now(), running
+	return nil
+}
+
+// wait waits for the commit under way.
+func (m *marker) wait() error {
+	if m.running == nil {
+		return nil
+	}
+	err := <-m.running
+	m.running = nil
+	return err
 }
 
 // commitCopied makes pending durable. The gate keeps the target from being
@@ -97,7 +137,7 @@ func (r *relationship) copyAll() error {
 func (r *relationship) commitCopied(pending []mark) error {
 	r.target.gate.RLock()
 	defer r.target.gate.RUnlock()
-	if len(pending) == 0 || r.ctx.Err() != nil {
+	if r.ctx.Err() != nil {
 		return nil
 	}
 	return r.array.committer.commit(pending, nil, nil)
@@ -127,7 +167,8 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 	n, hole := r.plan(t, n)
 	r.source.tracks.lock(t, n)
 	defer r.source.tracks.unlock(t, n)
-	if err := r.copyLacking(t, n); err != nil {
+	copied, err := r.copyLacking(t, n)
+	if err != nil {
 		var b batch
 		b.fail(r, err)
 		return piece{}, r.array.committer.commit(nil, b.records, b.apply)
@@ -135,7 +176,7 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 	if hole {
 		return piece{n: n}, nil
 	}
-	return piece{n, n * trackSize}, nil
+	return piece{n, copied * trackSize}, nil
 }
 
 // plan returns how many of n tracks to copy in one go: few enough not to keep
@@ -143,7 +184,7 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 func (r *relationship) plan(t, n int64) (step int64, hole bool) {
 	holes := r.source.holeTracks(t, n)
 	if holes == 0 {
-		return min(n, saveTracks), false
+		return min(n, saveTracks, r.rate.tracks(), r.array.rate.tracks()), false
 	}
 	if empty := r.target.holeTracks(t, holes); empty > 0 {
 		return empty, true

@@ -2,6 +2,7 @@ package filearray
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -377,27 +378,54 @@ func (r *relationship) materialize(first, n int64) error {
 	if r.copied.allSet(first, n) {
 		return nil
 	}
-	if err := r.copyLacking(first, n); err != nil {
+	if _, err := r.copyLacking(first, n); err != nil {
 		return err
 	}
 	return r.commitMark(mark{rel: r, first: first, n: n})
 }
 
-// copyLacking copies those of n tracks that the target lacks. They are
-// locked.
-func (r *relationship) copyLacking(first, n int64) error {
+// copyLacking copies those of n tracks that the target lacks, and returns how
+// many it copied and did not clone. They are locked.
+func (r *relationship) copyLacking(first, n int64) (copied int64, err error) {
 	for t := first; t < first+n; {
 		set, same := r.copied.run(t, first+n-t)
-		if !set {
-			var errs []error
-			same, errs = r.source.copyTracks(t, same, []*relationship{r})
-			if errs[0] != nil {
-				return errs[0]
-			}
+		if set {
+			t += same
+			continue
 		}
-		t += same
+		if cloned := r.cloneTracks(t, same); cloned > 0 {
+			t += cloned
+			continue
+		}
+		same, errs := r.source.copyTracks(t, same, []*relationship{r})
+		if errs[0] != nil {
+			return copied, errs[0]
+		}
+		t, copied = t+same, copied+same
 	}
-	return nil
+	return copied, nil
+}
+
+// minClone is the least number of tracks that are cloned in one go: of fewer,
+// the file system would have more to note than there is to copy.
+const minClone = 16
+
+// cloneTracks lets the target share the source's blocks where the file system
+// can do that, and returns for how many of n tracks; 0 means that they are to
+// be copied. They are locked.
+func (r *relationship) cloneTracks(first, n int64) int64 {
+	n = min(n, r.source.size/trackSize-first)
+	if n < minClone || r.array.cannotClone.Load() {
+		return 0
+	}
+	err := r.target.clone(&r.source.data, first*trackSize, n*trackSize)
+	if errors.Is(err, errors.ErrUnsupported) {
+		r.array.cannotClone.Store(true)
+	}
+	if err != nil { // copying shows whether it was more than cloning
+		return 0
+	}
+	return n
 }
 
 // targetExtents reports the extents of the image.

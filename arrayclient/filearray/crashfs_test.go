@@ -22,6 +22,7 @@ type crashFS struct {
 	stored  map[string]*inode // folder entries that are durable
 	changes int
 	crashAt int // number of the change that fails, 0 for none
+	noClone bool
 	// fault, when not nil, is asked before every call.
 	fault func(op, name string) error
 }
@@ -63,6 +64,7 @@ func (c *crashFS) afterCrash(rng *rand.Rand) *crashFS {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next := newCrashFS()
+	next.noClone = c.noClone
 	for _, name := range sortedNames(c.stored, c.live) {
 		ino := c.stored[name]
 		if rng.IntN(2) == 0 {
@@ -341,6 +343,19 @@ func (f *crashFile) Punch(off, n int64) error {
 		off += part
 	}
 	return nil
+}
+
+func (f *crashFile) Clone(src File, off, n int64) error {
+	from := src.(*crashFile)
+	if f.fs.noClone {
+		return errors.ErrUnsupported
+	}
+	p := make([]byte, n)
+	if _, err := from.ReadAt(p, off); err != nil {
+		return err
+	}
+	_, err := f.WriteAt(p, off)
+	return err
 }
 
 // skipHole returns an offset from off on, before which there is no data. In a

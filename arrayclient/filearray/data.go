@@ -1,6 +1,7 @@
 package filearray
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"slices"
@@ -88,6 +89,18 @@ func (s *segment) write(p []byte, at int64) error {
 	_, err := s.WriteAt(p, at)
 	s.dirty.Store(true)
 	return err
+}
+
+// clone makes [off, off+n) share the blocks of src; see File.Clone.
+func (d *data) clone(src *data, off, n int64) error {
+	if err := cmp.Or(d.err(), src.err()); err != nil {
+		return err
+	}
+	return src.each(off, n, func(s *segment, at, n int64) error {
+		own := d.segs[slices.Index(src.segs, s)]
+		defer own.dirty.Store(true)
+		return own.Clone(s.File, at, n)
+	})
 }
 
 func (d *data) zero(off, n int64, punch bool) error {

@@ -34,6 +34,10 @@ type File interface {
 	Sync() error
 	// Punch makes n bytes from off read as zeros and frees them if it can.
 	Punch(off, n int64) error
+	// Clone makes [off, off+n) share the blocks of src, an open file of the same
+	// FS, until either is written to. The error is errors.ErrUnsupported where
+	// the file system has no such thing; after others the range is undefined.
+	Clone(src File, off, n int64) error
 	// NextData returns the first extent in [off, end) that is not a hole;
 	// start is end where all of it is one.
 	NextData(off, end int64) (start, stop int64, err error)

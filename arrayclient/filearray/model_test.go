@@ -77,6 +77,7 @@ type model struct {
 	rng     *rand.Rand
 	fsys    *crashFS
 	array   *Array
+	staging staging
 	serials []arrayclient.Serial
 	content map[arrayclient.Serial][]byte
 	done    map[string]int
@@ -352,7 +353,7 @@ func (m *model) restart() {
 	if problems := Check(m.fsys); problems != nil {
 		m.t.Fatal(problems)
 	}
-	m.array = openTestArray(m.t, m.fsys)
+	m.array = openStagingArray(m.t, m.fsys, m.staging)
 	m.done["restarted"]++
 }
 
@@ -397,9 +398,16 @@ func (m *model) step() {
 
 // TestModel holds random operations against a model that keeps full copies.
 func TestModel(t *testing.T) {
-	fsys := newCrashFS()
+	rng, fsys := newRand(t), newCrashFS()
+	fsys.noClone = rng.IntN(2) == 0
+	staging := defaultStaging
+	if rng.IntN(2) == 0 { // full again and again
+		staging.area = 96 << 10
+		staging.longest = 80 << 10
+		staging.after = time.Millisecond
+	}
 	m := &model{
-		t: t, rng: newRand(t), fsys: fsys, array: createTestArray(t, fsys),
+		t: t, rng: rng, fsys: fsys, array: createStagingArray(t, fsys, staging), staging: staging,
 		content: map[arrayclient.Serial][]byte{}, done: map[string]int{},
 	}
 	for _, size := range []int64{1 << 20, 1<<20 + 512, 1<<20 + trackSize, 2 << 20} {

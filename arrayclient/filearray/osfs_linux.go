@@ -24,6 +24,22 @@ func (f osFile) Punch(off, n int64) error {
 	return pathError("punch", f, err)
 }
 
+func (f osFile) Clone(src File, off, n int64) error {
+	from, ok := src.(osFile)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	err := unix.IoctlFileCloneRange(int(f.Fd()), &unix.FileCloneRange{
+		Src_fd: int64(from.Fd()), Src_offset: uint64(off), Src_length: uint64(n), Dest_offset: uint64(off),
+	})
+	for _, cannot := range []error{unix.EOPNOTSUPP, unix.ENOTTY, unix.EINVAL, unix.EXDEV} {
+		if errors.Is(err, cannot) {
+			return errors.ErrUnsupported
+		}
+	}
+	return pathError("clone", f, err)
+}
+
 func (f osFile) NextData(off, end int64) (start, stop int64, err error) {
 	start, err = unix.Seek(int(f.Fd()), off, unix.SEEK_DATA)
 	switch {

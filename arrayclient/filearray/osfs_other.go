@@ -2,6 +2,8 @@
 
 package filearray
 
+import "errors"
+
 // Sync flushes everything: the fdatasync of Linux is not everywhere.
 func (f osFile) Sync() error { return f.File.Sync() }
 
@@ -9,6 +11,8 @@ func (f osFile) Punch(off, n int64) error { return f.writeZeros(off, n) }
 
 // NextData knows no holes.
 func (f osFile) NextData(off, end int64) (start, stop int64, err error) { return off, end, nil }
+
+func (f osFile) Clone(File, int64, int64) error { return errors.ErrUnsupported }
 
 func (f osFile) Allocated() (int64, error) { return f.Size() }
 

@@ -25,6 +25,17 @@ func (r *rate) set(perSecond int64) {
 	}
 }
 
+// tracks returns how many tracks may be copied in one go: a quarter of a
+// second's, so that writers and whoever looks at the progress wait no longer.
+func (r *rate) tracks() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.perSecond <= 0 {
+		return saveTracks
+	}
+	return max(1, r.perSecond/4/trackSize)
+}
+
 // wait waits until n more bytes may be copied, or ctx ends.
 func (r *rate) wait(ctx context.Context, n int64) {
 	for {
