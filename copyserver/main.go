@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,25 +27,16 @@ import (
 const program = "copyserver"
 
 // Main runs the program copyserver with the arguments of this process and
-// returns its exit code. Where Windows started it as a service it is one.
+// returns its exit code.
 func Main() int {
-	if code, ok := service.Run(program, asService); ok {
-		return code
+	if len(os.Args) >= 3 && slices.Equal(os.Args[1:3], runAsService) {
+		return serviceMain(os.Args[3:])
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-}
-
-// asService is the program as a service, which has no standard streams: what it
-// would print there is an event, and so is each record of its log.
-func asService(events service.Events) service.Body {
-	return func(ctx context.Context, tell func(service.State)) int {
-		s := surroundings{stdout: io.Discard, stderr: io.Discard, events: events, tell: tell}
-		return s.run(ctx, os.Args[1:])
-	}
 }
 
 // run is Main with everything of the process given but the environment, in which

@@ -2,14 +2,43 @@ package copyserver
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
+	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/service"
 )
+
+// runAsService are the words with which the service manager starts the program;
+// the flags follow. Nobody else needs them, and the help does not show them.
+var runAsService = []string{"service", "run"}
+
+// serviceMain is Main with the flags of a service.
+func serviceMain(args []string) int {
+	code, err := service.Run(program, func(events service.Events) service.Body {
+		return asService(events, args)
+	})
+	if err != nil {
+		report(os.Stderr, err)
+		return fault.KindOf(err).ExitCode()
+	}
+	return code
+}
+
+// asService is the program as a service, which has no standard streams: what it
+// would print there is an event, and so is each record of its log.
+func asService(events service.Events, args []string) service.Body {
+	return func(ctx context.Context, tell func(service.State)) int {
+		s := surroundings{stdout: io.Discard, stderr: io.Discard, events: events, tell: tell}
+		return s.run(ctx, args)
+	}
+}
 
 // serviceCommand registers the program with the service manager of Windows. It is
 // there on every system, so that the manual is one and the error says more than
@@ -76,10 +105,10 @@ func (s *surroundings) installService(c *cli.Context) error {
 	return err
 }
 
-// serviceArgs are the flags that were given. Names of files are made absolute,
+// serviceArgs start the service with the flags that were given. Names of files are made absolute,
 // because a service runs in a folder of the system.
 func serviceArgs(c *cli.Context) ([]string, error) {
-	var args []string
+	args := slices.Clone(runAsService)
 	for _, f := range serverFlags() {
 		name := f.Names()[0]
 		if !c.IsSet(name) {

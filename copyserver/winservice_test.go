@@ -50,7 +50,7 @@ func TestServiceInstall(t *testing.T) {
 	if code != 0 || stderr != "" || !strings.Contains(stdout, "sc start copyserver") {
 		t.Fatalf("%d, %q, %q", code, stdout, stderr)
 	}
-	want := []string{"--state=" + filepath.Join(dir, "my state"), "--config=" + filepath.Join(dir, "c.yaml"),
+	want := []string{"service", "run", "--state=" + filepath.Join(dir, "my state"), "--config=" + filepath.Join(dir, "c.yaml"),
 		"--nbd-listen=none", "--nbd-insecure=true", "--log-level=warn"}
 	if !slices.Equal(r.spec.Args, want) {
 		t.Errorf("arguments %q", r.spec.Args)
@@ -114,7 +114,7 @@ func TestServiceNeedsAVerb(t *testing.T) {
 	}
 	if runtime.GOOS != "windows" {
 		code, _, stderr := execute(t, "service", "remove")
-		if code != 2 || !strings.Contains(stderr, "part of Windows") {
+		if code != 2 || !strings.Contains(stderr, "part of Windows") || serviceMain(nil) != 2 {
 			t.Errorf("%d, %q", code, stderr)
 		}
 	}
@@ -146,12 +146,12 @@ func TestServesAsService(t *testing.T) {
 	defer cancel()
 	var events eventList
 	var states []service.State
-	s := surroundings{stdout: t.Output(), stderr: t.Output(), events: &events,
-		tell: func(s service.State) {
-			states = append(states, s)
-			cancel() // it is stopped as soon as it runs
-		}}
-	if code := s.run(ctx, r.spec.Args); code != 0 {
+	body := asService(&events, r.spec.Args[len(runAsService):])
+	code := body(ctx, func(s service.State) {
+		states = append(states, s)
+		cancel() // it is stopped as soon as it runs
+	})
+	if code != 0 {
 		t.Errorf("code %d: %q", code, events.texts)
 	}
 	if !slices.Equal(states, []service.State{service.Running, service.Stopping}) {
@@ -161,9 +161,10 @@ func TestServesAsService(t *testing.T) {
 	if !strings.Contains(text, "INFO ") || !strings.Contains(text, "serving") || !strings.Contains(text, "stopped") {
 		t.Errorf("events %s", text)
 	}
-	if code := s.run(ctx, []string{"--state", state, "--array-serial", "?"}); code != 2 ||
-		!strings.HasPrefix(events.texts[len(events.texts)-1], "ERROR copyserver: error: ") {
-		t.Errorf("code %d, events %q", code, events.texts)
+	code = asService(&events, []string{"--state", state, "--array-serial", "?"})(ctx, nil)
+	if last := events.texts[len(events.texts)-1]; code != 2 ||
+		!strings.HasPrefix(last, "ERROR copyserver: error: ") {
+		t.Errorf("code %d, last event %q", code, last)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// Run reports false: only Windows starts services in a way of its own.
-func Run(string, func(Events) Body) (int, bool) { return 0, false }
+// Run fails: there is no service manager of Windows here.
+func Run(string, func(Events) Body) (int, error) { return 0, notHere() }
 
 // Install fails: there is no service manager of Windows here.
 func Install(Spec) error { return notHere() }

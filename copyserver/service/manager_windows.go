@@ -16,23 +16,25 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// Run runs a body as the service of that name and reports true when the service
-// manager started this process. Otherwise it does nothing. The body logs to the
-// event log that it is made with, which is nil where there is none.
-func Run(name string, makeBody func(Events) Body) (int, bool) {
-	if is, err := svc.IsWindowsService(); err != nil || !is {
-		return 0, false
-	}
+// Run runs a body as the service of that name, in a process that the service
+// manager started, and returns its exit code. The body logs to the event log that
+// it is made with, which is nil where there is none.
+func Run(name string, makeBody func(Events) Body) (int, error) {
 	var events Events
 	if log, err := eventlog.Open(name); err == nil {
 		defer log.Close()
 		events = eventLog{log}
 	}
 	h := &handler{body: makeBody(events)}
-	if err := svc.Run(name, h); err != nil {
-		return 1, true
+	err := svc.Run(name, h)
+	if errors.Is(err, windows.ERROR_FAILED_SERVICE_CONTROLLER_CONNECT) {
+		return 0, fault.New(fault.Usage, "only the service manager starts a service").
+			WithHint("use: sc start %s", name)
 	}
-	return h.code, true
+	if err != nil {
+		return 0, fault.New(fault.Failed, "the service manager does not answer: %w", err)
+	}
+	return h.code, nil
 }
 
 // eventLog is the application log. The numbers of its events are those that the
@@ -99,10 +101,14 @@ func Install(s Spec) error {
 		return err
 	}
 	defer m.Disconnect()
+	if there, err := m.OpenService(s.Name); err == nil {
+		there.Close()
+		return inWords(s.Name, windows.ERROR_SERVICE_EXISTS)
+	}
 	made, err := m.CreateService(s.Name, s.Program, mgr.Config{
-		DisplayName: s.Display, Description: s.Description, StartType: mgr.StartAutomatic,
-		DelayedAutoStart: true, ServiceStartName: account(s.Name),
-		SidType: windows.SERVICE_SID_TYPE_UNRESTRICTED,
+		DisplayName: s.Display, Description: s.Description,
+		StartType: mgr.StartAutomatic, ErrorControl: mgr.ErrorNormal,
+		ServiceStartName: account(s.Name),
 	}, s.Args...)
 	if err != nil {
 		return inWords(s.Name, err)
@@ -120,7 +126,9 @@ func complete(made *mgr.Service, s Spec) error {
 	if err := made.SetRecoveryActions(again, oneDay); err != nil {
 		return fmt.Errorf("cannot have the service started again after a failure: %w", err)
 	}
-	if err := made.SetRecoveryActionsOnNonCrashFailures(true); err != nil {
+	// Wine, for one, tells only of crashes; then only after those.
+	err := made.SetRecoveryActionsOnNonCrashFailures(true)
+	if err != nil && !errors.Is(err, windows.ERROR_INVALID_LEVEL) {
 		return fmt.Errorf("cannot have the service started again after a failure: %w", err)
 	}
 	if err := protect(s.Folder, s.Name); err != nil {
