@@ -134,6 +134,13 @@ func TestDevice(t *testing.T) {
 	}
 }
 
+func TestDoneRequests(t *testing.T) {
+	const stat = "  92 0 718 36 1537 1106 28318 3558 0 3396 6091 2 0 131074 1 829 2494\n"
+	if got := doneRequests(stat); got != "92 1537 829" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestMachineArgs(t *testing.T) {
 	m := machine{name: "one", nbd: "127.0.0.1:10809", volumes: []string{"20313698", "20513698"}}
 	args, err := m.args()
