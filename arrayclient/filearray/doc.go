@@ -24,6 +24,19 @@
 // are done by the committer for all writes that wait at the time, so that
 // they share the cost of the two syncs.
 //
+// A host waits for none of this. A write that must be saved first is staged:
+// appended, with a checksum, to a file of the volume, where reads find it, and
+// brought to the source in the background, after steps 1 to 3 for all that is
+// staged at the time (stage.go, destage.go). Until then the source's files,
+// from which targets read, stay as they were. What is staged survives the
+// process; a flush syncs it. An image is taken when nothing is staged for its
+// source. Long writes go the direct way, and all do when the file cannot be
+// made.
+//
+// The background copy lets targets share the source's blocks where the file
+// system can do that (XFS, btrfs). A later write to the source then takes new
+// space, as its target would have before.
+//
 // Establish syncs the sources before it returns. What hosts write is durable
 // when a flush that came after it has returned; until then a crash of the
 // machine, but not of the process, may lose it.
@@ -43,6 +56,7 @@
 //	journal.0, journal.1  what happened since (journal.go)
 //	bitmaps/UID.copied    the bits of a relationship as of a checkpoint (bitmap.go)
 //	volumes/ID.UID.N      segment N of a volume's data (segment.go)
+//	stages/ID.UID         writes that are not in the volume's files yet (stage.go)
 //
 // A checkpoint switches to the other journal, writes the changed pages of the
 // bitmaps, then the other meta file (checkpoint.go). Opening reads the newer

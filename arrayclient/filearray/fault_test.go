@@ -17,8 +17,15 @@ import (
 // pairUp makes an array with a source full of ones and an established target.
 func pairUp(t *testing.T, opts arrayclient.Options) (*crashFS, *Array, []arrayclient.Serial) {
 	t.Helper()
+	return pairUpStaging(t, opts, defaultStaging)
+}
+
+func pairUpStaging(
+	t *testing.T, opts arrayclient.Options, s staging,
+) (*crashFS, *Array, []arrayclient.Serial) {
+	t.Helper()
 	fsys := newCrashFS()
-	a := createTestArray(t, fsys)
+	a := createStagingArray(t, fsys, s)
 	serials := mustCreate(t, a, 1<<20, 3)
 	writeOnes(t, a, serials[0], 1)
 	err := a.Establish(context.Background(),
@@ -32,6 +39,7 @@ func pairUp(t *testing.T, opts arrayclient.Options) (*crashFS, *Array, []arraycl
 func writeOnes(t *testing.T, a *Array, s arrayclient.Serial, with byte) {
 	t.Helper()
 	v := mustOpen(t, a, s)
+	defer v.Close()
 	if _, err := v.WriteAt(bytes.Repeat([]byte{with}, int(v.Size())), 0); err != nil {
 		t.Fatalf("write to %s: %v", s, err)
 	}

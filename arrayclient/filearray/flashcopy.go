@@ -41,6 +41,9 @@ func (a *Array) Establish(
 	}
 	if err := a.establish(rels, recs); err != nil {
 		thawSources(rels)
+		for _, r := range rels {
+			r.cancel()
+		}
 		return err
 	}
 	if err := syncSources(rels); err != nil {

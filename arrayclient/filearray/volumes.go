@@ -290,9 +290,11 @@ func (a *Array) OpenVolume(
 
 // dedupe returns pairs in their order, each volume pair once.
 func dedupe(pairs []arrayclient.Pair) []arrayclient.Pair {
+	seen := make(map[arrayclient.Pair]bool, len(pairs))
 	var list []arrayclient.Pair
 	for _, p := range pairs {
-		if !slices.Contains(list, p) {
+		if !seen[p] {
+			seen[p] = true
 			list = append(list, p)
 		}
 	}
