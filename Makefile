@@ -1,7 +1,8 @@
 # The commands of the suite, in the order of their man pages.
 COMMANDS = rsList2105s rsPrimeServer rsExecuteTask rsQuery rsQueryComplete rsFlashCopyQuery \
 	rsTestConnection setdevice setuser esscli
-BINARIES = $(COMMANDS) copyserver
+# The server runs on Linux and Windows; elsewhere it is built for trying it out.
+BINARIES = $(COMMANDS) $(if $(filter aix darwin freebsd solaris,$(GOOS)),,copyserver)
 
 BIN     = bin
 PREFIX  = /usr/local

@@ -2,7 +2,6 @@ package filearray
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
