@@ -42,7 +42,7 @@ func (l *loaded) checkStage(rec *volumeRecord, segs []*segment) []error {
 	if err == nil {
 		defer f.Close()
 		a := &Array{fsys: l.fsys, serial: l.serial, state: l.state, staging: defaultStaging}
-		err = a.newVolume(rec, segs).readStage(f, name)
+		_, err = a.newVolume(rec, segs).readStage(f, name)
 	}
 	if err != nil {
 		return []error{err}

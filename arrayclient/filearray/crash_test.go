@@ -74,6 +74,9 @@ type crashRun struct {
 	stamp  uint64
 	// growing is the volume whose expansion was cut off.
 	growing arrayclient.Serial
+	// extra is a volume that is created and deleted: must it be there, may it?
+	extra                  arrayclient.Serial
+	extraMust, extraMayNot bool
 }
 
 // crashStaging has areas that are full soon, and destages only when it must,
@@ -218,6 +221,28 @@ func (r *crashRun) expand(vol int, size int64) bool {
 	return true
 }
 
+// create and remove make a volume and delete it.
+func (r *crashRun) create() bool {
+	r.extra = arrayclient.MakeSerial(4, "13698")
+	_, err := r.array.CreateVolumes(context.Background(),
+		arrayclient.VolumeSpec{Size: crashVolume, Count: 1, First: "004"})
+	r.extraMust = err == nil
+	return err == nil
+}
+
+func (r *crashRun) remove() bool {
+	r.extraMust = false
+	err := r.array.DeleteVolume(context.Background(), r.extra)
+	r.extraMayNot = err == nil
+	return err == nil
+}
+
+// endsByItself notes that a relationship may be gone from now on.
+func (r *crashRun) endsByItself(p arrayclient.Pair) {
+	r.maybe[p] = true
+	delete(r.pairs, p)
+}
+
 // waitCopied waits until no relationship copies any more.
 func (r *crashRun) waitCopied() bool {
 	r.array.copies.Wait()
@@ -288,6 +313,27 @@ func (r *crashRun) script() {
 		func() bool { return r.flush(0) },
 		func() bool { return r.refresh(1, 0, true) },
 		func() bool { return r.withdraw(0, 3) },
+		func() bool { return r.create() },
+		func() bool { return r.write(0, 3*track+7, 9) },
+		func() bool {
+			return r.establish(arrayclient.Options{NoCopy: true, Freeze: true}, r.pair(0, 2), r.pair(0, 3))
+		},
+		func() bool {
+			return r.array.ConsistencyCreated(context.Background(),
+				[]arrayclient.Pair{r.pair(0, 2), r.pair(0, 3)}) == nil
+		},
+		func() bool { return r.write(0, 3*track+9, 3) },
+		func() bool { return r.array.SetCopyRate(context.Background(), 1<<30) == nil },
+		func() bool { return r.array.SetLabel(context.Background(), r.serials[0], "label") == nil },
+		func() bool { return r.remove() },
+		func() bool {
+			r.endsByItself(r.pair(0, 2))
+			return r.array.BackgroundCopy(context.Background(), []arrayclient.Pair{r.pair(0, 2)}) == nil
+		},
+		func() bool { return r.write(0, 3*track+9, 1) },
+		func() bool { return r.waitCopied() },
+		func() bool { return r.write(2, 3*track+9, 1) },
+		func() bool { return r.withdraw(0, 3) },
 		func() bool { return r.expand(3, crashVolume+3*trackSize) },
 		func() bool { return r.write(3, crashVolume/sectorSize-1, 3) },
 		func() bool { return r.flush(3) },
@@ -341,6 +387,7 @@ func (r *crashRun) verify(fsys *crashFS, killed bool, what string) {
 			r.t.Fatalf("%s: image of %s: %v", what, p, err)
 		}
 	}
+	r.verifyExtra(a, what)
 	for p, must := range r.pairs {
 		if must && !found[p] {
 			r.t.Fatalf("%s: relationship %s is lost", what, p)
@@ -359,6 +406,25 @@ func (r *crashRun) verify(fsys *crashFS, killed bool, what string) {
 		if !bytes.Equal(p, before[i]) {
 			r.t.Fatalf("%s: destaging changed volume %s", what, r.serials[i])
 		}
+	}
+}
+
+// verifyExtra looks which volumes there are.
+func (r *crashRun) verifyExtra(a *Array, what string) {
+	r.t.Helper()
+	var found bool
+	list, err := a.Volumes(context.Background())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, v := range list {
+		found = found || v.Serial == r.extra
+		if v.Serial != r.extra && !slices.Contains(r.serials, v.Serial) {
+			r.t.Fatalf("%s: volume %s came from nowhere", what, v.Serial)
+		}
+	}
+	if r.extraMust && !found || r.extraMayNot && found {
+		r.t.Fatalf("%s: the volume that is created and deleted is there: %t", what, found)
 	}
 }
 

@@ -385,29 +385,25 @@ func (v *volume) syncAll() error {
 // loadStage takes over what is left in a stage file. Nobody else uses the
 // volume yet.
 func (v *volume) loadStage(f File, name string) error {
-	if err := v.readStage(f, name); err != nil {
-		return err
+	made, err := v.readStage(f, name)
+	if err == nil && !made {
+		v.stage.file = nil
+		return errors.Join(f.Close(), v.array.fsys.Remove(name))
 	}
-	for i := range v.stage.areas { // of a file whose making was cut off, perhaps
-		if !v.stage.areas[i].used() {
-			if err := v.writeStageHeader(i, v.stage.areas[i].gen); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return err
 }
 
-// readStage reads a stage file and changes nothing in it.
-func (v *volume) readStage(f File, name string) error {
+// readStage reads a stage file and changes nothing in it. When its making was
+// cut off, so that it cannot have been used, made is false.
+func (v *volume) readStage(f File, name string) (made bool, err error) {
 	s := &v.stage
 	s.open(f)
-	if err := v.readAreas(name); err != nil {
-		return err
+	if made, err = v.readAreas(name); err != nil {
+		return false, err
 	}
 	a, b := &s.areas[0], &s.areas[1]
 	if a.gen == b.gen {
-		return corrupt(name, "both areas have generation %d", a.gen)
+		return false, corrupt(name, "both areas have generation %d", a.gen)
 	}
 	s.active = 1
 	if a.gen > b.gen {
@@ -416,46 +412,48 @@ func (v *volume) readStage(f File, name string) error {
 	for range 2 { // a fragment list has the older area first
 		s.active = 1 - s.active
 		if err := v.indexArea(s.active, name); err != nil {
-			return err
+			return false, err
 		}
+	}
+	if !made && (a.gen != 1 || b.gen != 2 || a.used() || b.used()) {
+		return false, corrupt(name, "an area has no header")
 	}
 	if s.areas[s.active].used() && !s.areas[1-s.active].used() {
 		s.active = 1 - s.active
 	}
-	return nil
+	return made, nil
 }
 
-// readAreas reads the headers of both areas. Where the making of the file was
-// cut off, they may be missing.
-func (v *volume) readAreas(name string) error {
+// readAreas reads the headers of both areas. One that is missing has the
+// generation it would begin with; made is false then.
+func (v *volume) readAreas(name string) (made bool, err error) {
 	s := &v.stage
-	s.size = v.array.staging.area
+	s.size, made = v.array.staging.area, true
 	for i := range s.areas {
 		s.areas[i] = area{gen: uint64(i + 1), end: stageStart}
 		b := make([]byte, headerSize)
 		_, err := s.file.ReadAt(b, s.offset(i))
 		if err != nil && err != io.EOF {
-			return err
+			return false, err
 		}
 		if bytes.Equal(b, zeros[:headerSize]) {
+			made = false
 			continue
 		}
 		h, err := readHeader(s.file, name, s.offset(i), magicStage, v.array.serial)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if i == 0 {
-			s.size = int64(h.extra)
-		}
+		s.size = int64(h.extra)
 		if want := v.stageHeader(h.length); h != want || s.size <= stageStart {
-			return corrupt(name, "area %d belongs to another volume", i)
+			return false, corrupt(name, "area %d belongs to another volume", i)
 		}
 		if size, err := s.file.Size(); err != nil || size != 2*s.size {
-			return cmp.Or(err, corrupt(name, "it has %d bytes, not %d", size, 2*s.size))
+			return false, cmp.Or(err, corrupt(name, "it has %d bytes, not %d", size, 2*s.size))
 		}
 		s.areas[i].gen = h.length
 	}
-	return nil
+	return made, nil
 }
 
 func (v *volume) writeStageHeader(i int, gen uint64) error {
@@ -472,7 +470,7 @@ func (v *volume) indexArea(i int, name string) error {
 		return err
 	}
 	b := make([]byte, max(0, min(s.size, size-begin)))
-	if _, err := s.file.ReadAt(b, begin); err != nil {
+	if _, err := s.file.ReadAt(b, begin); err != nil && err != io.EOF {
 		return err
 	}
 	for a.end < int64(len(b)) {
