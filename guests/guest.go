@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -161,6 +163,27 @@ func (m machine) boot(ctx context.Context, out *display) (*guest, error) {
 	return g, nil
 }
 
+// ready returns the guest when it takes commands. One that ends while it boots is
+// booted again, twice: QEMU without hardware virtualisation lets a kernel panic at
+// times. There is always a guest to kill, also with an error.
+func (m machine) ready(ctx context.Context, g *guest, out *display) (*guest, error) {
+	for again := 2; ; again-- {
+		_, err := g.await(ctx, "booting")
+		if err == nil || again == 0 || ctx.Err() != nil {
+			return g, err
+		}
+		out.print(fmt.Sprintf("%v; it is booted again\n", err))
+		if err := g.kill(); err != nil {
+			return g, err
+		}
+		another, err := m.boot(ctx, out)
+		if err != nil {
+			return g, err
+		}
+		g = another
+	}
+}
+
 // prefixed shows lines with the name of who says them.
 type prefixed struct {
 	out    *display
@@ -195,7 +218,7 @@ func (g *guest) kill() error {
 	if g.cmd.ProcessState != nil {
 		return nil
 	}
-	if err := g.cmd.Process.Kill(); err != nil {
+	if err := g.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	for range g.answers {

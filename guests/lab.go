@@ -23,49 +23,52 @@ type lab struct {
 	server *server
 	// first has the sources as its disks, second the targets.
 	first, second *guest
-	machines      []machine
 	out           *display
 }
 
 // newLab starts the server and makes the volumes, and boots both guests.
-func newLab(ctx context.Context, o options, p parts, out *display) (l *lab, err error) {
+func newLab(ctx context.Context, o options, p parts, out *display) (*lab, error) {
 	work, err := os.MkdirTemp("", "guests")
 	if err != nil {
 		return nil, err
 	}
-	l = &lab{work: work, out: out}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, l.close())
-		}
-	}()
-	out.say("A Copy Services server, its users, and four volumes")
-	if l.server, err = newServer(ctx, o.bin, work, out); err != nil {
-		return nil, err
-	}
-	if err := l.server.furnish(ctx); err != nil {
-		return nil, err
-	}
-	initrd := filepath.Join(work, "initrd")
-	if err := l.writeInitrd(initrd, o, p); err != nil {
-		return nil, err
-	}
-	out.say("Two guests; their disks are the volumes")
-	m := machine{name: "rich-w2k-os-1", kernel: p.kernel, initrd: initrd,
-		nbd: l.server.addresses.NBD, volumes: []string{filesSource, databaseSource}}
-	if l.first, err = m.boot(ctx, out); err != nil {
-		return nil, err
-	}
-	m.name, m.volumes = "RICH-W2K-OS-2", []string{filesTarget, databaseTarget}
-	if l.second, err = m.boot(ctx, out); err != nil {
-		return nil, err
-	}
-	for _, g := range l.guests() {
-		if _, err := g.await(ctx, "booting"); err != nil {
-			return nil, err
-		}
+	l := &lab{work: work, out: out}
+	if err := l.start(ctx, o, p); err != nil {
+		return nil, errors.Join(err, l.close())
 	}
 	return l, nil
+}
+
+// start fills an empty lab. Where it fails, close ends what it has started.
+func (l *lab) start(ctx context.Context, o options, p parts) (err error) {
+	l.out.say("A Copy Services server, its users, and four volumes")
+	l.server, err = newServer(ctx, o.bin, l.work, l.out)
+	if err != nil {
+		return err
+	}
+	if err := l.server.furnish(ctx); err != nil {
+		return err
+	}
+	initrd := filepath.Join(l.work, "initrd")
+	if err := l.writeInitrd(initrd, o, p); err != nil {
+		return err
+	}
+	l.out.say("Two guests; their disks are the volumes")
+	m := machine{name: "rich-w2k-os-1", kernel: p.kernel, initrd: initrd,
+		nbd: l.server.addresses.NBD, volumes: []string{filesSource, databaseSource}}
+	if l.first, err = m.boot(ctx, l.out); err != nil {
+		return err
+	}
+	second := m
+	second.name, second.volumes = "RICH-W2K-OS-2", []string{filesTarget, databaseTarget}
+	if l.second, err = second.boot(ctx, l.out); err != nil {
+		return err
+	}
+	if l.first, err = m.ready(ctx, l.first, l.out); err != nil {
+		return err
+	}
+	l.second, err = second.ready(ctx, l.second, l.out)
+	return err
 }
 
 func (l *lab) guests() []*guest { return []*guest{l.first, l.second} }

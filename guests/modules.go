@@ -51,7 +51,7 @@ func (files packageFiles) modules(names []string) ([]module, error) {
 	return order, nil
 }
 
-// module returns the file of a module, unpacked where the distribution packs it.
+// module returns the content of a module, unpacked where the distribution packs it.
 func (files packageFiles) module(name string) (content []byte, found bool, err error) {
 	// The files have dashes or underscores; the kernel takes both for one.
 	for _, file := range []string{name, strings.ReplaceAll(name, "_", "-")} {
@@ -60,7 +60,11 @@ func (files packageFiles) module(name string) (content []byte, found bool, err e
 			return content, true, err
 		}
 		if path := files[file+".ko.xz"]; path != "" {
-			content, err = exec.Command("xz", "-dc", path).Output()
+			// This machine need not have xz: the guests' busybox has.
+			content, err = exec.Command(files["busybox"], "xzcat", path).Output()
+			if err != nil {
+				err = fmt.Errorf("unpacking module %s: %w", name, err)
+			}
 			return content, true, err
 		}
 	}

@@ -61,17 +61,27 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
+	if err := s.awaitReady(ctx, ready); err != nil {
+		return errors.Join(err, s.kill(), fmt.Errorf("it said:\n%s", s.log.String()))
+	}
+	return nil
+}
+
+// awaitReady waits for the server's ready file and reads its addresses from it.
+func (s *server) awaitReady(ctx context.Context, file string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
-		text, err := os.ReadFile(ready)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		text, err := os.ReadFile(file)
 		if err == nil {
 			return json.Unmarshal(text, &s.addresses)
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("the server is not ready: %w", err), s.kill())
+			return fmt.Errorf("the server is not ready: %w", err)
 		}
 	}
 }
@@ -144,9 +154,9 @@ func (s *server) exec(
 	return out.String(), messages.String(), err
 }
 
-// kill ends the server as a power loss would. Called again it does nothing.
+// kill ends the server as a power loss would. One that does not run it leaves alone.
 func (s *server) kill() error {
-	if s.cmd.ProcessState != nil {
+	if s.cmd.Process == nil || s.cmd.ProcessState != nil {
 		return nil
 	}
 	if err := s.cmd.Process.Kill(); err != nil {

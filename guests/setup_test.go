@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestMissing: without the programs or the binaries, everything that is missing is
@@ -24,6 +27,59 @@ func TestMissing(t *testing.T) {
 		if !strings.Contains(messages.String(), want) {
 			t.Errorf("no %q in %q", want, messages.String())
 		}
+	}
+}
+
+// TestLabThatCannotStart: whatever fails, the folder of the run is removed and the
+// error is the one that matters.
+func TestLabThatCannotStart(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	bin := t.TempDir()
+	for _, script := range []string{"", "#!/bin/sh\necho 'no ports left' >&2\nexec sleep 60\n"} {
+		want := "no such file"
+		if script != "" {
+			want = "no ports left"
+			if err := os.WriteFile(filepath.Join(bin, "copyserver"), []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_, err := newLab(ctx, options{bin: bin}, parts{}, &display{w: io.Discard})
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %v, want %s", err, want)
+		}
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left in the folder for temporary files: %v, %v", left, err)
+	}
+}
+
+// TestGuestThatDoesNotBoot: it is booted three times, and then given up.
+func TestGuestThatDoesNotBoot(t *testing.T) {
+	path := t.TempDir()
+	t.Setenv("PATH", path+":"+os.Getenv("PATH"))
+	script := "#!/bin/sh\necho 'Kernel panic'\nexit 1\n"
+	if err := os.WriteFile(filepath.Join(path, qemu), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var shown bytes.Buffer
+	out := &display{w: &shown}
+	m := machine{name: "one", nbd: "127.0.0.1:1"}
+	g, err := m.boot(t.Context(), out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err = m.ready(t.Context(), g, out)
+	if err == nil || !strings.Contains(err.Error(), `one ended during "booting"`) {
+		t.Errorf("the error is %v", err)
+	}
+	if err := g.kill(); err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(shown.String(), "Kernel panic\n"); n != 3 {
+		t.Errorf("it was booted %d times:\n%s", n, shown.String())
 	}
 }
 
