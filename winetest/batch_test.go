@@ -2,8 +2,10 @@ package winetest
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -154,5 +156,26 @@ func TestCorpus(t *testing.T) {
 		if _, err := os.Stat(filepath.Join("batch", r.batch)); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestSetUpRefuses: a folder that is not from setup.sh stays as it is, whoever
+// names it.
+func TestSetUpRefuses(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "precious")
+	if err := os.WriteFile(file, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{nil, {folder}, {folder, folder}} {
+		out, err := exec.CommandContext(t.Context(), "./setup.sh", args...).CombinedOutput()
+		var ended *exec.ExitError
+		if !errors.As(err, &ended) || ended.ExitCode() != 1 ||
+			!bytes.HasPrefix(out, []byte("winetest: error: ")) {
+			t.Errorf("setup.sh %q: %v\n%s", args, err, out)
+		}
+	}
+	if text, err := os.ReadFile(file); string(text) != "precious" {
+		t.Errorf("the file in it is %q, %v", text, err)
 	}
 }
