@@ -72,9 +72,9 @@ func (v *volume) destage() error {
 	s.destaging.Lock()
 	defer s.destaging.Unlock()
 	for range 2 {
-		i, gen, ok := s.sealStage()
-		if !ok {
-			break
+		i, gen, ok, err := v.sealStage()
+		if err != nil || !ok {
+			return err
 		}
 		if err := v.destageArea(i, gen); err != nil {
 			return err
@@ -89,15 +89,16 @@ func (v *volume) destageRoom() error {
 	s.destaging.Lock()
 	defer s.destaging.Unlock()
 	s.mu.Lock()
-	room := s.room(v.array.staging.longest)
+	room, err := v.room(v.array.staging.longest)
 	s.mu.Unlock()
-	if room {
-		return nil
+	if err != nil || room {
+		return err
 	}
-	if i, gen, ok := s.sealStage(); ok {
-		return v.destageArea(i, gen)
+	i, gen, ok, err := v.sealStage()
+	if err != nil || !ok {
+		return err
 	}
-	return nil
+	return v.destageArea(i, gen)
 }
 
 // destageArea keeps the order of the package comment for a whole area.
@@ -295,7 +296,10 @@ func (s *stage) forget(i int) {
 // durable, and that the stage is empty. The gate is held for writing.
 func (v *volume) destageAlone() error {
 	for range 2 {
-		i, gen, ok := v.stage.sealStage()
+		i, gen, ok, err := v.sealStage()
+		if err != nil {
+			return v.errNotDestaged(err)
+		}
 		if !ok {
 			break
 		}

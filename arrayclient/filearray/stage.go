@@ -124,10 +124,11 @@ func (v *volume) put(p []byte, off int64) (outcome, error) {
 		return notStaged, nil
 	}
 	if len(p) <= v.array.staging.longest && v.stageReady() {
-		if !s.room(len(p)) {
+		room, err := v.room(len(p))
+		if err == nil && !room {
 			return stageFull, nil
 		}
-		if v.stageAppend(p, off) == nil {
+		if err == nil && v.stageAppend(p, off) == nil {
 			v.scheduleDestage()
 			return staged, nil
 		}
@@ -232,24 +233,27 @@ func (v *volume) stageHeader(gen uint64) header {
 
 // room reports whether a write of n bytes fits, if need be into the other
 // area.
-func (s *stage) room(n int) bool {
+func (v *volume) room(n int) (bool, error) {
+	s := &v.stage
 	need := int64(recordHeader + 8 + n + 7)
 	for range 2 {
 		a := &s.areas[s.active]
 		if !a.sealed && a.end+need <= s.size {
-			return true
+			return true, nil
 		}
-		if other := &s.areas[1-s.active]; other.used() {
-			return false
+		if s.areas[1-s.active].used() {
+			return false, nil
 		}
 		a.sealed = true
-		s.active = 1 - s.active
+		if err := v.activate(1 - s.active); err != nil {
+			return false, err
+		}
 		select {
 		case s.hurry <- struct{}{}:
 		default:
 		}
 	}
-	return false
+	return false, nil
 }
 
 // stageAppend writes a record. After an error the next one goes to the same place.
@@ -385,12 +389,33 @@ func (v *volume) syncAll() error {
 // loadStage takes over what is left in a stage file. Nobody else uses the
 // volume yet.
 func (v *volume) loadStage(f File, name string) error {
+	s := &v.stage
 	made, err := v.readStage(f, name)
-	if err == nil && !made {
-		v.stage.file = nil
+	if err != nil {
+		return err
+	}
+	if !made {
+		s.file = nil
 		return errors.Join(f.Close(), v.array.fsys.Remove(name))
 	}
-	return err
+	if !s.areas[s.active].used() {
+		return v.activate(s.active)
+	}
+	return nil
+}
+
+// activate lets area i, which is empty, take the writes. They are newer than
+// what is in the other one.
+func (v *volume) activate(i int) error {
+	s := &v.stage
+	if other := &s.areas[1-i]; other.used() && s.areas[i].gen < other.gen {
+		if err := v.writeStageHeader(i, other.gen+1); err != nil {
+			return err
+		}
+		s.areas[i].gen = other.gen + 1
+	}
+	s.active = i
+	return nil
 }
 
 // readStage reads a stage file and changes nothing in it. When its making was
@@ -418,7 +443,7 @@ func (v *volume) readStage(f File, name string) (made bool, err error) {
 	if !made && (a.gen != 1 || b.gen != 2 || a.used() || b.used()) {
 		return false, corrupt(name, "an area has no header")
 	}
-	if s.areas[s.active].used() && !s.areas[1-s.active].used() {
+	if !s.areas[1-s.active].used() {
 		s.active = 1 - s.active
 	}
 	return made, nil
@@ -536,22 +561,25 @@ func (v *volume) errNotDestaged(cause error) error {
 
 // sealStage returns the area that is next to be destaged, after which it
 // takes no more writes; ok is false when both are empty.
-func (s *stage) sealStage() (i int, gen uint64, ok bool) {
+func (v *volume) sealStage() (i int, gen uint64, ok bool, err error) {
+	s := &v.stage
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil {
-		return 0, 0, false
+		return 0, 0, false, nil
 	}
 	i = 1 - s.active
 	if !s.areas[i].used() {
 		i = s.active
 		if !s.areas[i].used() {
-			return 0, 0, false
+			return 0, 0, false, nil
 		}
-		s.active = 1 - i
+		if err := v.activate(1 - i); err != nil {
+			return 0, 0, false, err
+		}
 	}
 	s.areas[i].sealed = true
-	return i, s.areas[i].gen, true
+	return i, s.areas[i].gen, true, nil
 }
 
 // stagedTracks returns the tracks of area i in order.

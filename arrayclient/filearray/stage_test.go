@@ -289,3 +289,50 @@ func TestDeleteWithStage(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestStageRestarts kills the process again and again between few writes, so
+// that areas are found in every state and order.
+func TestStageRestarts(t *testing.T) {
+	rng, fsys := newRand(t), newCrashFS()
+	small := staging{area: 20 << 10, longest: 8 << 10, after: -1}
+	a := createStagingArray(t, fsys, small)
+	v := mustCreate(t, a, 1<<20, 2)
+	pairs := []arrayclient.Pair{{Source: v[0], Target: v[1]}}
+	want := make([]byte, 1<<20)
+	establish := func() []byte {
+		if err := a.Establish(context.Background(), pairs, arrayclient.Options{NoCopy: true}); err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Clone(want)
+	}
+	image := establish()
+	for round := range 150 {
+		source := mustOpen(t, a, v[0])
+		for range rng.IntN(9) {
+			p := bytes.Repeat([]byte{byte(round), byte(rng.IntN(256))}, 1+rng.IntN(4<<10))
+			off := rng.IntN(4*trackSize - len(p))
+			if _, err := source.WriteAt(p, int64(off)); err != nil {
+				t.Fatal(err)
+			}
+			copy(want[off:], p)
+		}
+		switch rng.IntN(8) {
+		case 0:
+			mustDestage(t, a, v[0])
+		case 1:
+			if _, err := a.Withdraw(context.Background(), pairs); err != nil {
+				t.Fatal(err)
+			}
+			image = establish()
+		}
+		a.kill()
+		a = openStagingArray(t, fsys, small)
+		if !bytes.Equal(readAll(t, mustOpen(t, a, v[0])), want) {
+			t.Fatalf("round %d: the source is not what was written", round)
+		}
+		if !bytes.Equal(readAll(t, mustOpen(t, a, v[1])), image) {
+			t.Fatalf("round %d: the image changed", round)
+		}
+	}
+	a.kill()
+}
