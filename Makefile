@@ -51,11 +51,13 @@ bench:
 	go run ./bench -o BENCHMARKS.md
 
 # Compiles the commands for every platform and links the largest of them: the
-# others are the same packages behind another main. The results are thrown away.
+# others are the same packages behind another main. The server is compiled where
+# there are packages of it. The results are thrown away.
 platforms:
 	@for p in $(PLATFORMS); do \
 		echo "$$p"; \
-		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build ./rscli/... && \
+		case $$p in linux/* | windows/*) server=./copyserver/... ;; *) server= ;; esac; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build ./rscli/... $$server && \
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/esscli || exit 1; \
 	done
 

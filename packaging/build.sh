@@ -128,6 +128,7 @@ if [ "$*" = version ]; then
 	echo "$version"
 	exit
 fi
+# shellcheck disable=SC2046 # each word is a package
 [ $# -gt 0 ] || set -- $(all)
 for target; do
 	check_target "$target"
@@ -139,6 +140,7 @@ rm -rf "$DIST"
 mkdir -p "$DIST"
 DIST=$(cd "$DIST" && pwd)
 for target; do
+	# shellcheck disable=SC2046 # each word is an argument
 	make_package $(echo "$target" | tr / ' ')
 done
 (cd "$DIST" && sha256sum -- * >"$work/SHA256SUMS" && mv "$work/SHA256SUMS" .)

@@ -37,7 +37,7 @@ trap 'exit 130' INT TERM
 
 processor=$(go env GOARCH)
 export SOURCE_DATE_EPOCH=1700000000
-packages=(linux/$processor/deb linux/$processor/rpm freebsd/amd64/tar.gz windows/amd64/zip)
+packages=("linux/$processor/deb" "linux/$processor/rpm" freebsd/amd64/tar.gz windows/amd64/zip)
 
 say "versions that package managers order as we do"
 earlier=
@@ -58,6 +58,7 @@ if packaging/build.sh linux/vax/deb 2>"$work/refused"; then fail "a package for 
 grep -q "there is no package linux/vax/deb" "$work/refused"
 
 say "a root to install in, while the packages are built"
+# shellcheck source=/dev/null
 . /etc/os-release
 mmdebstrap --quiet --mode=root --variant=essential --include=man-db,passwd \
 	"$VERSION_CODENAME" "$root" 2>"$work/root.log" &
@@ -112,6 +113,7 @@ look() {
 	says "$1" inside copyserver --version
 	says "named tasks" inside man copyserver
 	says "known_servers" inside man rscli-config
+	# shellcheck disable=SC2016 # that shell is to expand it
 	says "^--wait" bash -c 'root=$1; . "$root/usr/share/bash-completion/completions/rsExecuteTask.sh"
 		esscli() { "$root/usr/bin/esscli" "$@"; }
 		COMP_LINE="rsExecuteTask.sh --wai" COMP_POINT=22; _copyservices; printf "%s\n" "${COMPREPLY[@]}"' \
@@ -193,7 +195,8 @@ grep -q administrator "$root/etc/copyserver.yaml" || fail "the upgrade changed /
 say "removing and purging"
 says "are kept" inside dpkg -r copyservices-client copyservices-server
 for c in "${commands[@]}" copyserver; do
-	[ ! -e "$root/usr/bin/$c" ] && [ ! -L "$root/usr/bin/$c.sh" ] || fail "$c is still there"
+	[ ! -e "$root/usr/bin/$c" ] || fail "$c is still there"
+	[ ! -L "$root/usr/bin/$c.sh" ] || fail "$c.sh is still there"
 done
 cmp "$root/etc/rscli.yaml" "$work/rscli.yaml" || fail "removing took /etc/rscli.yaml"
 says "are kept" inside dpkg -P copyservices-client copyservices-server

@@ -76,7 +76,7 @@ func (fsys osFS) Space() (capacity, free int64) {
 	if unix.Statfs(string(fsys), &st) != nil {
 		return 0, 0
 	}
-	return int64(st.Blocks) * st.Bsize, int64(st.Bavail) * st.Bsize
+	return int64(st.Blocks) * int64(st.Bsize), int64(st.Bavail) * int64(st.Bsize)
 }
 
 // pathError names the file in an error of a bare system call.
