@@ -76,6 +76,7 @@ func (fsys osFS) Space() (capacity, free int64) {
 	if unix.Statfs(string(fsys), &st) != nil {
 		return 0, 0
 	}
+	// Bsize is of 32 bits on s390x.
 	return int64(st.Blocks) * int64(st.Bsize), int64(st.Bavail) * int64(st.Bsize)
 }
 
