@@ -18,7 +18,7 @@ import (
 func shellGuest(t *testing.T, out *display) *guest {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", consoleScript)
-	cmd.Env = append(os.Environ(), "host=shell")
+	cmd.Env = append(os.Environ(), "host=shell", "shell=sh -e")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +70,7 @@ func TestFailingStepEndsTheReplay(t *testing.T) {
 	for _, c := range []struct{ step, want string }{
 		{"exit 3", `shell: "exit 3" ended with status 3`},
 		{"false", "ended with status 1"},
+		{"false; true", "ended with status 1"},
 		{"no-such-command", "ended with status 127"},
 		{"kill -KILL $$", "ended with status 137"},
 		{"kill -KILL $PPID", "shell ended during"},

@@ -30,5 +30,6 @@ done
 set +e
 (sleep 900 && reboot -f) & # should the driver be gone
 printf '%s has booted in %s s\n\0360\n' "$host" "$(cut -d ' ' -f 1 /proc/uptime)"
+shell='sh -e -o pipefail'
 . /console.sh
 reboot -f

@@ -58,10 +58,9 @@ func (r *replay) require(holds bool, format string, args ...any) {
 
 // until runs a step again until it says that it is done, for a while.
 func (r *replay) until(what string, done func() bool) {
-	const most = 30 * time.Second
-	for end := time.Now().Add(most); r.err == nil && !done(); {
+	for end := time.Now().Add(commandTime); r.err == nil && !done(); {
 		if time.Now().After(end) {
-			r.require(false, "%s: not within %v", what, most)
+			r.require(false, "%s: not within %v", what, commandTime)
 		}
 		r.sleep(200 * time.Millisecond)
 	}

@@ -54,19 +54,19 @@ func (r *replay) database() {
 // holds the copy against it: the rows are the first of those that were committed,
 // with all of them that were before the copy.
 func (r *replay) copyDatabase(target string, meanwhile func()) {
-	begin := r.lastRow(r.first)
-	r.until("the load goes on", func() bool { return r.lastRow(r.first) >= begin+100 })
-	before := r.lastRow(r.first)
+	begin := r.loadedRows()
+	r.until("the load goes on", func() bool { return r.loadedRows() >= begin+100 })
+	before := r.loadedRows()
 	r.on(r.first, "rsExecuteTask DATABASE_FC")
-	after := r.lastRow(r.first)
+	after := r.loadedRows()
 	meanwhile()
-	r.until("the load goes on", func() bool { return r.lastRow(r.first) >= after+100 })
+	r.until("the load goes on", func() bool { return r.loadedRows() >= after+100 })
 	r.on(r.first, "dbload stop")
 	r.on(r.first, "rsQueryComplete --timeout 30s DATABASE_FC")
 	r.on(r.second, "mkdir -p /mnt/db && mount -t ext4 %s /mnt/db", target)
 	whole := r.on(r.second, "sqlite3 /mnt/db/orders 'PRAGMA integrity_check'")
 	r.require(strings.TrimSpace(whole) == "ok", "the copy of the database is damaged")
-	rows := r.lastRow(r.second)
+	rows := r.number(r.second, "sqlite3 /mnt/db/orders 'SELECT count(*) FROM log'")
 	// One transaction can be on its way to the disk, and be seen by readers later.
 	r.require(rows >= before && rows <= after+1,
 		"the copy has %d rows; %d were committed before it and %d after", rows, before, after)
@@ -78,14 +78,17 @@ func (r *replay) copyDatabase(target string, meanwhile func()) {
 	r.on(r.second, "umount /mnt/db")
 }
 
-// lastRow returns the number of the last row that a reader of the database sees.
-func (r *replay) lastRow(g *guest) int {
-	text := r.on(g, "sqlite3 -cmd '.timeout 5000' /mnt/db/orders 'SELECT coalesce(max(n), 0) FROM log'")
+// loadedRows returns the number of the last row that a reader sees during the load.
+func (r *replay) loadedRows() int { return r.number(r.first, "dbload rows /mnt/db/orders") }
+
+// number runs a command that prints one.
+func (r *replay) number(g *guest, command string) int {
+	text := r.on(g, "%s", command)
 	if r.err != nil {
 		return 0
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(text))
-	r.require(err == nil, "%s: %v", g.name, err)
+	r.require(err == nil, "%s: %s: %v", g.name, command, err)
 	return n
 }
 
@@ -136,8 +139,8 @@ func (r *replay) killedServer() {
 		copying := r.relationship(databaseSource, databaseTarget)
 		r.require(copying.OutOfSync > 0, "the copy is complete before the server is killed")
 		r.killServer()
-		r.on(r.second, "(dd if=/dev/urandom of=/mnt/files/during bs=1M count=2 conv=fsync 2>&1; "+
-			"echo $? >/run/dd) >/run/dd.out &")
+		r.on(r.second, "(dd if=/dev/urandom of=/mnt/files/during bs=1M count=2 conv=fsync "+
+			"&& echo 0 >/run/dd || echo 1 >/run/dd) >/run/dd.out 2>&1 &")
 		r.seeStall(database)
 		r.startServer()
 		r.on(r.second, "until [ -s /run/dd ]; do sleep 0.1; done; cat /run/dd.out; exit $(cat /run/dd)")
