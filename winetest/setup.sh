@@ -29,6 +29,14 @@ rm -rf "$dir"
 mkdir -p "$dir"
 touch "$dir/made-by-winetest"
 log=$dir.log
+# A folder that is made again whenever it is not whole need not survive a power loss.
+mkdir -p "$dir/etc/dpkg/dpkg.cfg.d"
+cat >"$dir/etc/dpkg/dpkg.cfg.d/winetest" <<EOF
+force-unsafe-io
+path-exclude=/usr/share/doc/*
+path-exclude=/usr/share/man/*
+path-exclude=/usr/share/locale/*
+EOF
 echo "winetest: making Debian $release with Wine in $dir"
 debootstrap --variant=minbase --include=wine64 "$release" "$dir" >"$log" 2>&1 ||
 	fail "debootstrap failed: $(tail -n 5 "$log")"
@@ -36,4 +44,5 @@ rm -f "$dir"/var/cache/apt/archives/*.deb
 "$(dirname "$0")/enter.sh" "$dir" sh -c \
 	'/usr/lib/wine/wine64 wineboot -i && /usr/lib/wine/wineserver -w' >>"$log" 2>&1 ||
 	fail "wineboot failed: $(tail -n 5 "$log")"
+chmod -R a+rX "$dir" # for others, whose tools look into every folder of the tree
 touch "$dir/wine-is-ready"
