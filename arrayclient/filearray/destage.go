@@ -260,7 +260,7 @@ func (v *volume) finishArea(i int, gen uint64) error {
 	}
 	s.areas[i].applied = true
 	s.mu.Unlock()
-	if err := v.sync(); err != nil {
+	if err := v.syncFiles(); err != nil {
 		return err
 	}
 	s.recycling.Lock()
@@ -277,6 +277,12 @@ func (v *volume) finishArea(i int, gen uint64) error {
 	s.forget(i)
 	s.areas[i] = area{gen: next, end: stageStart}
 	return nil
+}
+
+func (v *volume) syncFiles() error {
+	v.files.RLock()
+	defer v.files.RUnlock()
+	return v.sync()
 }
 
 // forget takes the fragments of area i out of the index.
@@ -333,8 +339,6 @@ func (v *volume) settle() error {
 	if err := v.destage(); err != nil {
 		return v.errNotDestaged(err)
 	}
-	v.gate.RLock()
-	defer v.gate.RUnlock()
 	return v.syncAll()
 }
 
@@ -355,6 +359,12 @@ func settleAll(list []*volume) {
 	running.Wait()
 }
 
+func (v *volume) hasStage() bool {
+	v.stage.mu.Lock()
+	defer v.stage.mu.Unlock()
+	return v.stage.file != nil
+}
+
 // destageAll is destageAlone for all volumes of rels.
 func destageAll(rels []*relationship) error {
 	var running sync.WaitGroup
@@ -363,7 +373,7 @@ func destageAll(rels []*relationship) error {
 	seen := map[*volume]bool{}
 	for _, r := range rels {
 		for _, v := range []*volume{r.source, r.target} {
-			if seen[v] || v.stage.pending.Load() == 0 && !v.stageDirty() {
+			if seen[v] || !v.hasStage() {
 				continue
 			}
 			seen[v] = true

@@ -74,13 +74,13 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 	if err := v.err(); err != nil {
 		return fault.New(fault.Refused, "volume %s has failed: %w", serial, err)
 	}
-	v.stage.destaging.Lock() // which syncs without the gate
-	defer v.stage.destaging.Unlock()
 	unlock := lockVolumes([]*volume{v})
 	defer unlock()
 	if err := v.destageAlone(); err != nil {
 		return err
 	}
+	v.files.Lock()
+	defer v.files.Unlock()
 	return a.expand(v, old, size)
 }
 

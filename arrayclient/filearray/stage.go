@@ -371,14 +371,14 @@ func (v *volume) stageDirty() bool {
 	return v.stage.file != nil && v.stage.file.dirty.Load()
 }
 
-// syncAll makes the writes that returned before it durable, staged or not.
-// The gate is held.
+// syncAll makes the writes that returned before it durable, staged or not. It
+// takes no gate.
 func (v *volume) syncAll() error {
-	if !v.stageDirty() {
-		return v.sync()
-	}
-	if !v.isDirty() {
-		return errors.Join(v.syncStaged(), v.err())
+	v.files.RLock()
+	defer v.files.RUnlock()
+	// Also what is not dirty is called: another one's sync may be under way.
+	if !v.stageDirty() || !v.isDirty() {
+		return errors.Join(v.syncStaged(), v.sync())
 	}
 	done := make(chan error, 1)
 	go func() { done <- v.syncStaged() }()

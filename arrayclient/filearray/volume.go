@@ -22,7 +22,11 @@ type volume struct {
 	// gate is held for reading by every I/O and for writing by whoever
 	// changes the volume's relationships. Nobody waits for a second gate
 	// while holding one for reading.
-	gate    sync.RWMutex
+	gate sync.RWMutex
+	// files is held for reading by whoever syncs the volume's files without
+	// the gate, so that nobody waits for the gate as long as a disk takes, and
+	// for writing while the files are replaced.
+	files   sync.RWMutex
 	frozen  atomic.Pointer[freeze]
 	sources []*relationship // those whose source this volume is
 	target  *relationship   // the one whose target it is, or nil
@@ -184,11 +188,7 @@ func (v *volume) prepare(off, n int64, write func(off, n int64) error) error {
 }
 
 // Flush makes the writes that returned before it durable.
-func (v *volume) Flush() error {
-	v.gate.RLock()
-	defer v.gate.RUnlock()
-	return v.syncAll()
-}
+func (v *volume) Flush() error { return v.syncAll() }
 
 // Extents reports the extents as a host sees them.
 func (v *volume) Extents(off, n int64, f func(length int64, hole bool) bool) error {
