@@ -13,9 +13,10 @@ fail() {
 
 missing=()
 [ "$(id -u)" = 0 ] || missing+=("root")
-for tool in mmdebstrap rpm mandoc unzip systemd-analyze; do
+for tool in mmdebstrap rpm mandoc unzip systemd-analyze zsh fish; do
 	command -v "$tool" >/dev/null || missing+=("$tool")
 done
+[ -e /usr/share/bash-completion/bash_completion ] || missing+=("bash-completion")
 if [ ${#missing[@]} -gt 0 ]; then
 	echo "packaging/test.sh: packages are not tested, this is missing: ${missing[*]}" >&2
 	[ "${CI:-}" != true ] || exit 1
@@ -108,18 +109,33 @@ look() {
 		says "$1" inside "$c.sh" --version
 		says "EXIT STATUS" inside man "$c"
 		[ "$(readlink "$root/usr/bin/$c.sh")" = "$c" ] || fail "$c.sh is no link beside $c"
-		[ -e "$root/usr/share/fish/vendor_completions.d/$c.sh.fish" ] || fail "fish: nothing for $c.sh"
 	done
 	says "$1" inside copyserver --version
 	says "named tasks" inside man copyserver
 	says "known_servers" inside man rscli-config
-	# shellcheck disable=SC2016 # that shell is to expand it
-	says "^--wait" bash -c 'root=$1; . "$root/usr/share/bash-completion/completions/rsExecuteTask.sh"
-		esscli() { "$root/usr/bin/esscli" "$@"; }
-		COMP_LINE="rsExecuteTask.sh --wai" COMP_POINT=22; _copyservices; printf "%s\n" "${COMPREPLY[@]}"' \
-		bash "$root"
 	says "/usr/sbin/nologin" inside getent passwd copyserver
 	ends 3 inside rsQuery -s 127.0.0.1:1 -u nobody -p none 20313698
+}
+
+# complete holds that the shells complete with what is installed under the prefix
+# $1, and in the folder $2 for zsh, where they look by themselves.
+# shellcheck disable=SC2016 # those shells are to expand it
+complete_with() {
+	local c path=$work/path:$PATH
+	mkdir -p "$work/path"
+	for c in "${commands[@]}" copyserver; do ln -sf "$1/bin/$c" "$work/path/$c"; done
+	for c in "${commands[@]}" copyserver; do
+		says '^--version' env PATH="$path" HOME="$work" XDG_DATA_DIRS="$1/share" \
+			fish -c 'complete -C "$argv[1] --v"' "$c"
+		says '^--version' env PATH="$path" HOME="$work" XDG_DATA_DIRS="$1/share" \
+			bash --norc -c '. /usr/share/bash-completion/bash_completion
+				_completion_loader "$1"
+				COMP_LINE="$1 --vers" COMP_POINT=30; _copyservices; printf "%s\n" "${COMPREPLY[@]}"' \
+			bash "$c"
+	done
+	says '^_copyservices _copyservices$' env HOME="$work" zsh -f -c 'fpath=($1 $fpath)
+		autoload -Uz compinit; compinit -u -D
+		print $_comps[rsExecuteTask.sh] $_comps[esscli]' zsh "$2"
 }
 
 # state_sum is one number for all that the state folder holds.
@@ -134,7 +150,7 @@ says "nothing was started" install_deb 0.0.1
 look 0.0.1
 [ ! -e "$root/var/lib/copyserver" ] || fail "the state folder is there before the server was started"
 inside dpkg --verify copyservices-client copyservices-server
-[ -e "$root/usr/share/zsh/vendor-completions/_copyservices" ] || fail "zsh: nothing where Debian looks"
+complete_with "$root/usr" "$root/usr/share/zsh/vendor-completions"
 
 say "the unit"
 unit=$root/usr/lib/systemd/system/copyserver.service
@@ -258,8 +274,8 @@ grep -qx "server: mine" "$work/tree/etc/rscli.yaml" || fail "make install replac
 says 0.0.1 "$work/tree/opt/cs/bin/rsList2105s.sh" --version
 grep -q '^ExecStart=/opt/cs/bin/copyserver ' "$work/tree/opt/cs/lib/systemd/system/copyserver.service"
 for file in share/man/man1/esscli.1 share/man/man8/copyserver.8 share/man/man5/rscli-config.5 \
-	share/bash-completion/completions/rsQuery.sh share/fish/vendor_completions.d/esscli.fish \
-	share/zsh/site-functions/_copyservices; do
+	share/man/man7/copyservices.7; do
 	[ -s "$work/tree/opt/cs/$file" ] || fail "make install left out $file"
 done
+complete_with "$work/tree/opt/cs" "$work/tree/opt/cs/share/zsh/site-functions"
 say "done"
