@@ -336,3 +336,42 @@ func TestStageRestarts(t *testing.T) {
 	}
 	a.kill()
 }
+
+// TestFlushWaitsForFlush: a flush that finds nothing left to sync because
+// another one is at it waits for that one.
+func TestFlushWaitsForFlush(t *testing.T) {
+	for name, staged := range map[string]bool{"stages": true, "volumes": false} {
+		t.Run(name, func(t *testing.T) {
+			fsys, a, v := pairUp(t, arrayclient.Options{NoCopy: staged})
+			defer a.kill()
+			vol := mustOpen(t, a, v[2])
+			if staged {
+				vol = mustOpen(t, a, v[0])
+			}
+			if _, err := vol.WriteAt([]byte{2}, 0); err != nil {
+				t.Fatal(err)
+			}
+			begun, release := make(chan bool), make(chan bool)
+			var once sync.Once
+			fsys.setFault(func(op, file string) error {
+				if op == "sync" && strings.HasPrefix(file, name) {
+					once.Do(func() { close(begun); <-release })
+				}
+				return nil
+			})
+			var first, second sync.WaitGroup
+			first.Go(func() { vol.Flush() })
+			<-begun
+			done := make(chan bool)
+			second.Go(func() { vol.Flush(); close(done) })
+			select {
+			case <-done:
+				t.Error("the second flush returned before the first")
+			case <-time.After(50 * time.Millisecond):
+			}
+			close(release)
+			first.Wait()
+			second.Wait()
+		})
+	}
+}
