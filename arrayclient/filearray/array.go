@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io/fs"
 	"log/slog"
 	"math/big"
 	"sync"
@@ -96,15 +95,16 @@ func Create(fsys FS, opts CreateOptions) error {
 // folders are the folders of an array.
 var folders = []string{volumeDir, bitmapDir, stageDir}
 
-// removeLeftovers removes journals of a Create that was cut off: without a
-// meta file there is no array that they could belong to.
+// removeLeftovers removes what a Create made that was cut off.
 func removeLeftovers(fsys FS) error {
 	if ok, err := Exists(fsys); ok || err != nil {
 		return errors.Join(err, errors.New("there is an array already"))
 	}
 	for gen := range uint64(2) {
-		if err := fsys.Remove(journalName(gen)); err != nil && !isNotExist(err) {
-			return err
+		for _, name := range []string{metaName(gen), journalName(gen)} {
+			if err := fsys.Remove(name); err != nil && !isNotExist(err) {
+				return err
+			}
 		}
 	}
 	return nil
@@ -123,22 +123,43 @@ func randomSerial() string {
 	return string(s)
 }
 
-// Exists reports whether there is an array, whole or damaged, in fsys.
+// Exists reports whether there is an array, whole or damaged, in fsys. What is
+// left of a Create that was cut off is none.
 func Exists(fsys FS) (bool, error) {
-	for slot := range uint64(2) {
-		f, err := fsys.Open(metaName(slot))
-		if err == nil {
-			size, err := f.Size()
-			if err := errors.Join(err, f.Close()); err != nil || size > 0 {
-				return err == nil, err
-			}
-			continue
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
+	a, b := readMetaSlot(fsys, 0), readMetaSlot(fsys, 1)
+	if a.err == nil || b.err == nil {
+		return true, nil
+	}
+	if isNotExist(a.err) && isNotExist(b.err) {
+		return false, nil
+	}
+	var damage *corruptError
+	for _, err := range []error{a.err, b.err} {
+		if !isNotExist(err) && !errors.As(err, &damage) {
 			return false, err
 		}
 	}
-	return false, nil
+	return wasOpened(fsys)
+}
+
+// wasOpened reports whether an array whose meta files cannot be read has ever
+// been opened: then the journals say so, or there are volumes.
+func wasOpened(fsys FS) (bool, error) {
+	names, err := fsys.List(volumeDir)
+	if err != nil || len(names) > 0 {
+		return err == nil, err
+	}
+	j, err := openJournal(fsys, "")
+	if err != nil {
+		var damage *corruptError
+		if errors.As(err, &damage) {
+			return true, nil // they are made before the meta file
+		}
+		return false, err
+	}
+	defer j.close()
+	gen, err := j.begunAfter(0)
+	return gen > 0, err
 }
 
 // Properties returns facts about the array.

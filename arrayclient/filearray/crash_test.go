@@ -534,3 +534,36 @@ func TestCrash(t *testing.T) {
 		r.verify(r.fsys.afterCrash(rand.New(rand.NewPCG(seed, 1))), false, what)
 	}
 }
+
+// TestCrashInCreate loses the power at every change that making an array
+// makes: the next start makes it, or finds it.
+func TestCrashInCreate(t *testing.T) {
+	rng := newRand(t)
+	opts := CreateOptions{Serial: "13698"}
+	whole := newCrashFS()
+	if err := Create(whole, opts); err != nil {
+		t.Fatal(err)
+	}
+	for k := 1; k <= whole.changes; k++ {
+		for range 3 {
+			fsys, seed := newCrashFS(), rng.Uint64()
+			fsys.crashAt = k
+			if Create(fsys, opts) == nil {
+				t.Fatalf("the power at change %d was not needed", k)
+			}
+			fsys = fsys.afterCrash(rand.New(rand.NewPCG(seed, 1)))
+			there, err := Exists(fsys)
+			if err == nil && !there {
+				err = Create(fsys, opts)
+			}
+			if err != nil {
+				t.Fatalf("crash at change %d, seed %d: %v", k, seed, err)
+			}
+			a := openTestArray(t, fsys)
+			mustCreate(t, a, 1<<20, 1)
+			if err := a.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
