@@ -10,6 +10,7 @@
 #	VERSION            that of git, else "unknown"
 #	SOURCE_DATE_EPOCH  the time of every file, in seconds; else that of the commit
 #	DIST               the folder, else dist
+#	COMMANDS           those that are packed, else all
 #
 # The same commit, version and Go toolchain give the same bytes in every folder.
 set -eu
@@ -59,7 +60,8 @@ stamp() { find "$1" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +; }
 stage_linux() {
 	for part in client server; do
 		make -s "install-$part" GOOS=linux GOARCH="$1" BIN="$work/bin-$1" PREFIX=/usr \
-			ZSHDIR=/zsh DESTDIR="$work/linux-$1/$part" VERSION="$VERSION"
+			ZSHDIR=/zsh DESTDIR="$work/linux-$1/$part" VERSION="$VERSION" \
+			${COMMANDS:+"COMMANDS=$COMMANDS"}
 		find "$work/linux-$1/$part/usr/share/man" -type f -exec gzip -9n {} +
 	done
 	stamp "$work/linux-$1"
@@ -69,14 +71,15 @@ stage_linux() {
 stage_unix() {
 	folder=$work/$1-$2/copyservices-$version-$1-$2
 	make -s install-client GOOS="$1" GOARCH="$2" BIN="$work/bin-$1" PREFIX= \
-		DESTDIR="$folder" VERSION="$VERSION"
+		DESTDIR="$folder" VERSION="$VERSION" ${COMMANDS:+"COMMANDS=$COMMANDS"}
 	cp README.md CHANGELOG.md "$folder"
 }
 
 stage_windows() {
 	folder=$work/windows-$1/copyservices-$version-windows-$1
 	mkdir -p "$folder/doc"
-	make -s build completions GOOS=windows GOARCH="$1" BIN="$folder" VERSION="$VERSION"
+	make -s build completions GOOS=windows GOARCH="$1" BIN="$folder" VERSION="$VERSION" \
+		${COMMANDS:+"COMMANDS=$COMMANDS"}
 	mv "$folder/completions/powershell" "$folder/completion.ps1"
 	rm -r "$folder/completions"
 	for program in "$folder"/*.exe; do

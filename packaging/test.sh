@@ -38,7 +38,10 @@ trap 'exit 130' INT TERM
 
 processor=$(go env GOARCH)
 export SOURCE_DATE_EPOCH=1700000000
-packages=("linux/$processor/deb" "linux/$processor/rpm" freebsd/amd64/tar.gz windows/amd64/zip)
+packages=("linux/$processor/deb" "linux/$processor/rpm")
+# Of the other formats a few commands are enough to see how they are packed.
+archives=(freebsd/amd64/tar.gz windows/amd64/zip)
+few="rsExecuteTask esscli"
 
 say "versions that package managers order as we do"
 earlier=
@@ -71,17 +74,22 @@ mkdir -p "$work/elsewhere/deeper"
 git ls-files -z --cached --others --exclude-standard |
 	tar --null --files-from=- --ignore-failed-read -cf - | tar -C "$work/elsewhere/deeper" -xf -
 VERSION=0.0.1 DIST=$work/old packaging/build.sh "${packages[@]}" >"$work/build.log"
-VERSION=0.0.2 DIST=$work/new packaging/build.sh "${packages[@]:0:2}" >"$work/new.log" &
+COMMANDS=$few VERSION=0.0.1 DIST=$work/old/few packaging/build.sh "${archives[@]}" >"$work/few.log"
+VERSION=0.0.2 DIST=$work/new packaging/build.sh "${packages[@]}" >"$work/new.log" &
 upgrading=$!
 (
 	umask 077
 	cd "$work/elsewhere/deeper"
-	TZ=Asia/Tokyo VERSION=0.0.1 DIST=$work/again packaging/build.sh "${packages[@]}" >"$work/again.log"
+	export TZ=Asia/Tokyo VERSION=0.0.1
+	DIST=$work/again packaging/build.sh "${packages[@]}" >"$work/again.log"
+	COMMANDS=$few DIST=$work/again/few packaging/build.sh "${archives[@]}" >"$work/few.log"
 )
 wait "$upgrading" || fail "the next version cannot be built: $(cat "$work/new.log")"
 (cd "$work/old" && sha256sum --quiet --check SHA256SUMS)
+(cd "$work/old/few" && sha256sum --quiet --check SHA256SUMS)
 diff -r "$work/old" "$work/again" || fail "the packages of two folders differ"
-[ "$(wc -l <"$work/old/SHA256SUMS")" = 6 ] || fail "not 6 packages: $(ls "$work/old")"
+[ "$(cat "$work"/old/SHA256SUMS "$work"/old/few/SHA256SUMS | wc -l)" = 6 ] ||
+	fail "not 6 packages: $(ls -R "$work/old")"
 wait "$making" || fail "there is no root: $(cat "$work/root.log")"
 
 inside() { chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"; }
@@ -251,12 +259,12 @@ cmp "$root/etc/rscli.yaml.rpmsave" "$work/rscli.yaml" || fail "rpm -e took the c
 [ "$before" = "$(state_sum)" ] || fail "rpm -e changed the state folder"
 
 say "the archives for other systems"
-tar -tzf "$work"/old/*freebsd*.tar.gz >"$work/list"
+tar -tzf "$work"/old/few/*.tar.gz >"$work/list"
 grep -q '/bin/rsExecuteTask.sh$' "$work/list"
 grep -q '/share/man/man1/rsExecuteTask.1$' "$work/list"
-unzip -q "$work"/old/*.zip -d "$work/zip"
-for c in "${commands[@]}"; do
-	folder=$(echo "$work"/zip/*)
+unzip -q "$work"/old/few/*.zip -d "$work/zip"
+folder=$(echo "$work"/zip/*)
+for c in $few; do
 	[ -s "$folder/$c.exe" ] || fail "$c.exe is not in the .zip"
 	printf '@"%%~dp0%s.exe" %%*\r\n' "$c" | cmp - "$folder/$c.bat"
 	grep -q 'id="EXIT_STATUS"' "$folder/doc/$c.1.html" || fail "$c has no page in the .zip"
