@@ -122,7 +122,7 @@ func (w *windows) packageTests(t *testing.T) {
 			t.Fatal(err)
 		}
 		build(t, "test", "-c", "-o", filepath.Join(w.drive(to), "tests.exe"), "./"+folder)
-		w.put(t, scriptFolder+"/tests.bat", "@cd /d "+dos(to)+"\r\n@tests -test.timeout 60s\r\n")
+		w.put(t, scriptFolder+"/tests.bat", "@cd /d "+dos(to)+"\r\n@tests -test.timeout 100s\r\n")
 		if out, code := w.cmd(t, nil, "tests.bat"); code != 0 || !strings.Contains(out, "PASS") {
 			t.Errorf("the tests of %s ended with %d:\n%s", folder, code, out)
 		}

@@ -32,3 +32,7 @@ setdevice %ESS% rmess 10.9.9.9 >nul 2>nul
 echo no such array %ERRORLEVEL%
 setuser %ESS% lsuser >nul
 echo users %ERRORLEVEL%
+rsQuery %ESS% --log eventlog 20313698 >nul
+echo event log %ERRORLEVEL%
+rsQuery -? >nul
+echo help %ERRORLEVEL%
