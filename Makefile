@@ -47,8 +47,11 @@ wine:
 	./winetest/setup.sh build/wine
 	go test -count=1 ./winetest -wine "$(CURDIR)/build/wine"
 
+# All of it takes a quarter of an hour. To choose: BENCHFLAGS='-rounds 5 -only ^first/',
+# which writes no file; go run ./bench -h says more.
+BENCHFLAGS = -o BENCHMARKS.md
 bench:
-	go run ./bench -o BENCHMARKS.md
+	go run ./bench $(BENCHFLAGS)
 
 # Compiles the commands for every platform and links the largest of them: the
 # others are the same packages behind another main. The server is compiled where
