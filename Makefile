@@ -47,8 +47,8 @@ wine:
 	./winetest/setup.sh build/wine
 	go test -count=1 ./winetest -wine "$(CURDIR)/build/wine"
 
-# All of it takes a quarter of an hour. To choose: BENCHFLAGS='-rounds 5 -only ^first/',
-# which writes no file; go run ./bench -h says more.
+# All of it takes up to 20 minutes, and wants root for some rows. To choose, and leave the
+# file as it is: make bench BENCHFLAGS='-rounds 5 -only ^first/'
 BENCHFLAGS = -o BENCHMARKS.md
 bench:
 	go run ./bench $(BENCHFLAGS)

@@ -9,12 +9,7 @@ import (
 	"copyservices/arrayclient"
 )
 
-const (
-	copyCase = "copy"
-	// copyShared is the aim where the file system can share blocks.
-	copyShared = 20
-	copyPlain  = 0.9
-)
+const copyCase = "copy"
 
 func copySection() section {
 	return section{
@@ -26,7 +21,7 @@ func copySection() section {
 			"on the same file system, `sync` of the copy follows and counts, so that both are " +
 			"durable at the end. Each run copies into a new volume and a new file. Warm: the " +
 			"source is in the page cache; cold: it was dropped from it before (`dd " +
-			"iflag=nocache`). XFS and btrfs are made for this, each in a sparse file of 8 GiB on " +
+			"iflag=nocache`), and so was the file below its file system. XFS and btrfs are made for this, each in a sparse file of 8 GiB on " +
 			"the disk, mounted by way of a loop device.",
 		measure: measureCopy,
 	}
@@ -34,39 +29,33 @@ func copySection() section {
 
 // copyPlace is a file system to copy on.
 type copyPlace struct {
-	name    string // the second part of the case
-	kind    string // type of the file system
-	dir     string
-	missing string
-	least   float64 // aim
-	text    string
+	name string // the second part of the case
+	kind string // type of the file system
+	dir  string
+	// image is the file below a file system that was made for this.
+	image string
+}
+
+// aim is greater where the file system can share blocks.
+func (p copyPlace) aim() aim {
+	if _, shares := makers[p.kind]; shares {
+		return atLeast(20, "≥ 20")
+	}
+	return atLeast(0.9, "≥ 0.9")
 }
 
 func measureCopy(ctx context.Context, l *lab) ([]row, error) {
-	places := []copyPlace{
-		{name: "disk", kind: fileSystem(l.disk), dir: l.disk, least: copyPlain, text: "≥ 0.9"},
-		{name: "xfs", kind: "xfs", least: copyShared, text: "≥ 20"},
-		{name: "btrfs", kind: "btrfs", least: copyShared, text: "≥ 20"},
-	}
 	var rows []row
-	for _, p := range places {
+	for _, p := range []copyPlace{
+		{name: "disk", kind: fileSystem(l.disk), dir: l.disk},
+		{name: "xfs", kind: "xfs"},
+		{name: "btrfs", kind: "btrfs"},
+	} {
 		if !l.wants(copyCase + "/" + p.name) {
 			continue
 		}
-		var err error
-		if p.dir == "" {
-			p.dir, p.missing, err = l.mounted(ctx, p.kind, map[string]tool{
-				"xfs": mkXFS, "btrfs": mkBtrfs}[p.kind])
-		}
-		if err != nil {
-			return nil, err
-		}
-		if p.missing != "" {
-			rows = append(rows, row{work: "background copy, " + p.kind, ours: p.missing})
-			continue
-		}
 		l.logf("  %s", p.kind)
-		more, err := p.rows(ctx, l)
+		more, err := p.measure(ctx, l)
 		if err != nil {
 			return nil, err
 		}
@@ -75,9 +64,23 @@ func measureCopy(ctx context.Context, l *lab) ([]row, error) {
 	return rows, nil
 }
 
+func (p copyPlace) measure(ctx context.Context, l *lab) ([]row, error) {
+	if p.dir == "" {
+		dir, missing, err := l.mounted(ctx, p.kind)
+		if err != nil {
+			return nil, err
+		}
+		if missing != "" {
+			return []row{{work: "background copy, " + p.kind, ours: missing}}, nil
+		}
+		p.dir, p.image = dir, dir+imageSuffix
+	}
+	return p.rows(ctx, l)
+}
+
 // rows measures warm and cold.
 func (p copyPlace) rows(ctx context.Context, l *lab) (rows []row, err error) {
-	b, err := prepareCopy(ctx, l, p.dir)
+	b, err := prepareCopy(ctx, l, p)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +102,7 @@ func (p copyPlace) rows(ctx context.Context, l *lab) (rows []row, err error) {
 			return nil, err
 		}
 		rows = append(rows, against(work, results[0], results[1:], less, milliseconds,
-			atLeast(p.least, p.text)))
+			p.aim()))
 	}
 	return rows, nil
 }
@@ -111,21 +114,22 @@ type copyBench struct {
 	size   int64 // bytes
 	source arrayclient.Serial
 	file   string // of the source
+	image  string // file below the file system; may be empty
 }
 
-func prepareCopy(ctx context.Context, l *lab, dir string) (*copyBench, error) {
-	e, err := newEngine(filepath.Join(dir, copyCase))
+func prepareCopy(ctx context.Context, l *lab, p copyPlace) (*copyBench, error) {
+	e, err := newEngine(filepath.Join(p.dir, copyCase))
 	if err != nil {
 		return nil, err
 	}
-	b := &copyBench{engine: e, lab: l, size: 1 << 30}
+	b := &copyBench{engine: e, lab: l, size: 1 << 30, image: p.image}
 	if l.short {
 		b.size = 64 << 20
 	}
 	v, err := b.volumes(ctx, b.size, 1)
 	if err == nil {
 		b.source = v[0]
-		b.file, err = e.file(b.source)
+		b.file, err = volumeFile(e.dir, string(b.source))
 	}
 	if err == nil {
 		err = b.change(ctx, b.source, fullOf(b.size))
@@ -139,11 +143,14 @@ func prepareCopy(ctx context.Context, l *lab, dir string) (*copyBench, error) {
 // settled makes the page cache what the run is to find.
 func (b *copyBench) settled(ctx context.Context, cold bool) error {
 	err := b.lab.settle(ctx, b.dir)
-	if cold {
-		return errors.Join(err, b.lab.chill(ctx, b.file))
+	if !cold {
+		return errors.Join(err, b.lab.warm(ctx, b.file))
 	}
-	_, warmed := b.lab.timed(b.lab.command(ctx, nil, "cat", b.file))
-	return errors.Join(err, warmed)
+	err = errors.Join(err, b.lab.chill(ctx, b.file))
+	if b.image != "" {
+		err = errors.Join(err, b.lab.chill(ctx, b.image))
+	}
+	return err
 }
 
 // ours copies the source to a new volume.

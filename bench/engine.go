@@ -134,11 +134,11 @@ func someData(n int) []byte {
 	return data
 }
 
-// file returns the file of a volume that has just one.
-func (e *engine) file(serial arrayclient.Serial) (string, error) {
+// volumeFile returns the file of a volume that has just one, in the folder of
+// its array.
+func volumeFile(dir, serial string) (string, error) {
 	// volumes/ID.UID.N, see package filearray
-	pattern := filepath.Join(e.dir, "volumes", string(serial[:3])+".*.*")
-	found, err := filepath.Glob(pattern)
+	found, err := filepath.Glob(filepath.Join(dir, "volumes", serial[:3]+".*.*"))
 	if err != nil || len(found) != 1 {
 		return "", fmt.Errorf("the files of volume %s: %q, %w", serial, found, err)
 	}

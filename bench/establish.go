@@ -64,7 +64,7 @@ func measureEstablish(ctx context.Context, l *lab) (rows []row, err error) {
 	if l.short {
 		b.calls = 10
 	}
-	if b.xfs, b.xfsMissing, err = l.mounted(ctx, "xfs", mkXFS); err != nil {
+	if b.xfs, b.xfsMissing, err = l.mounted(ctx, "xfs"); err != nil {
 		return nil, err
 	}
 	if b.engine, err = newEngine(filepath.Join(l.disk, establishCase)); err != nil {

@@ -13,21 +13,28 @@ import (
 // bytes.
 const loopSize = 8 << 30
 
+// imageSuffix makes the name of that file from the folder's.
+const imageSuffix = ".image"
+
+// makers make file systems that are mounted to be measured on.
+var makers = map[string]tool{"xfs": mkXFS, "btrfs": mkBtrfs}
+
 // mounted returns a folder on a new file system of the kind, which close
 // unmounts: in a file of the lab's folder, by way of a loop device. Where that
 // is not possible, missing says why.
-func (l *lab) mounted(ctx context.Context, kind string, mkfs tool) (dir, missing string, err error) {
+func (l *lab) mounted(ctx context.Context, kind string) (dir, missing string, err error) {
 	dir = filepath.Join(l.disk, kind)
 	if _, err := os.Stat(dir); err == nil {
-		return dir, "", nil // by another section
+		return dir, "", nil // mounted for another section
 	}
+	mkfs := makers[kind]
 	switch missing := mkfs.notMeasured(); {
 	case missing != "":
 		return "", missing, nil
 	case os.Geteuid() != 0:
 		return "", "not measured: mounting " + kind + " needs root", nil
 	}
-	file := dir + ".image"
+	file := dir + imageSuffix
 	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Truncate(file, loopSize)); err != nil {
 		return "", "", err
 	}
@@ -70,5 +77,11 @@ func (l *lab) settle(ctx context.Context, dir string) error {
 func (l *lab) chill(ctx context.Context, file string) error {
 	_, err := l.output(l.command(ctx, nil, "dd", "if="+file, "iflag=nocache", "count=0",
 		"status=none"))
+	return err
+}
+
+// warm reads the file into the page cache.
+func (l *lab) warm(ctx context.Context, file string) error {
+	_, err := l.timed(l.command(ctx, nil, "cat", file))
 	return err
 }

@@ -4,19 +4,25 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
-const secondWrites = "second"
+const (
+	secondWrites = "second"
+	// secondTurns is how often in a round the volume becomes a source.
+	secondTurns = 2
+)
 
 func secondSection() section {
 	s := section{
 		name: secondWrites, title: "Second write to a track under nocopy",
-		how: "fio's NBD engine, random writes of 4 KiB for a second a run, no FLUSH, to two " +
-			"volumes of 512 MiB of one copyserver. Both were written in full twice, in blocks of 1 " +
-			"MiB; between that, one of them became the source of a nocopy relationship, so that its " +
-			"target has every track. Then a FLUSH was sent to both, and a second passed. " +
-			"A round is the median of three runs of each in turns.",
+		how: "fio's NBD engine, random writes of 4 KiB for a second a run, no FLUSH, to one volume " +
+			"of 512 MiB of a copyserver, which has no relationship and is the source of a nocopy " +
+			"relationship in turns, twice a round: two volumes, though alike, may differ by a " +
+			"fifth. Before each turn's runs the volume is written in full in blocks of 1 MiB, so that " +
+			"the target has every track, a FLUSH is sent, its file is read anew into the page " +
+			"cache, and a second passes.",
 		needs:   []tool{fio},
 		measure: measureSecond,
 	}
@@ -27,68 +33,95 @@ func secondSection() section {
 }
 
 func measureSecond(ctx context.Context, l *lab) (rows []row, err error) {
-	s, err := l.startServer(ctx, filepath.Join(l.disk, secondWrites))
+	b := secondBench{lab: l, state: filepath.Join(l.disk, secondWrites)}
+	if b.server, err = l.startServer(ctx, b.state); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, b.server.stop()) }()
+	size := "512MiB"
+	if l.short {
+		size = "128MiB"
+	}
+	v, err := b.server.createVolumes(ctx, size, 2)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	free, source, err := prepareSecond(ctx, l, s)
-	if err != nil {
-		return nil, err
+	b.source, b.target = v[0], v[1]
+	chosen := slices.DeleteFunc(loads(), func(o load) bool {
+		return !l.wants(secondWrites + "/" + o.name())
+	})
+	free, related := make([]series, len(chosen)), make([]series, len(chosen))
+	for i := range chosen {
+		free[i].name, related[i].name = "without a relationship", "under nocopy"
 	}
-	for _, o := range loads() {
-		if !l.wants(secondWrites + "/" + o.name()) {
-			continue
-		}
-		l.logf("  %s", o)
-		writes := func(serial string) func(context.Context) (float64, error) {
-			job := fioJob{uri: s.uri(serial), rw: "randwrite", block: "4k", depth: o.depth,
-				conns: o.conns, limit: runFor(l.runTime())}
-			return func(ctx context.Context) (float64, error) {
-				rate, err := l.fio(ctx, job)
-				return rate.requests, err
-			}
-		}
-		results, err := interleave(ctx, l.rounds, 3, []subject{
-			{name: "without a relationship", measure: writes(free)},
-			{name: "under nocopy", measure: writes(source)},
-		})
-		if err != nil {
+	for range l.rounds {
+		if err := b.round(ctx, chosen, free, related); err != nil {
 			return nil, err
 		}
-		rows = append(rows, multiple("second writes, "+o.String(), results[1], results[0], more,
+	}
+	for i, o := range chosen {
+		rows = append(rows, multiple("second writes, "+o.String(), related[i], free[i], more,
 			perSecond, atMost(1.05, "≤ 1.05 of its time")))
 	}
 	return rows, nil
 }
 
-// prepareSecond makes a volume without a relationship, and a source whose
-// target has all of its tracks.
-func prepareSecond(
-	ctx context.Context, l *lab, s *copyserver,
-) (free, source string, err error) {
-	size := "512MiB"
-	if l.short {
-		size = "128MiB"
+// secondBench is a pair whose source is written to.
+type secondBench struct {
+	lab            *lab
+	server         *copyserver
+	state          string // folder of the server
+	source, target string // serials
+}
+
+// round adds a figure for each load to free and to related.
+func (b secondBench) round(ctx context.Context, loads []load, free, related []series) error {
+	pair := b.source + ":" + b.target
+	without, with := make([][]float64, len(loads)), make([][]float64, len(loads))
+	for range secondTurns {
+		if err := b.turn(ctx, loads, without); err != nil {
+			return err
+		}
+		_, err := b.server.run(ctx, "esscli", "create", "relationship", "--nocopy", pair)
+		if err != nil {
+			return err
+		}
+		if err := b.turn(ctx, loads, with); err != nil {
+			return err
+		}
+		if _, err := b.server.run(ctx, "esscli", "delete", "relationship", pair); err != nil {
+			return err
+		}
 	}
-	v, err := s.createVolumes(ctx, size, 3)
+	for i := range loads {
+		free[i].values = append(free[i].values, median(without[i]))
+		related[i].values = append(related[i].values, median(with[i]))
+	}
+	return nil
+}
+
+// turn prepares the volume and adds the rate of each load.
+func (b secondBench) turn(ctx context.Context, loads []load, rates [][]float64) error {
+	uri := b.server.uri(b.source)
+	if err := errors.Join(b.lab.fill(ctx, uri), b.lab.settle(ctx, b.state)); err != nil {
+		return err
+	}
+	file, err := volumeFile(filepath.Join(b.state, "array"), b.source)
 	if err != nil {
-		return "", "", err
+		return err
 	}
-	free, source = v[0], v[1]
-	fillBoth := func() error {
-		return errors.Join(l.fill(ctx, s.uri(free)), l.fill(ctx, s.uri(source)))
-	}
-	if err := fillBoth(); err != nil {
-		return "", "", err
-	}
-	_, err = s.run(ctx, "esscli", "create", "relationship", "--nocopy", source+":"+v[2])
-	if err != nil {
-		return "", "", err
-	}
-	if err := errors.Join(fillBoth(), l.settle(ctx, l.disk)); err != nil {
-		return "", "", err
+	// How a file came into the page cache decides how fast it is.
+	if err := errors.Join(b.lab.chill(ctx, file), b.lab.warm(ctx, file)); err != nil {
+		return err
 	}
 	time.Sleep(time.Second)
-	return free, source, nil
+	for i, o := range loads {
+		rate, err := b.lab.fio(ctx, fioJob{uri: uri, rw: "randwrite", block: "4k", depth: o.depth,
+			conns: o.conns, limit: runFor(b.lab.runTime())})
+		if err != nil {
+			return err
+		}
+		rates[i] = append(rates[i], rate.requests)
+	}
+	return nil
 }
