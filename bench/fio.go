@@ -26,7 +26,10 @@ type fioJob struct {
 }
 
 // fioRate is what a run came to.
-type fioRate struct{ bytes, requests float64 } // per second
+type fioRate struct {
+	bytes, requests float64 // per second
+	seconds         float64 // that the run took
+}
 
 // fio runs the job from a process for each connection.
 func (l *lab) fio(ctx context.Context, job fioJob) (fioRate, error) {
@@ -84,6 +87,7 @@ func parseFio(result []byte) (fioRate, error) {
 	type side struct {
 		Bytes    float64 `json:"bw_bytes"`
 		Requests float64 `json:"iops"`
+		Runtime  float64 // milliseconds
 	}
 	var parsed struct {
 		Jobs []struct {
@@ -101,7 +105,8 @@ func parseFio(result []byte) (fioRate, error) {
 		return fioRate{}, fmt.Errorf("fio failed: %.2000s", result)
 	}
 	job := parsed.Jobs[0]
-	rate := fioRate{job.Read.Bytes + job.Write.Bytes, job.Read.Requests + job.Write.Requests}
+	rate := fioRate{job.Read.Bytes + job.Write.Bytes, job.Read.Requests + job.Write.Requests,
+		(job.Read.Runtime + job.Write.Runtime) / 1e3}
 	if rate.requests == 0 {
 		return rate, fmt.Errorf("fio did nothing: %.2000s", result)
 	}

@@ -28,8 +28,10 @@ func firstSection() section {
 			"to before (fio's generator without repetition; qcow2's clusters are 64 KiB as well), " +
 			"for a second a run, without FLUSH or with one after every 32 writes of each " +
 			"connection; the last row's run takes ten seconds, or less if each track was written " +
-			"to before, and ends with a FLUSH that counts, so that what is done behind the " +
-			"acknowledgment counts too. copyserver: a source of 4 GiB in nocopy relationships with " +
+			"to before, and ends with a FLUSH that counts. What ours still has to do then counts in " +
+			"that row as well: the time until another target can be established, for which " +
+			"nothing may be staged any more. In the other rows it does not count, but is waited " +
+			"for before the next run. copyserver: a source of 4 GiB in nocopy relationships with " +
 			"one and with 12 targets, new volumes for each run. qcow2: `qemu-nbd -f qcow2 -t -e 8` " +
 			"on a new overlay, for each run, over a raw file of the same size. Source and raw " +
 			"file were written in full before and are in the page cache as far as memory goes. " +
@@ -107,6 +109,7 @@ type firstBench struct {
 	lab    *lab
 	server *copyserver
 	source string // serial
+	spare  string // serial of a target for drain
 	size   int64  // bytes
 	raw    string // the file below qcow2's overlays
 }
@@ -140,9 +143,9 @@ func prepareFirst(ctx context.Context, l *lab) (*firstBench, error) {
 	if b.server, err = l.startServer(ctx, filepath.Join(l.disk, firstWrites)); err != nil {
 		return nil, err
 	}
-	v, err := b.createVolumes(ctx, 1)
+	v, err := b.createVolumes(ctx, 2)
 	if err == nil {
-		b.source = v[0]
+		b.source, b.spare = v[0], v[1]
 		err = l.fill(ctx, b.server.uri(b.source))
 	}
 	if err == nil {
@@ -195,7 +198,7 @@ func (b *firstBench) rows(ctx context.Context, c firstCase) ([]row, error) {
 
 // ours returns how many first writes a second a source with so many targets
 // takes.
-func (b *firstBench) ours(ctx context.Context, c firstCase, targets int) (rate float64, err error) {
+func (b *firstBench) ours(ctx context.Context, c firstCase, targets int) (float64, error) {
 	serials, err := b.createVolumes(ctx, targets)
 	if err != nil {
 		return 0, err
@@ -204,17 +207,39 @@ func (b *firstBench) ours(ctx context.Context, c firstCase, targets int) (rate f
 	for i, target := range serials {
 		pairs[i] = b.source + ":" + target
 	}
-	run := func(args ...string) error {
-		_, err := b.server.run(ctx, "esscli", args...)
-		return err
-	}
-	if err := run(append([]string{"create", "relationship", "--nocopy"}, pairs...)...); err != nil {
+	if err := b.esscli(ctx, []string{"create", "relationship", "--nocopy"}, pairs...); err != nil {
 		return 0, err
 	}
-	rate, err = b.writes(ctx, c, b.server.uri(b.source))
-	return rate, errors.Join(err,
-		run(append([]string{"delete", "relationship"}, pairs...)...),
-		run(append([]string{"delete", "volume"}, serials...)...))
+	rate, err := b.writes(ctx, c, b.server.uri(b.source))
+	if err == nil && c.long {
+		var took float64
+		took, err = b.drain(ctx)
+		rate.requests *= rate.seconds / (rate.seconds + took)
+	}
+	err = errors.Join(err, b.esscli(ctx, []string{"delete", "relationship"}, pairs...))
+	if err != nil {
+		return 0, err
+	}
+	if _, err := b.drain(ctx); err != nil {
+		return 0, err
+	}
+	return rate.requests, b.esscli(ctx, []string{"delete", "volume"}, serials...)
+}
+
+// drain waits until nothing is staged for the source any more, which an
+// establish needs, and returns the seconds that it took.
+func (b *firstBench) drain(ctx context.Context) (float64, error) {
+	pair := b.source + ":" + b.spare
+	took, err := b.server.timed(ctx, "esscli", "create", "relationship", "--nocopy", pair)
+	if err != nil {
+		return 0, err
+	}
+	return took, b.esscli(ctx, []string{"delete", "relationship"}, pair)
+}
+
+func (b *firstBench) esscli(ctx context.Context, verb []string, objects ...string) error {
+	_, err := b.server.run(ctx, "esscli", append(verb, objects...)...)
+	return err
 }
 
 // qcow2 returns how many first writes a second an overlay takes.
@@ -233,13 +258,13 @@ func (b *firstBench) qcow2(ctx context.Context, c firstCase) (rate float64, err 
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
-	return b.writes(ctx, c, "nbd://127.0.0.1:"+port+"/")
+	written, err := b.writes(ctx, c, "nbd://127.0.0.1:"+port+"/")
+	return written.requests, err
 }
 
-func (b *firstBench) writes(ctx context.Context, c firstCase, uri string) (float64, error) {
+func (b *firstBench) writes(ctx context.Context, c firstCase, uri string) (fioRate, error) {
 	if err := b.lab.settle(ctx, b.lab.disk); err != nil {
-		return 0, err
+		return fioRate{}, err
 	}
-	rate, err := b.lab.fio(ctx, c.job(uri, b.size, b.lab.runTime()))
-	return rate.requests, err
+	return b.lab.fio(ctx, c.job(uri, b.size, b.lab.runTime()))
 }

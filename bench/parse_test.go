@@ -8,12 +8,12 @@ import (
 )
 
 const fioResult = `{"fio version" : "fio-3.33", "jobs" : [{"jobname" : "bench", "error" : 0,
-	"read" : {"io_bytes" : 8, "bw_bytes" : 2097152, "bw" : 2048, "iops" : 512.5},
-	"write" : {"bw_bytes" : 0, "iops" : 0.0}}]}`
+	"read" : {"io_bytes" : 8, "bw_bytes" : 2097152, "bw" : 2048, "iops" : 512.5, "runtime" : 1500},
+	"write" : {"bw_bytes" : 0, "iops" : 0.0, "runtime" : 0}}]}`
 
 func TestParseFio(t *testing.T) {
 	got, err := parseFio([]byte(fioResult))
-	if want := (fioRate{2097152, 512.5}); err != nil || got != want {
+	if want := (fioRate{2097152, 512.5, 1.5}); err != nil || got != want {
 		t.Errorf("got %v, %v, want %v", got, err, want)
 	}
 	warned := "fio: Any use of blockalign= turns off randommap\n{\n" + fioResult[1:]
