@@ -48,16 +48,16 @@ func measureExecute(ctx context.Context, l *lab) ([]row, error) {
 		}
 	}
 	whole := func(work string, values []float64) row {
-		return figure(work, spanOf(values), milliseconds, executeLimit, "< 50 ms")
+		return figure(work, spanOf(values), milliseconds, atMost(executeLimit, "< 50 ms"))
 	}
 	server := func(work string, values []float64) row {
-		return figure(work, spanOf(values), milliseconds, serverLimit, "≤ 5 ms")
+		return figure(work, spanOf(values), milliseconds, atMost(serverLimit, "≤ 5 ms"))
 	}
 	return []row{
 		whole("rsExecuteTask, first call: with hash", f.first),
 		whole("rsExecuteTask, establish, repeated", f.establish),
 		whole("rsExecuteTask, withdraw, repeated", f.withdraw),
-		figure("in the server, first call: with hash", spanOf(f.serverFirst), milliseconds, 0, ""),
+		figure("in the server, first call: with hash", spanOf(f.serverFirst), milliseconds, aim{}),
 		server("in the server, establish, repeated", f.serverEstablish),
 		server("in the server, withdraw, repeated", f.serverWithdraw),
 	}, nil

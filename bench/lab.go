@@ -21,6 +21,7 @@ type lab struct {
 	disk   string // folder on the file system that is measured on
 	memory string // folder in memory, where the system has such a file system
 	stderr string // file that takes what the program at work complains of
+	mounts []string
 	log    io.Writer
 }
 
@@ -53,6 +54,9 @@ func newLab(ctx context.Context, o options, log io.Writer) (_ *lab, err error) {
 
 // close removes the folders.
 func (l *lab) close() error {
+	if err := l.unmount(); err != nil {
+		return err // what is still mounted is not to be emptied
+	}
 	var errs []error
 	for _, dir := range []string{l.disk, l.memory} {
 		if dir != "" {

@@ -9,18 +9,32 @@ import (
 	"time"
 )
 
+// load is how much at once clients want of an export.
+type load struct {
+	depth int // requests on each connection
+	conns int
+}
+
+func loads() []load { return []load{{1, 1}, {32, 1}, {1, 4}, {32, 4}} }
+
+func (o load) name() string { return fmt.Sprintf("depth%d-conn%d", o.depth, o.conns) }
+
+func (o load) String() string {
+	if o.conns == 1 {
+		return fmt.Sprintf("depth %d, 1 connection", o.depth)
+	}
+	return fmt.Sprintf("depth %d, %d connections", o.depth, o.conns)
+}
+
 // nbdCase is one way of using an export.
 type nbdCase struct {
 	work  string // for the table
 	rw    string // of fio
 	block string
-	depth int
-	conns int
+	load
 }
 
-func (c nbdCase) name() string {
-	return fmt.Sprintf("nbd/%s-%s-depth%d-conn%d", c.rw, c.block, c.depth, c.conns)
-}
+func (c nbdCase) name() string { return "nbd/" + c.rw + "-" + c.block + "-" + c.load.name() }
 
 func (c nbdCase) sequential() bool { return c.block == "1m" }
 
@@ -32,17 +46,8 @@ func nbdCases() []nbdCase {
 		{work: "random read 4 KiB", rw: "randread", block: "4k"},
 		{work: "random write 4 KiB", rw: "randwrite", block: "4k"},
 	} {
-		for _, conns := range []int{1, 4} {
-			for _, depth := range []int{1, 32} {
-				c := kind
-				c.depth, c.conns = depth, conns
-				plural := "s"
-				if conns == 1 {
-					plural = ""
-				}
-				c.work += fmt.Sprintf(", depth %d, %d connection%s", depth, conns, plural)
-				out = append(out, c)
-			}
+		for _, o := range loads() {
+			out = append(out, nbdCase{kind.work + ", " + o.String(), kind.rw, kind.block, o})
 		}
 	}
 	return out
@@ -51,7 +56,7 @@ func nbdCases() []nbdCase {
 func nbdSection() section {
 	s := section{
 		name: "nbd", title: "NBD export without a relationship",
-		how: "fio's NBD engine over TCP on the loopback address, 1.5 seconds a run, depth " +
+		how: "fio's NBD engine over TCP on the loopback address, a second a run, depth " +
 			"counted for each connection, each of four connections on its own quarter of the " +
 			"volume, no FLUSH. copyserver exports a volume of 512 MiB, `nbdkit file` and `qemu-nbd " +
 			"-f raw` (both with their own defaults, qemu-nbd with `-e 8 -t`) a raw file of that " +
@@ -102,14 +107,10 @@ func measureNBD(ctx context.Context, l *lab) (rows []row, err error) {
 }
 
 func (c nbdCase) measure(ctx context.Context, l *lab, exports []nbdExport) (row, error) {
-	length := 1500 * time.Millisecond
-	if l.short {
-		length = 300 * time.Millisecond
-	}
 	var subjects []subject
 	for _, e := range exports {
 		job := fioJob{uri: e.uri, rw: c.rw, block: c.block, depth: c.depth, conns: c.conns,
-			limit: []string{"--time_based", fmt.Sprintf("--runtime=%dms", length.Milliseconds())}}
+			limit: runFor(l.runTime())}
 		subjects = append(subjects, subject{e.name, e.missing,
 			func(ctx context.Context) (float64, error) {
 				rate, err := l.fio(ctx, job)
@@ -127,7 +128,15 @@ func (c nbdCase) measure(ctx context.Context, l *lab, exports []nbdExport) (row,
 	if c.sequential() {
 		f = throughput
 	}
-	return against(c.work, results[0], results[1:], more, f, false), nil
+	return against(c.work, results[0], results[1:], more, f, theBetter), nil
+}
+
+// runTime is how long one run of fio takes.
+func (o options) runTime() time.Duration {
+	if o.short {
+		return 300 * time.Millisecond
+	}
+	return time.Second
 }
 
 // startExports starts ours first and then the peers that are installed, and
@@ -158,7 +167,7 @@ func startExports(ctx context.Context, l *lab) ([]nbdExport, error) {
 			return exports, err
 		}
 	}
-	return exports, fill(ctx, l, exports)
+	return exports, fillAll(ctx, l, exports)
 }
 
 // nbdPeer is how a server of others exports a file on a port.
@@ -178,21 +187,27 @@ func nbdPeers() []nbdPeer {
 	}
 }
 
-// fill writes every volume in full, through its own export and all in the same
-// way: how a file came into the page cache decides how fast it is afterwards
-// (folios of 1 MiB make ext4's writes of 4 KiB many times as slow as small ones).
-func fill(ctx context.Context, l *lab, exports []nbdExport) error {
+// fillAll writes every volume in full, through its own export and all in the
+// same way: how a file came into the page cache decides how fast it is
+// afterwards (folios of 1 MiB make ext4's writes of 4 KiB many times as slow as
+// small ones).
+func fillAll(ctx context.Context, l *lab, exports []nbdExport) error {
 	for _, e := range exports {
 		if e.missing != "" {
 			continue
 		}
-		_, err := l.fio(ctx, fioJob{uri: e.uri, rw: "write", block: "1m", depth: 1, conns: 1,
-			limit: []string{"--end_fsync=1"}})
-		if err != nil {
+		if err := l.fill(ctx, e.uri); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
 	}
 	return nil
+}
+
+// fill writes a volume in full and makes it durable.
+func (l *lab) fill(ctx context.Context, uri string) error {
+	_, err := l.fio(ctx, fioJob{uri: uri, rw: "write", block: "1m", depth: 1, conns: 1,
+		limit: []string{"--end_fsync=1"}})
+	return err
 }
 
 func startOurs(ctx context.Context, l *lab, state string, size int64) (nbdExport, error) {
@@ -206,7 +221,7 @@ func startOurs(ctx context.Context, l *lab, state string, size int64) (nbdExport
 	if err != nil {
 		return e, err
 	}
-	e.uri = "nbd://" + s.address.NBD + "/" + v[0]
+	e.uri = s.uri(v[0])
 	return e, nil
 }
 

@@ -8,13 +8,17 @@ import (
 )
 
 const fioResult = `{"fio version" : "fio-3.33", "jobs" : [{"jobname" : "bench", "error" : 0,
-	"read" : {"io_bytes" : 8, "bw_bytes" : 2097152, "bw" : 2048, "iops" : 512.5},
-	"write" : {"bw_bytes" : 0, "iops" : 0.0}}]}`
+	"read" : {"io_bytes" : 8, "bw_bytes" : 2097152, "bw" : 2048, "iops" : 512.5, "runtime" : 1500},
+	"write" : {"bw_bytes" : 0, "iops" : 0.0, "runtime" : 0}}]}`
 
 func TestParseFio(t *testing.T) {
 	got, err := parseFio([]byte(fioResult))
-	if want := (fioRate{2097152, 512.5}); err != nil || got != want {
+	if want := (fioRate{2097152, 512.5, 1.5}); err != nil || got != want {
 		t.Errorf("got %v, %v, want %v", got, err, want)
+	}
+	warned := "fio: Any use of blockalign= turns off randommap\n{\n" + fioResult[1:]
+	if again, err := parseFio([]byte(warned)); err != nil || again != got {
+		t.Errorf("after a warning: %v, %v", again, err)
 	}
 	for name, result := range map[string]string{
 		"no JSON":   "fio: failed",
@@ -25,21 +29,6 @@ func TestParseFio(t *testing.T) {
 		if got, err := parseFio([]byte(result)); err == nil {
 			t.Errorf("%s was taken for %v", name, got)
 		}
-	}
-}
-
-func TestBenchTime(t *testing.T) {
-	const output = "goos: linux\ncpu: some\n" +
-		"BenchmarkEstablish/1GiB-2         \t      50\t    612345 ns/op\n" +
-		"BenchmarkEstablish/16TiB          \t      50\t    1.5 ns/op\t 12 B/op\nPASS\n"
-	for name, want := range map[string]float64{"1GiB": 612345e-9, "16TiB": 1.5e-9} {
-		got, err := benchTime(output, "BenchmarkEstablish/"+name)
-		if err != nil || got != want {
-			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
-		}
-	}
-	if got, err := benchTime(output, "BenchmarkEstablish/1TiB"); err == nil {
-		t.Errorf("a benchmark that did not run has %v", got)
 	}
 }
 
@@ -87,6 +76,18 @@ func TestParseVmRSS(t *testing.T) {
 	}
 	if got, err := parseVmRSS("Name:\tkthreadd\n"); err == nil {
 		t.Errorf("a status without VmRSS has %d", got)
+	}
+}
+
+func TestParseProcessorTime(t *testing.T) {
+	const stat = "4711 (a ) b) S 1 4711 4711 0 -1 4194560 100 0 0 0 150 25 0 0 20 0 9 0 1 2 3\n"
+	if got, err := parseProcessorTime(stat); err != nil || got != 1.75 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, stat := range []string{"", "4711 (x) S 1 2"} {
+		if got, err := parseProcessorTime(stat); err == nil {
+			t.Errorf("%q has %v", stat, got)
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ A row is measured in rounds, in which ours and its peers take turns (A B C A B C
 what slows the machine down slows all of them. A figure is the median of the rounds. A
 ratio is the median of the ratios of each round, with the least and the greatest: how many
 times as fast ours is as the better peer, which is named; in a row that compares with a
-figure of our own, how many times that figure it is.
+figure of our own, how many times as long ours takes.
 
 `
 

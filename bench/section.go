@@ -19,7 +19,9 @@ type section struct {
 // sections are all there are, in the order of the report.
 func sections() []section {
 	return []section{
-		listSection(), executeSection(), establishSection(), memorySection(), nbdSection(),
+		listSection(), executeSection(), nbdSection(), firstSection(), secondSection(),
+		copySection(), establishSection(), groupSection(), resyncSection(), openSection(),
+		memorySection(), idleSection(),
 	}
 }
 

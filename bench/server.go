@@ -100,6 +100,9 @@ func (s *copyserver) createVolumes(ctx context.Context, size string, count int) 
 	return serials, nil
 }
 
+// uri returns where hosts find the volume.
+func (s *copyserver) uri(serial string) string { return "nbd://" + s.address.NBD + "/" + serial }
+
 // request is a line of the server's log about a request that it answered.
 type request struct {
 	Message  string        `json:"msg"`

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -88,4 +89,18 @@ func oneRound(ctx context.Context, repeats int, subjects []subject) ([][]float64
 		}
 	}
 	return figures, nil
+}
+
+// percentile calls f so many times and returns the p-th percentile of what it
+// returned: the least value that p in a hundred do not exceed.
+func percentile(p float64, calls int, f func() (float64, error)) (float64, error) {
+	values := make([]float64, calls)
+	for i := range values {
+		var err error
+		if values[i], err = f(); err != nil {
+			return 0, err
+		}
+	}
+	slices.Sort(values)
+	return values[int(math.Ceil(p/100*float64(calls)))-1], nil
 }

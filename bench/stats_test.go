@@ -83,3 +83,19 @@ func TestInterleaveFails(t *testing.T) {
 		t.Errorf("measuring went on after a failure: %v", r.calls)
 	}
 }
+
+func TestPercentile(t *testing.T) {
+	next := 0.0
+	count := func() (float64, error) { next++; return next, nil }
+	for calls, want := range map[int]float64{1: 1, 10: 10, 100: 99} {
+		next = 0
+		if got, err := percentile(99, calls, count); err != nil || got != want {
+			t.Errorf("99th of %d: %v, %v, want %v", calls, got, err, want)
+		}
+	}
+	broken := errors.New("broken")
+	_, err := percentile(99, 3, func() (float64, error) { return 0, broken })
+	if !errors.Is(err, broken) {
+		t.Errorf("the error is %v", err)
+	}
+}

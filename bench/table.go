@@ -49,15 +49,40 @@ const (
 // format prints one figure with its unit.
 type format func(float64) string
 
-// against makes the row of a contest. The aim is to be at least as fast as the
-// better peer, the one with the better median; faster asks for more than that.
-// The verdict stays open where a peer could not be measured.
+// aim is what a figure, or the ratio of a row, should be. The zero aim is none.
+type aim struct {
+	text    string
+	reached func(float64) bool
+}
+
+func atLeast(least float64, text string) aim {
+	return aim{text, func(x float64) bool { return x >= least }}
+}
+
+func atMost(most float64, text string) aim {
+	return aim{text, func(x float64) bool { return x <= most }}
+}
+
+// theBetter is the aim of most contests: as fast as the better peer.
+var theBetter = atLeast(1, "≥ 1.0 of the better")
+
+// judge sets the row's aim, and whether x reaches it.
+func (r *row) judge(a aim, x float64) {
+	r.aim, r.reached = a.text, noAim
+	if a.reached != nil {
+		r.reached = verdictOf(a.reached(x))
+	}
+}
+
+// against makes the row of a contest. The aim is for how many times as fast
+// ours is as the better peer, the one with the better median. The verdict stays
+// open where a peer could not be measured.
 func against(
-	work string, ours series, peers []series, better direction, f format, faster bool,
+	work string, ours series, peers []series, better direction, f format, a aim,
 ) row {
-	r := row{work: work, ours: f(ours.span().median), aim: "≥ 1.0 of the better", reached: open}
-	if faster {
-		r.aim = "faster than all"
+	r := row{work: work, ours: f(ours.span().median), aim: a.text}
+	if a.reached != nil {
+		r.reached = open
 	}
 	var texts []string
 	var best *series
@@ -80,7 +105,7 @@ func against(
 	speed := spanOf(speedRatios(ours.values, best.values, better))
 	r.ratio = fmt.Sprintf("%s of %s", times(speed), best.name)
 	if complete {
-		r.reached = verdictOf(speed.median > 1 || speed.median == 1 && !faster)
+		r.judge(a, speed.median)
 	}
 	return r
 }
@@ -101,29 +126,32 @@ func speedRatios(ours, peer []float64, better direction) []float64 {
 }
 
 // multiple makes the row of a figure that is compared with another one of our
-// own; the aim is that it is at most limit times that one.
-func multiple(work string, ours, base series, f format, limit float64) row {
-	ratio := spanOf(ratios(ours.values, base.values))
-	return row{
+// own; the aim is for how many times as long it takes.
+func multiple(work string, ours, base series, better direction, f format, a aim) row {
+	ratio := spanOf(speedRatios(base.values, ours.values, better))
+	r := row{
 		work: work, ours: f(ours.span().median),
-		peers:   base.name + " " + f(base.span().median),
-		ratio:   times(ratio) + " of its figure",
-		aim:     fmt.Sprintf("≤ %g of its figure", limit),
-		reached: verdictOf(ratio.median <= limit),
+		peers: base.name + " " + f(base.span().median),
+		ratio: times(ratio) + " of its time",
 	}
-}
-
-// figure makes the row of a figure that stands for itself. A limit of 0 is
-// none; text is the aim in words.
-func figure(work string, s span, f format, limit float64, text string) row {
-	r := row{work: work, ours: fmt.Sprintf("%s (%s to %s)", f(s.median), f(s.low), f(s.high))}
-	if limit > 0 {
-		r.aim, r.reached = text, verdictOf(s.median <= limit)
-	}
+	r.judge(a, ratio.median)
 	return r
 }
 
-func times(s span) string { return fmt.Sprintf("%.2f (%.2f to %.2f)", s.median, s.low, s.high) }
+// figure makes the row of a figure that stands for itself.
+func figure(work string, s span, f format, a aim) row {
+	r := row{work: work, ours: fmt.Sprintf("%s (%s to %s)", f(s.median), f(s.low), f(s.high))}
+	r.judge(a, s.median)
+	return r
+}
+
+func times(s span) string {
+	digits := 2
+	if s.median < 0.1 {
+		digits = 3
+	}
+	return fmt.Sprintf("%.*f (%.*f to %.*f)", digits, s.median, digits, s.low, digits, s.high)
+}
 
 func milliseconds(seconds float64) string {
 	switch ms := seconds * 1e3; {
@@ -137,6 +165,8 @@ func milliseconds(seconds float64) string {
 }
 
 func mebibytes(bytes float64) string { return fmt.Sprintf("%.1f MiB", bytes/(1<<20)) }
+
+func kibibytes(bytes float64) string { return fmt.Sprintf("%.1f KiB", bytes/(1<<10)) }
 
 func throughput(bytes float64) string { return fmt.Sprintf("%.0f MiB/s", bytes/(1<<20)) }
 

@@ -15,37 +15,41 @@ func TestAgainst(t *testing.T) {
 		ours    series
 		peers   []series
 		better  direction
-		faster  bool
+		aim     aim
 		peersAs string
 		ratio   string
 		reached verdict
 	}{
 		"times, the peer with the lesser counts": {
 			plain("us", 0.010, 0.020), []series{plain("slow", 0.9, 0.9), plain("quick", 0.020, 0.020)},
-			less, true, "slow 900 ms, quick 20.0 ms", "1.50 (1.00 to 2.00) of quick", met,
+			less, fasterThanAll, "slow 900 ms, quick 20.0 ms", "1.50 (1.00 to 2.00) of quick", met,
 		},
 		"throughput, the peer with the greater counts": {
 			plain("us", 0.010, 0.020), []series{plain("slow", 0.010, 0.010), plain("quick", 0.020, 0.020)},
-			more, false, "slow 10.0 ms, quick 20.0 ms", "0.75 (0.50 to 1.00) of quick", missed,
+			more, theBetter, "slow 10.0 ms, quick 20.0 ms", "0.75 (0.50 to 1.00) of quick", missed,
 		},
 		"as fast is enough": {
-			plain("us", 0.010), []series{plain("p", 0.010)}, less, false,
+			plain("us", 0.010), []series{plain("p", 0.010)}, less, theBetter,
 			"p 10.0 ms", "1.00 (1.00 to 1.00) of p", met,
 		},
 		"as fast is not faster": {
-			plain("us", 0.010), []series{plain("p", 0.010)}, less, true,
+			plain("us", 0.010), []series{plain("p", 0.010)}, less, fasterThanAll,
 			"p 10.0 ms", "1.00 (1.00 to 1.00) of p", missed,
 		},
 		"one peer is missing": {
-			plain("us", 0.010), []series{gone("x", missing), plain("p", 0.100)}, less, false,
+			plain("us", 0.010), []series{gone("x", missing), plain("p", 0.100)}, less, theBetter,
 			"x " + missing + ", p 100 ms", "10.00 (10.00 to 10.00) of p", open,
 		},
+		"without an aim": {
+			plain("us", 0.010), []series{plain("p", 0.005)}, less, aim{},
+			"p 5.0 ms", "0.50 (0.50 to 0.50) of p", noAim,
+		},
 		"all peers are missing": {
-			plain("us", 0.010), []series{gone("x", missing)}, less, false, "x " + missing, "", open,
+			plain("us", 0.010), []series{gone("x", missing)}, less, theBetter, "x " + missing, "", open,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := against("work", c.ours, c.peers, c.better, milliseconds, c.faster)
+			r := against("work", c.ours, c.peers, c.better, milliseconds, c.aim)
 			if r.peers != c.peersAs || r.ratio != c.ratio || r.reached != c.reached {
 				t.Errorf("got %q, %q, %s\nwant %q, %q, %s", r.peers, r.ratio, r.reached,
 					c.peersAs, c.ratio, c.reached)
@@ -57,26 +61,31 @@ func TestAgainst(t *testing.T) {
 func TestMultiple(t *testing.T) {
 	base := plain("1GiB", 0.001, 0.001, 0.002)
 	for limit, want := range map[float64]verdict{2: met, 1.4: missed} {
-		r := multiple("1 TiB", plain("1TiB", 0.0015, 0.003, 0.001), base, milliseconds, limit)
-		if r.ratio != "1.50 (0.50 to 3.00) of its figure" || r.reached != want {
+		r := multiple("1 TiB", plain("1TiB", 0.0015, 0.003, 0.001), base, less,
+			milliseconds, atMost(limit, "aim"))
+		if r.ratio != "1.50 (0.50 to 3.00) of its time" || r.reached != want {
 			t.Errorf("limit %g: %q, %s", limit, r.ratio, r.reached)
 		}
 		if r.ours != "1.5 ms" || r.peers != "1GiB 1.0 ms" {
 			t.Errorf("ours %q, peer %q", r.ours, r.peers)
 		}
 	}
+	half := plain("half as many a second", 1e3)
+	r := multiple("rate", half, plain("base", 2e3), more, perSecond, aim{})
+	if r.ratio != "2.00 (2.00 to 2.00) of its time" || r.reached != noAim {
+		t.Errorf("half the rate: %q, %s", r.ratio, r.reached)
+	}
 }
 
 func TestFigure(t *testing.T) {
 	s := span{0.005, 0.0042, 0.25}
 	for _, c := range []struct {
-		limit   float64
-		aim     string
+		aim     aim
 		reached verdict
-	}{{0, "", noAim}, {0.005, "≤ 5 ms", met}, {0.0049, "≤ 5 ms", missed}} {
-		r := figure("work", s, milliseconds, c.limit, "≤ 5 ms")
-		if r.ours != "5.0 ms (4.2 ms to 250 ms)" || r.aim != c.aim || r.reached != c.reached {
-			t.Errorf("limit %g: %+v", c.limit, r)
+	}{{aim{}, noAim}, {atMost(0.005, "≤ 5 ms"), met}, {atMost(0.0049, "< 5 ms"), missed}} {
+		r := figure("work", s, milliseconds, c.aim)
+		if r.ours != "5.0 ms (4.2 ms to 250 ms)" || r.aim != c.aim.text || r.reached != c.reached {
+			t.Errorf("aim %q: %+v", c.aim.text, r)
 		}
 	}
 }
@@ -86,6 +95,7 @@ func TestUnits(t *testing.T) {
 		milliseconds(0.0005): "0.500 ms",
 		milliseconds(0.0123): "12.3 ms",
 		milliseconds(1.5):    "1500 ms",
+		kibibytes(1 << 9):    "0.5 KiB",
 		mebibytes(3 << 19):   "1.5 MiB",
 		throughput(5 << 30):  "5120 MiB/s",
 		perSecond(12345):     "12.3 k/s",

@@ -21,10 +21,16 @@ var (
 	fio     = tool{"fio", "fio", "--version"}
 	nbdkit  = tool{"nbdkit", "nbdkit", "--version"}
 	qemuNBD = tool{"qemu-nbd", "qemu-utils", "--version"}
+	qemuImg = tool{"qemu-img", "qemu-utils", "--version"}
+	cp      = tool{"cp", "coreutils", "--version"}
+	mkXFS   = tool{"mkfs.xfs", "xfsprogs", "-V"}
+	mkBtrfs = tool{"mkfs.btrfs", "btrfs-progs", "--version"}
 )
 
 // tools are all that sections run.
-func tools() []tool { return []tool{lsscsi, lsblk, fio, nbdkit, qemuNBD} }
+func tools() []tool {
+	return []tool{lsscsi, lsblk, fio, nbdkit, qemuNBD, qemuImg, cp, mkXFS, mkBtrfs}
+}
 
 func (t tool) installed() bool {
 	_, err := exec.LookPath(t.name)

@@ -55,9 +55,10 @@ var layers = []layer{
 		driverImports...),
 		"the export serves any array's volumes through the interface, so that engine and " +
 			"export are tested apart"},
-	{"bench", nil,
+	{"bench", []string{"arrayclient", "arrayclient/filearray"},
 		"the measurements run the binaries from outside, as users do, so that no change inside " +
-			"can change what is measured"},
+			"can change what is measured; where the time of a command would hide that of the " +
+			"array, they call the array as the server does"},
 	{"packaging/...", nil,
 		"what packs the binaries takes them as files, and could pack anything"},
 	{"guests", nil, "guests get the binaries as files: what they run is what is installed"},
