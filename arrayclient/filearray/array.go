@@ -204,7 +204,10 @@ func (a *Array) lastCheckpoint() error {
 			a.log.Error("volume not synced", "volume", string(v.serial), "error", err)
 		}
 	}
-	var err error
+	err := a.retireStages()
+	if err != nil {
+		return err
+	}
 	committed := a.committer.commit(nil, nil, func() {
 		if err = a.beginCheckpoint(); err != nil {
 			return

@@ -23,31 +23,15 @@ func Check(fsys FS) []error {
 			problems = append(problems, err)
 			continue
 		}
-		problems = append(problems, l.checkStage(rec, segs)...)
+		if err := l.checkStage(rec, segs); err != nil {
+			problems = append(problems, err)
+		}
 		closeSegments(segs)
 	}
 	for _, uid := range sortedKeys(l.state.Relationships) {
 		problems = append(problems, l.checkRelationship(l.state.Relationships[uid])...)
 	}
 	return append(problems, l.strays()...)
-}
-
-// checkStage reads what is staged for a volume, if anything is.
-func (l *loaded) checkStage(rec *volumeRecord, segs []*segment) []error {
-	name := stageName(rec.ID, rec.UID)
-	f, err := l.fsys.Open(name)
-	if isNotExist(err) {
-		return nil
-	}
-	if err == nil {
-		defer f.Close()
-		a := &Array{fsys: l.fsys, serial: l.serial, state: l.state, staging: defaultStaging}
-		_, err = a.newVolume(rec, segs).readStage(f, name)
-	}
-	if err != nil {
-		return []error{err}
-	}
-	return nil
 }
 
 func (l *loaded) checkRelationship(rec *relRecord) (problems []error) {

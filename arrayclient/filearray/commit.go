@@ -149,6 +149,7 @@ func (c *committer) record(b *batch) error {
 			m.rel.changed.setRange(m.first, m.n)
 		} else {
 			m.rel.copied.setRange(m.first, m.n)
+			m.rel.stored.remove(m.first, m.n)
 		}
 	}
 	for _, apply := range b.applies {
@@ -183,11 +184,15 @@ func (b *batch) syncTargets() {
 // relationships whose target cannot hold them.
 func (b *batch) marksRecord() (records []record, good []mark) {
 	var copied, changed []byte
+	failed := map[*relationship]bool{}
 	for _, m := range b.marks {
 		if m.changed {
 			changed = appendMark(changed, m.rel.uid, m.first, m.n)
 		} else if err := m.rel.target.err(); err != nil {
-			b.fail(m.rel, err)
+			if !failed[m.rel] {
+				b.fail(m.rel, err)
+			}
+			failed[m.rel] = true
 			continue
 		} else {
 			copied = appendMark(copied, m.rel.uid, m.first, m.n)

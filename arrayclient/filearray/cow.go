@@ -118,26 +118,58 @@ func (b *batch) apply() {
 // saveRun copies tracks from t on that are alike for every relationship, at
 // most limit, to those targets that lack them, and returns how many.
 func (v *volume) saveRun(t, limit int64, marks *[]mark, failures *batch) int64 {
-	var lacking []*relationship
+	var lacking, unmarked []*relationship
 	for _, r := range v.sources {
-		set, same := r.copied.run(t, limit)
+		state, same := r.run(t, limit)
 		limit = min(limit, same)
-		if !set && !r.hasFailed() {
+		switch {
+		case r.hasFailed():
+		case state == trackLacking:
 			lacking = append(lacking, r)
+		case state == trackStored:
+			unmarked = append(unmarked, r)
 		}
 	}
-	if len(lacking) == 0 {
-		return limit
-	}
-	n, errs := v.copyTracks(t, limit, lacking)
-	for i, r := range lacking {
-		if errs[i] != nil {
-			failures.fail(r, errs[i])
-			continue
+	n := limit
+	if len(lacking) > 0 {
+		var errs []error
+		n, errs = v.copyTracks(t, limit, lacking)
+		for i, r := range lacking {
+			if errs[i] != nil {
+				failures.fail(r, errs[i])
+				continue
+			}
+			r.stored.add(t, n)
+			unmarked = append(unmarked, r)
 		}
+	}
+	for _, r := range unmarked {
 		*marks = append(*marks, mark{rel: r, first: t, n: n})
 	}
 	return n
+}
+
+// trackState is what a target has of a track.
+type trackState int
+
+const (
+	trackLacking trackState = iota
+	trackStored             // in its files, but not marked
+	trackCopied
+)
+
+// run returns the state of track t and how many tracks from there on, at most
+// limit, are alike. They are locked.
+func (r *relationship) run(t, limit int64) (trackState, int64) {
+	set, n := r.copied.run(t, limit)
+	if set {
+		return trackCopied, n
+	}
+	stored, n := r.stored.run(t, n)
+	if stored {
+		return trackStored, n
+	}
+	return trackLacking, n
 }
 
 // copyTracks copies tracks from t on, at most limit, to the targets of rels
@@ -388,20 +420,22 @@ func (r *relationship) materialize(first, n int64) error {
 // many it copied and did not clone. They are locked.
 func (r *relationship) copyLacking(first, n int64) (copied int64, err error) {
 	for t := first; t < first+n; {
-		set, same := r.copied.run(t, first+n-t)
-		if set {
-			t += same
-			continue
+		state, same := r.run(t, first+n-t)
+		if state == trackLacking {
+			cloned := r.cloneTracks(t, same)
+			if cloned == 0 {
+				var errs []error
+				same, errs = r.source.copyTracks(t, same, []*relationship{r})
+				if errs[0] != nil {
+					return copied, errs[0]
+				}
+				copied += same
+			} else {
+				same = cloned
+			}
+			r.stored.add(t, same)
 		}
-		if cloned := r.cloneTracks(t, same); cloned > 0 {
-			t += cloned
-			continue
-		}
-		same, errs := r.source.copyTracks(t, same, []*relationship{r})
-		if errs[0] != nil {
-			return copied, errs[0]
-		}
-		t, copied = t+same, copied+same
+		t += same
 	}
 	return copied, nil
 }

@@ -37,7 +37,10 @@ func (v *volume) destageInBackground() {
 			a.log.Error("staged writes not destaged", "volume", string(v.serial), "error", err)
 			wait = destageAgainAfter
 		}
-		if s.rest(a) {
+		if s.rest(v.err() != nil || a.committer.err() != nil) {
+			if err := v.trimStage(); err != nil {
+				a.log.Warn("space of the stage not given back", "volume", string(v.serial), "error", err)
+			}
 			return
 		}
 	}
@@ -56,25 +59,25 @@ func (a *Array) pauseDestage(d time.Duration, hurry <-chan struct{}) bool {
 	return a.ctx.Err() == nil
 }
 
-// rest ends the background's work if there is none left.
-func (s *stage) rest(a *Array) bool {
+// rest ends the background's work if there is none left, or no use in it.
+func (s *stage) rest(useless bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.scheduled = s.file != nil && (s.areas[0].used() || s.areas[1].used())
-	return !s.scheduled || a.committer.err() != nil
+	return !s.scheduled || useless
 }
 
-// destage brings to the volume's files what was staged when it was called,
-// and makes that durable. No gate is held: it takes the volume's for short
-// times, so that others who need it do not wait for the disk.
+// destage brings to the volume's files what was staged when it was called.
+// No gate is held: it takes the volume's for short times, so that others who
+// need it do not wait for the disk.
 func (v *volume) destage() error {
 	s := &v.stage
 	s.destaging.Lock()
 	defer s.destaging.Unlock()
 	for range 2 {
-		i, gen, ok, err := v.sealStage()
-		if err != nil || !ok {
-			return err
+		i, gen, ok := s.sealStage()
+		if !ok {
+			return nil
 		}
 		if err := v.destageArea(i, gen); err != nil {
 			return err
@@ -83,22 +86,21 @@ func (v *volume) destage() error {
 	return nil
 }
 
-// destageRoom destages until there is room for more.
+// destageRoom sees that there is room in the stage, which was full.
 func (v *volume) destageRoom() error {
 	s := &v.stage
 	s.destaging.Lock()
 	defer s.destaging.Unlock()
 	s.mu.Lock()
-	room, err := v.room(v.array.staging.longest)
+	room := s.room(int(min(int64(v.array.staging.longest), s.size-stageStart-recordLength(0))))
 	s.mu.Unlock()
-	if err != nil || room {
-		return err
+	if room {
+		return nil
 	}
-	i, gen, ok, err := v.sealStage()
-	if err != nil || !ok {
-		return err
+	if i, gen, ok := s.sealStage(); ok {
+		return v.destageArea(i, gen)
 	}
-	return v.destageArea(i, gen)
+	return v.syncStaged()
 }
 
 // destageArea keeps the order of the package comment for a whole area.
@@ -249,34 +251,48 @@ func (v *volume) applyTracks(i int, tracks []int64) error {
 	return nil
 }
 
-// finishArea empties an area that is in the volume's files. They are synced
-// first: a flush may have counted on the stage.
+// finishArea empties an area that is in the volume's files.
 func (v *volume) finishArea(i int, gen uint64) error {
+	synced := false
+	for {
+		done, err := v.emptyArea(i, gen, synced)
+		if err != nil {
+			return err
+		}
+		if done {
+			return v.syncStaged()
+		}
+		if err := v.syncFiles(); err != nil {
+			return err
+		}
+		synced = true
+	}
+}
+
+// emptyArea empties area i unless a flush has promised what is in it and the
+// volume's files are not known to be synced since.
+func (v *volume) emptyArea(i int, gen uint64, synced bool) (done bool, err error) {
 	s := &v.stage
-	s.mu.Lock()
-	if s.file == nil || s.areas[i].gen != gen {
-		s.mu.Unlock()
-		return nil
-	}
-	s.areas[i].applied = true
-	s.mu.Unlock()
-	if err := v.syncFiles(); err != nil {
-		return err
-	}
 	s.recycling.Lock()
 	defer s.recycling.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil || s.areas[i].gen != gen {
-		return nil
+		return true, nil // somebody else did
 	}
-	next := max(s.areas[0].gen, s.areas[1].gen) + 1
-	if err := v.writeStageHeader(i, next); err != nil {
-		return err
+	s.areas[i].applied = true
+	if s.promised(i) && !synced {
+		return false, nil
 	}
-	s.forget(i)
-	s.areas[i] = area{gen: next, end: stageStart}
-	return nil
+	tracks := s.areas[i].tracks
+	if err := v.renew(i); err != nil {
+		return false, err
+	}
+	s.forget(i, tracks)
+	if !s.areas[1-i].used() {
+		s.active = 1 - i // the older one, since records of one are newer than those of the other
+	}
+	return true, nil
 }
 
 func (v *volume) syncFiles() error {
@@ -285,9 +301,9 @@ func (v *volume) syncFiles() error {
 	return v.sync()
 }
 
-// forget takes the fragments of area i out of the index.
-func (s *stage) forget(i int) {
-	for _, t := range s.areas[i].tracks {
+// forget takes the fragments of area i, which are in tracks, out of the index.
+func (s *stage) forget(i int, tracks []int64) {
+	for _, t := range tracks {
 		rest := slices.DeleteFunc(s.tracks[t], func(f fragment) bool { return f.area == uint8(i) })
 		if len(rest) == 0 {
 			delete(s.tracks, t)
@@ -298,14 +314,11 @@ func (s *stage) forget(i int) {
 	s.pending.Store(int64(len(s.tracks)))
 }
 
-// destageAlone brings all that is staged to the volume's files and makes that
-// durable, and that the stage is empty. The gate is held for writing.
+// destageAlone brings all that is staged to the volume's files, and makes it
+// durable that the stage is empty. The gate is held for writing.
 func (v *volume) destageAlone() error {
 	for range 2 {
-		i, gen, ok, err := v.sealStage()
-		if err != nil {
-			return v.errNotDestaged(err)
-		}
+		i, gen, ok := v.stage.sealStage()
 		if !ok {
 			break
 		}

@@ -21,9 +21,11 @@ const formatVersion = 1
 //	12  4  CRC-32C of the bytes from 16 to the end of the header
 //	16  8  generation (meta, journal), uid (bitmap, volume, stage)
 //	24  8  payload length (meta), data length (volume), generation (stage), 0
-//	32  4  CRC-32C of the payload (meta), segment number (volume), 0
+//	32  4  CRC-32C of the payload (meta), segment number (volume), length of the
+//	       area (stage), 0
 //	36  5  serial of the array
-//	41     zeros
+//	48  8  salt (stage), 0
+//	       zeros
 const headerSize = 64
 
 const (
@@ -47,6 +49,7 @@ type header struct {
 	length uint64
 	extra  uint32
 	serial string
+	salt   uint64
 }
 
 func (h header) encode() []byte {
@@ -57,6 +60,7 @@ func (h header) encode() []byte {
 	binary.LittleEndian.PutUint64(b[24:], h.length)
 	binary.LittleEndian.PutUint32(b[32:], h.extra)
 	copy(b[36:41], h.serial)
+	binary.LittleEndian.PutUint64(b[48:], h.salt)
 	binary.LittleEndian.PutUint32(b[12:], checksum(b[16:]))
 	return b
 }
@@ -86,6 +90,7 @@ func readHeader(f File, name string, off int64, magic, serial string) (header, e
 		length: binary.LittleEndian.Uint64(b[24:]),
 		extra:  binary.LittleEndian.Uint32(b[32:]),
 		serial: string(b[36:41]),
+		salt:   binary.LittleEndian.Uint64(b[48:]),
 	}
 	if serial != "" && h.serial != serial {
 		return header{}, corrupt(name, "it belongs to array %s, not %s", h.serial, serial)

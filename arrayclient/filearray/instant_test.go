@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -200,5 +202,118 @@ func checkInstant(
 		if _, err := a.Withdraw(ctx, pairs[1:]); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestImagesUnderLoad resyncs, establishes and withdraws while hosts write, in
+// short writes and long ones, and a background copy is under way: each image
+// has what was acknowledged before it, nothing from after it, and stays.
+func TestImagesUnderLoad(t *testing.T) {
+	const writers, size = 3, 4 << 20
+	fsys, err := OS(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := staging{area: 128 << 10, longest: 32 << 10, after: 2 * time.Millisecond}
+	a := createStagingArray(t, fsys, small)
+	defer a.Close()
+	v := mustCreate(t, a, size, 3)
+	recorded := []arrayclient.Pair{{Source: v[0], Target: v[1]}}
+	other := []arrayclient.Pair{{Source: v[0], Target: v[2]}}
+	if err := a.Establish(t.Context(), recorded, arrayclient.Options{Record: true}); err != nil {
+		t.Fatal(err)
+	}
+	h := &stampingHosts{begun: make([]uint64, size/sectorSize), acked: make([]uint64, size/sectorSize)}
+	ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+	defer cancel()
+	var running sync.WaitGroup
+	for w := range writers {
+		running.Go(func() { h.write(ctx, t, mustOpen(t, a, v[0]), w, writers) })
+	}
+	for n := 0; ctx.Err() == nil && !t.Failed(); n++ {
+		before := h.snapshot(h.acked)
+		if err := a.Resync(context.Background(), recorded); err != nil {
+			t.Fatal(err)
+		}
+		h.checkImage(t, mustOpen(t, a, v[1]), "resynced", before)
+		before = h.snapshot(h.acked)
+		opts := arrayclient.Options{NoCopy: n%2 == 0, Persistent: true}
+		if err := a.Establish(context.Background(), other, opts); err != nil {
+			t.Fatal(err)
+		}
+		h.checkImage(t, mustOpen(t, a, v[2]), "established", before)
+		if _, err := a.Withdraw(context.Background(), other); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	running.Wait()
+}
+
+// stampingHosts note of each sector the newest stamp that was being written,
+// and the newest that was.
+type stampingHosts struct {
+	mu           sync.Mutex
+	begun, acked []uint64
+}
+
+func (h *stampingHosts) snapshot(list []uint64) []uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(list)
+}
+
+func (h *stampingHosts) note(list []uint64, first, n int, stamp uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := first; i < first+n; i++ {
+		list[i] = stamp
+	}
+}
+
+// write writes to the w-th of equal parts.
+func (h *stampingHosts) write(
+	ctx context.Context, t *testing.T, vol arrayclient.VolumeIO, w, parts int,
+) {
+	rng := rand.New(rand.NewPCG(uint64(w), 3))
+	part := len(h.begun) / parts
+	for stamp := uint64(1); ctx.Err() == nil; stamp++ {
+		n := 1 + rng.IntN(8)
+		if rng.IntN(20) == 0 {
+			n = 100 // too long to be staged
+		}
+		first := w*part + rng.IntN(part-n)
+		h.note(h.begun, first, n, stamp)
+		if _, err := vol.WriteAt(stampSectors(int64(n), stamp), int64(first)*sectorSize); err != nil {
+			t.Error(err)
+			return
+		}
+		h.note(h.acked, first, n, stamp)
+		if rng.IntN(50) == 0 {
+			if err := vol.Flush(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// checkImage holds a new image against what was acknowledged before it was
+// taken and what had begun after.
+func (h *stampingHosts) checkImage(
+	t *testing.T, vol arrayclient.VolumeIO, what string, acked []uint64,
+) {
+	t.Helper()
+	begun := h.snapshot(h.begun)
+	p := readAll(t, vol)
+	for i := range acked {
+		stamp := binary.LittleEndian.Uint64(p[i*sectorSize:])
+		if stamp < acked[i] || stamp > begun[i] {
+			t.Errorf("%s: sector %d has %d, not %d to %d", what, i, stamp, acked[i], begun[i])
+			return
+		}
+	}
+	time.Sleep(8 * time.Millisecond)
+	if !bytes.Equal(readAll(t, vol), p) {
+		t.Errorf("%s: the image changed", what)
 	}
 }

@@ -49,6 +49,7 @@ const (
 	recCopyRate                             // bytes a second of the array
 	recVolumeExpanded                       // volumeRecord
 	recStaged                               // offset in the volume, data; in stage files only
+	recStageChanged                         // []stageChange
 )
 
 type record struct {

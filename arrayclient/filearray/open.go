@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"path"
 	"slices"
 	"sync"
 	"time"
@@ -358,28 +357,6 @@ func (a *Array) newVolume(rec *volumeRecord, segs []*segment) *volume {
 	}
 	v.size, v.segs = rec.Size, segs
 	return v
-}
-
-// openStages takes over what a process that did not end well left staged.
-func (a *Array) openStages() error {
-	names, err := a.fsys.List(stageDir)
-	if err != nil {
-		return err
-	}
-	for _, v := range a.volumes {
-		name := stageName(v.id, v.uid)
-		if !slices.Contains(names, path.Base(name)) {
-			continue
-		}
-		f, err := a.fsys.Open(name)
-		if err != nil {
-			return err
-		}
-		if err := v.loadStage(f, name); err != nil {
-			return errors.Join(err, f.Close())
-		}
-	}
-	return nil
 }
 
 func (a *Array) closeVolumes() {

@@ -20,6 +20,10 @@ type relationship struct {
 	// opts but for NoCopy, which may be turned off while the pair exists.
 	opts   arrayclient.Options
 	copied *bitmap
+	// stored are the tracks that the target's files hold although their mark is
+	// not set yet. Nobody may copy them again: once the mark is set, hosts write
+	// to the target, and to the source, without asking who is still copying.
+	stored rangeSet
 	// changed are the tracks that hosts changed on either side since the
 	// image was taken; nil without change recording.
 	changed *bitmap

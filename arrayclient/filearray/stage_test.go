@@ -222,7 +222,6 @@ func TestStageSyncFails(t *testing.T) {
 // noticed, and the file is named.
 func TestDamagedStage(t *testing.T) {
 	build := func() (*crashFS, string) {
-		stay := staging{area: 1 << 20, longest: 64 << 10, after: -1}
 		fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, stay)
 		source := mustOpen(t, a, v[0])
 		for i := range int64(2) {

@@ -30,6 +30,8 @@ type volumeRecord struct {
 	Label    string          `json:"label,omitempty"`
 	Created  time.Time       `json:"created"`
 	LastCopy *lastCopyRecord `json:"last_copy,omitempty"`
+	// Staged says that the volume's stage file must be there.
+	Staged bool `json:"staged,omitempty"`
 	// ZeroFrom is the size before an expansion of which one step is left to
 	// do; 0 otherwise.
 	ZeroFrom int64 `json:"zero_from,omitempty"`
@@ -73,6 +75,11 @@ type relChange struct {
 	Copy      bool      `json:"copy,omitempty"` // nocopy no more
 	Completed time.Time `json:"completed,omitzero"`
 	CopyRate  *int64    `json:"copy_rate,omitempty"`
+}
+
+type stageChange struct {
+	ID     uint16 `json:"id"`
+	Staged bool   `json:"staged"`
 }
 
 type relFailure struct {
@@ -126,6 +133,8 @@ func (s *state) apply(r record) error {
 			delete(s.Volumes, v.ID)
 			s.Deleted[v.UID] = v
 		})
+	case recStageChanged:
+		return applyEach(r, s.changeStage)
 	case recPurged:
 		return applyOne(r, func(uid *uint64) { delete(s.Deleted, *uid) })
 	case recEstablished:
@@ -141,9 +150,22 @@ func (s *state) apply(r record) error {
 		WithHint("use the version of copyserver that wrote it, or a newer one")
 }
 
+// putVolume puts v in place of the record that it was made of, which may have
+// got or lost a stage meanwhile.
 func (s *state) putVolume(v *volumeRecord) {
+	if old := s.Volumes[v.ID]; old != nil && old.UID == v.UID {
+		v.Staged = old.Staged
+	}
 	s.Volumes[v.ID] = v
 	s.NextUID = max(s.NextUID, v.UID+1)
+}
+
+func (s *state) changeStage(c *stageChange) {
+	if v := s.Volumes[c.ID]; v != nil {
+		changed := *v
+		changed.Staged = c.Staged
+		s.Volumes[c.ID] = &changed
+	}
 }
 
 func (s *state) establish(rel *relRecord) {

@@ -109,17 +109,36 @@ func (v *volume) WriteAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	err := v.retry(func() (outcome, error) { return v.tryWrite(p, off) })
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// Zero makes a range read as zeros.
+func (v *volume) Zero(off, n int64, punch bool) error {
+	if n == 0 {
+		return nil
+	}
+	return v.retry(func() (outcome, error) { return v.tryZero(off, n, punch) })
+}
+
+// retry calls try, and destages before it calls it again, until it is done.
+func (v *volume) retry(try func() (outcome, error)) error {
 	for {
-		how, err := v.tryWrite(p, off)
-		if err == nil && how == stageFull {
+		how, err := try()
+		switch {
+		case err != nil:
+		case how == stageFull:
 			err = v.destageRoom()
-		} else if err == nil && how == stageBefore {
+		case how == stageBefore:
 			err = v.destage()
-		} else if err == nil {
-			return len(p), nil
+		default:
+			return nil
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
 	}
 }
@@ -133,31 +152,16 @@ func (v *volume) tryWrite(p []byte, off int64) (how outcome, err error) {
 		return notStaged, err
 	}
 	if v.target == nil {
-		if how, err = v.put(p, off); err != nil || how != notStaged {
+		if how, err = v.put(p, off); err != nil || how > pastStage {
 			return how, err
 		}
 	}
-	return notStaged, v.prepare(off, n, func(at, n int64) error {
+	if how == pastStage {
+		defer v.passed(off, n)
+	}
+	return how, v.prepare(off, n, func(at, n int64) error {
 		return v.writeAt(p[at-off:at-off+n], at)
 	})
-}
-
-// Zero makes a range read as zeros.
-func (v *volume) Zero(off, n int64, punch bool) error {
-	if n == 0 {
-		return nil
-	}
-	for {
-		how, err := v.tryZero(off, n, punch)
-		if err == nil && how == stageBefore {
-			err = v.destage()
-		} else if err == nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
 }
 
 // tryZero zeroes a range unless something has to be destaged before.
@@ -167,10 +171,13 @@ func (v *volume) tryZero(off, n int64, punch bool) (how outcome, err error) {
 	if err := v.check(off, n); err != nil {
 		return notStaged, err
 	}
-	if v.target == nil && v.overlapsStaged(off, n) {
-		return stageBefore, nil
+	if v.target == nil {
+		if how = v.putZeros(off, n); how > pastStage {
+			return how, nil
+		}
+		defer v.passed(off, n)
 	}
-	return notStaged, v.prepare(off, n, func(at, n int64) error { return v.zero(at, n, punch) })
+	return how, v.prepare(off, n, func(at, n int64) error { return v.zero(at, n, punch) })
 }
 
 // prepare does what relationships need before [off, off+n) may change, and
@@ -195,6 +202,11 @@ func (v *volume) Extents(off, n int64, f func(length int64, hole bool) bool) err
 	if n == 0 {
 		return nil
 	}
+	if v.overlapsStaged(off, n) {
+		if err := v.destage(); err != nil {
+			return v.errNotDestaged(err)
+		}
+	}
 	v.gate.RLock()
 	defer v.gate.RUnlock()
 	if err := v.check(off, n); err != nil {
@@ -203,7 +215,7 @@ func (v *volume) Extents(off, n int64, f func(length int64, hole bool) bool) err
 	if v.target != nil {
 		return v.target.targetExtents(off, n, f)
 	}
-	if v.overlapsStaged(off, n) { // where exactly there is data does not matter much
+	if v.overlapsStaged(off, n) { // written to meanwhile; there may be data anywhere
 		f(n, false)
 		return nil
 	}

@@ -1,0 +1,327 @@
+package filearray
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+)
+
+// A stage file has two areas: one takes writes while the other is destaged.
+// Each begins with a header, whose length field is the generation of the area,
+// followed by records as in a journal, whose payload is the offset in the
+// volume and the data. In the place of the generation a record has the area's
+// salt, a random number that is new with each generation: the file is full of
+// what hosts wrote, and none of that may pass for a record.
+//
+// An area is emptied by giving it a new generation, once all of it is in the
+// volume's files, and synced there if a flush has promised any of it. What a
+// process that was killed, or a machine that crashed, left in the areas is
+// destaged by the next one, the older generation first. So a flush need not
+// destage: it syncs the stage file and the volume's. It must sync both, since
+// an area that was emptied must not come back after a write that went past
+// the stage. For the same reason an emptied area takes no writes before its
+// header is durable: they would leave half of what was there.
+//
+// The first flush notes in the journal that the file must be there. A file of
+// which the journal does not know holds nothing that was promised; if it is
+// not whole its making was cut off.
+const (
+	stageDir   = "stages"
+	stageStart = 4096 // of the records in an area
+)
+
+func stageName(id uint16, uid uint64) string {
+	return fmt.Sprintf("%s/%03X.%08d", stageDir, id, uid)
+}
+
+func (s *stage) offset(i int) int64 { return int64(i) * s.size }
+
+func (v *volume) stageHeader(a *area) header {
+	return header{
+		magic: magicStage, id: v.uid, length: a.gen, extra: uint32(v.stage.size),
+		serial: v.array.serial, salt: a.salt,
+	}
+}
+
+// emptyArea returns an area of generation gen without records.
+func emptyArea(gen uint64) area {
+	return area{gen: gen, salt: rand.Uint64() | 1, end: stageStart, unsynced: true}
+}
+
+// renew gives area i a new generation.
+func (v *volume) renew(i int) error {
+	s := &v.stage
+	fresh := emptyArea(max(s.areas[0].gen, s.areas[1].gen) + 1)
+	err := s.file.write(v.stageHeader(&fresh).encode(), s.offset(i))
+	if err == nil {
+		s.areas[i] = fresh
+	}
+	return err
+}
+
+// stageReady makes the file if there is none yet. A volume whose stage cannot
+// be made does without.
+func (v *volume) stageReady() bool {
+	s := &v.stage
+	if s.file != nil || s.broken {
+		return s.file != nil
+	}
+	if err := v.createStage(); err != nil {
+		v.array.log.Warn("writes are not staged", "volume", string(v.serial), "error", err)
+		s.broken = true
+		return false
+	}
+	return true
+}
+
+// createStage syncs nothing: the first flush does.
+func (v *volume) createStage() error {
+	a, s := v.array, &v.stage
+	name := stageName(v.id, v.uid)
+	f, err := a.fsys.Create(name)
+	if err != nil {
+		return err
+	}
+	s.open(f)
+	s.size, s.areas = a.staging.area, [2]area{}
+	if err = f.Truncate(2 * s.size); err == nil {
+		err = errors.Join(v.renew(0), v.renew(1))
+	}
+	if err != nil {
+		s.file = nil
+		return errors.Join(err, f.Close(), a.fsys.Remove(name))
+	}
+	s.areas[0].unsynced, s.areas[1].unsynced = false, false // nothing is in them by another header
+	return nil
+}
+
+func (s *stage) open(f File) {
+	s.file = &segment{File: f}
+	s.file.dirty.Store(true)
+	s.tracks = map[int64][]fragment{}
+	s.hurry = make(chan struct{}, 1)
+}
+
+// openStages takes over what a process that did not end well left staged.
+func (a *Array) openStages() error {
+	names, err := a.fsys.List(stageDir)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, name := range names {
+		there[stageDir+"/"+name] = true
+	}
+	for _, v := range a.volumes {
+		name, announced := stageName(v.id, v.uid), a.state.Volumes[v.id].Staged
+		if there[name] {
+			err = v.loadStage(name, announced)
+		} else if announced {
+			err = corrupt(name, "it is missing")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadStage takes over what is left in a stage file. Nobody else uses the
+// volume yet.
+func (v *volume) loadStage(name string, announced bool) error {
+	f, err := v.array.fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	s := &v.stage
+	if err := v.readStage(f, name); err != nil {
+		s.drop()
+		var damage *corruptError
+		if !announced && errors.As(err, &damage) {
+			return v.array.fsys.Remove(name)
+		}
+		return err
+	}
+	s.announced = announced
+	for i := range s.areas {
+		// Behind the end there may be records of the same salt, and what is
+		// before it may have been promised.
+		if a := &s.areas[i]; a.used() {
+			a.sealed, a.durable = true, a.end
+			continue
+		}
+		if err := v.renew(i); err != nil {
+			return err
+		}
+		s.active = i
+	}
+	if !s.areas[0].used() && !s.areas[1].used() {
+		s.active = 0 // the older one
+	}
+	return nil
+}
+
+// checkStage reads what is staged for a volume, if anything is.
+func (l *loaded) checkStage(rec *volumeRecord, segs []*segment) error {
+	name := stageName(rec.ID, rec.UID)
+	f, err := l.fsys.Open(name)
+	if isNotExist(err) && !rec.Staged {
+		return nil
+	}
+	if isNotExist(err) {
+		return corrupt(name, "it is missing")
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	a := &Array{fsys: l.fsys, serial: l.serial, state: l.state}
+	err = a.newVolume(rec, segs).readStage(f, name)
+	if rec.Staged {
+		return err
+	}
+	return nil
+}
+
+// readStage reads a stage file and changes nothing in it.
+func (v *volume) readStage(f File, name string) error {
+	s := &v.stage
+	s.open(f)
+	for i := range s.areas {
+		if err := v.readArea(i, name); err != nil {
+			return err
+		}
+	}
+	a, b := &s.areas[0], &s.areas[1]
+	if a.gen == b.gen {
+		return corrupt(name, "both areas have generation %d", a.gen)
+	}
+	s.active = 0
+	if b.gen > a.gen {
+		s.active = 1
+	}
+	for _, i := range []int{1 - s.active, s.active} { // a track's older fragments come first
+		if err := v.indexArea(i, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readArea reads the header of an area.
+func (v *volume) readArea(i int, name string) error {
+	s := &v.stage
+	h, err := readHeader(s.file, name, s.offset(i), magicStage, v.array.serial)
+	if err != nil {
+		return err
+	}
+	if i == 0 {
+		s.size = int64(h.extra)
+	}
+	s.areas[i] = area{gen: h.length, salt: h.salt, end: stageStart}
+	if h != v.stageHeader(&s.areas[i]) || s.size <= stageStart {
+		return corrupt(name, "area %d belongs to another volume", i)
+	}
+	if size, err := s.file.Size(); err != nil || size != 2*s.size {
+		return cmp.Or(err, corrupt(name, "it has %d bytes, not %d", size, 2*s.size))
+	}
+	return nil
+}
+
+// indexArea reads the records of an area.
+func (v *volume) indexArea(i int, name string) error {
+	s, a := &v.stage, &v.stage.areas[i]
+	begin := s.offset(i)
+	b := make([]byte, s.size)
+	if _, err := s.file.ReadAt(b, begin); err != nil && err != io.EOF {
+		return err
+	}
+	for a.end < s.size {
+		r, n, _, ok := decodeRecord(b[a.end:], a.salt)
+		if !ok {
+			break
+		}
+		if len(r.payload) <= 8 || r.kind != recStaged {
+			return corrupt(name, "the record at offset %d is none of a write", begin+a.end)
+		}
+		off := int64(binary.LittleEndian.Uint64(r.payload))
+		length := int64(len(r.payload) - 8)
+		if err := v.check(off, length); err != nil {
+			return corrupt(name, "the write at offset %d is beyond the end of the volume", begin+a.end)
+		}
+		s.index(i, off, begin+a.end+recordHeader+8, length)
+		a.end += int64(n)
+	}
+	if a.end < s.size && wasDurable(b, int(a.end), a.salt) {
+		return corrupt(name, "the record at offset %d has a wrong checksum", begin+a.end)
+	}
+	return nil
+}
+
+// retireStages notes that stage files need not be there any more, those that
+// are empty and durably so. They are removed when the volumes are closed.
+func (a *Array) retireStages() error {
+	var changes []stageChange
+	for _, id := range sortedKeys(a.volumes) {
+		s := &a.volumes[id].stage
+		if s.file != nil && s.announced && !s.areas[0].used() && !s.areas[1].used() {
+			changes = append(changes, stageChange{id, false})
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return a.commitRecord(jsonRecord(recStageChanged, changes), nil)
+}
+
+// closeStage closes the file, and removes it when it was retired.
+func (v *volume) closeStage() error {
+	s := &v.stage
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	if rec := v.array.volumeRecord(v.id); err == nil && !rec.Staged && s.pending.Load() == 0 {
+		err = v.array.fsys.Remove(stageName(v.id, v.uid))
+	}
+	s.file = nil
+	return err
+}
+
+// dropStage forgets what is staged for a volume that is deleted.
+func (v *volume) dropStage() {
+	v.stage.destaging.Lock()
+	defer v.stage.destaging.Unlock()
+	v.stage.mu.Lock()
+	defer v.stage.mu.Unlock()
+	v.stage.drop()
+}
+
+func (s *stage) drop() {
+	if s.file != nil {
+		s.file.Close()
+	}
+	s.file, s.tracks, s.areas = nil, nil, [2]area{}
+	s.pending.Store(0)
+}
+
+// trimStage gives back the space of a stage that is empty and not needed.
+func (v *volume) trimStage() error {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	if len(v.sources) > 0 {
+		return nil
+	}
+	s := &v.stage
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file == nil || s.areas[0].used() || s.areas[1].used() {
+		return nil
+	}
+	return errors.Join(
+		s.file.Punch(s.offset(0)+stageStart, s.size-stageStart),
+		s.file.Punch(s.offset(1)+stageStart, s.size-stageStart))
+}
