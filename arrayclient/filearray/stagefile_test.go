@@ -85,7 +85,12 @@ func TestUndoneStaysUndone(t *testing.T) {
 	eachDisk(t, fsys, 60, func(what string, disk *crashFS, b *Array) {
 		vol := mustOpen(t, b, v[0])
 		before := readAll(t, vol)
-		mustWrite(t, vol, 2, oneBlock, 9)
+		for track := int64(7); track < 9; track++ { // one in each area
+			mustWrite(t, vol, track, oneBlock, 9)
+			if track == 7 {
+				mustDestage(t, b, v[0])
+			}
+		}
 		b.kill()
 		c := openStagingArray(t, disk.afterKill(), stay)
 		defer c.kill()
