@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -66,10 +68,48 @@ func (l *lab) unmount() error {
 }
 
 // settle waits until all that was written to the file system of dir is on its
-// disk, so that the next one to be measured does not pay for it.
+// disk and the disks have nothing to do any more, not even to discard what was
+// removed, so that the next one to be measured does not pay for it.
 func (l *lab) settle(ctx context.Context, dir string) error {
-	_, err := l.output(l.command(ctx, nil, "sync", "-f", dir))
-	return err
+	if _, err := l.output(l.command(ctx, nil, "sync", "-f", dir)); err != nil {
+		return err
+	}
+	const pause, idle, patience = 250 * time.Millisecond, 3, 30 * time.Second
+	before := diskRequests()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		now := diskRequests()
+		if now-before <= idle {
+			return nil
+		}
+		before = now
+	}
+	l.logf("  the disks did not come to rest")
+	return nil
+}
+
+// diskRequests returns how many requests all disks have done and have under
+// way, 0 where the system does not tell.
+func diskRequests() (sum int64) {
+	data, err := os.ReadFile("/proc/diskstats")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		// Reads, writes, under way and discards; iostats.rst of the kernel.
+		f := strings.Fields(line)
+		for _, i := range []int{3, 7, 11, 14} {
+			if i < len(f) {
+				n, _ := strconv.ParseInt(f[i], 10, 64)
+				sum += n
+			}
+		}
+	}
+	return sum
 }
 
 // chill drops the file, which has been written to the disk, from the page
