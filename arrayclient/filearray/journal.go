@@ -260,7 +260,8 @@ func decodeRecord(b []byte, gen uint64) (r record, n int, durable int64, ok bool
 }
 
 // wholeRecord appends to b, which was read without the hole behind it, the zeros
-// that a record of generation gen at off has there. All is limit bytes long.
+// that a record of generation gen (in a stage file: salt) at off has there. All is
+// limit bytes long.
 func wholeRecord(b []byte, off, limit int64, gen uint64) []byte {
 	grow := func(end int64) {
 		if n := min(end, limit) - int64(len(b)); n > 0 {
