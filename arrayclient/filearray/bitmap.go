@@ -54,8 +54,10 @@ type bitmap struct {
 	dirty     []bool  // changed since the last checkpoint
 	slot      []uint8 // slot that is written next
 
-	// file belongs to the checkpoint; nil before it first writes.
-	file File
+	// What follows belongs to the checkpoint. file is nil before it first
+	// writes; listed says that the folder's entry of the file is durable.
+	file   File
+	listed bool
 }
 
 func newBitmap(name string, uid uint64, tracks int64) *bitmap {
@@ -310,11 +312,28 @@ func (b *bitmap) open(fsys FS, serial string) error {
 		f.Close()
 		return err
 	}
-	b.file = f
+	b.file, b.listed = f, true // or no meta file would count on it
 	return nil
 }
 
-// create makes the file. One that is there was not finished.
+// store is writePages, which makes the file if there is none. It does not make
+// it durable that the file is there.
+func (b *bitmap) store(fsys FS, serial string, gen uint64, pages []dirtyPage) error {
+	made := b.file == nil
+	if made {
+		if err := b.create(fsys, serial); err != nil {
+			return err
+		}
+	}
+	err := b.writePages(gen, pages)
+	if err != nil && made { // it is made anew when the checkpoint is tried again
+		err = errors.Join(err, b.close())
+	}
+	return err
+}
+
+// create makes the file, of which nothing is durable before writePages. One that
+// is there was not finished.
 func (b *bitmap) create(fsys FS, serial string) error {
 	f, err := fsys.Create(b.name)
 	if errors.Is(err, fs.ErrExist) {
@@ -326,13 +345,7 @@ func (b *bitmap) create(fsys FS, serial string) error {
 		return err
 	}
 	h := header{magic: magicBitmap, id: b.uid, serial: serial}
-	if _, err = f.WriteAt(h.encode(), 0); err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = fsys.SyncDir(bitmapDir)
-	}
-	if err != nil { // it is made anew when the checkpoint is tried again
+	if _, err = f.WriteAt(h.encode(), 0); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	b.file = f
@@ -345,7 +358,7 @@ func (b *bitmap) close() error {
 		return nil
 	}
 	err := b.file.Close()
-	b.file = nil
+	b.file, b.listed = nil, false
 	return err
 }
 

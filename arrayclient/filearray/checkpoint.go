@@ -2,6 +2,7 @@ package filearray
 
 import (
 	"fmt"
+	"sync"
 
 	"copyservices/arrayclient/fault"
 )
@@ -130,15 +131,8 @@ func (a *Array) takeDirty(s *state) map[*bitmap][]dirtyPage {
 }
 
 func (a *Array) writeCheckpoint(c *checkpoint) error {
-	for b, list := range c.pages {
-		if b.file == nil {
-			if err := b.create(a.fsys, a.serial); err != nil {
-				return err
-			}
-		}
-		if err := b.writePages(c.gen, list); err != nil {
-			return err
-		}
+	if err := a.writeBitmaps(c); err != nil {
+		return err
 	}
 	if err := writeMeta(a.fsys, a.serial, c.gen, c.state); err != nil {
 		return err
@@ -149,6 +143,56 @@ func (a *Array) writeCheckpoint(c *checkpoint) error {
 				a.log.Warn("bitmap file not removed", "error", err)
 			}
 		}
+	}
+	return nil
+}
+
+// bitmapsAtOnce is how many bitmaps are written side by side, so that they
+// share the cost of the file system's commits.
+const bitmapsAtOnce = 16
+
+// writeBitmaps makes the pages of a checkpoint durable, and that their files
+// are there. A file that was made for it counts only when the meta file that
+// follows speaks of its bits, so that none is half made then.
+func (a *Array) writeBitmaps(c *checkpoint) error {
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	var failed []error
+	slots := make(chan struct{}, bitmapsAtOnce)
+	for b, list := range c.pages {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			if err := b.store(a.fsys, a.serial, c.gen, list); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = append(failed, err)
+			}
+		})
+	}
+	running.Wait()
+	if len(failed) > 0 {
+		return failed[0]
+	}
+	return a.listBitmaps(c)
+}
+
+// listBitmaps makes the folder's entries of new files durable.
+func (a *Array) listBitmaps(c *checkpoint) error {
+	var unlisted []*bitmap
+	for b := range c.pages {
+		if !b.listed {
+			unlisted = append(unlisted, b)
+		}
+	}
+	if len(unlisted) == 0 {
+		return nil
+	}
+	if err := a.fsys.SyncDir(bitmapDir); err != nil {
+		return err
+	}
+	for _, b := range unlisted {
+		b.listed = true
 	}
 	return nil
 }

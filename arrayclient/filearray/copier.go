@@ -5,12 +5,9 @@ import (
 	"time"
 )
 
-// commitEvery is how many bytes the background copy writes between two
-// commits, commitAfter how long it waits at most.
-const (
-	commitEvery = 64 << 20
-	commitAfter = time.Second
-)
+// commitAfter is how long the background copy goes on between two commits. A
+// crash has it copy again what was not committed; each commit costs syncs.
+const commitAfter = 2 * time.Second
 
 // copyAgainAfter is how long the background copy waits when a commit was
 // refused, as while the disk of the checkpoints is full.
@@ -92,8 +89,7 @@ func (r *relationship) copyAll() error {
 type marker struct {
 	rel     *relationship
 	marks   []mark
-	bytes   int64 // copied since the last commit began
-	since   time.Time
+	since   time.Time  // the last commit began
 	running chan error // of the commit under way, nil if there is none
 }
 
@@ -103,8 +99,7 @@ func (m *marker) add(t int64, p piece) error {
 	} else if p.n > 0 {
 		m.marks = append(m.marks, mark{rel: m.rel, first: t, n: p.n})
 	}
-	m.bytes += p.bytes
-	if m.bytes < commitEvery && time.Since(m.since) < commitAfter {
+	if time.Since(m.since) < commitAfter {
 		return nil
 	}
 	return m.commit()
@@ -118,7 +113,7 @@ func (m *marker) commit() error {
 	}
 	marks, running := m.marks, make(chan error, 1)
 	go func() { running <- m.rel.commitCopied(marks) }()
-	m.marks, m.bytes, m.since, m.running = nil, 0, time.Now(), running
+	m.marks, m.since, m.running = nil, time.Now(), running
 	return nil
 }
 
@@ -133,8 +128,10 @@ func (m *marker) wait() error {
 }
 
 // commitCopied makes pending durable. The gate keeps the target from being
-// deleted meanwhile.
+// deleted meanwhile. The target is synced before the committer is asked, whose
+// other callers would wait for that.
 func (r *relationship) commitCopied(pending []mark) error {
+	syncAhead(pending)
 	r.target.gate.RLock()
 	defer r.target.gate.RUnlock()
 	if r.ctx.Err() != nil {
@@ -165,9 +162,7 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 		return piece{}, nil
 	}
 	n, hole := r.plan(t, n)
-	r.source.tracks.lock(t, n)
-	defer r.source.tracks.unlock(t, n)
-	copied, err := r.copyLacking(t, n)
+	copied, err := r.copyLocked(t, n)
 	if err != nil {
 		var b batch
 		b.fail(r, err)
@@ -176,7 +171,16 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 	if hole {
 		return piece{n: n}, nil
 	}
+	if copied > 0 {
+		r.target.writeOut(t*trackSize, min(n*trackSize, r.source.size-t*trackSize))
+	}
 	return piece{n, copied * trackSize}, nil
+}
+
+func (r *relationship) copyLocked(t, n int64) (copied int64, err error) {
+	r.source.tracks.lock(t, n)
+	defer r.source.tracks.unlock(t, n)
+	return r.copyLacking(t, n)
 }
 
 // plan returns how many of n tracks to copy in one go: few enough not to keep

@@ -12,12 +12,17 @@ import (
 
 const trackSize = arrayclient.TrackSize
 
-// saveTracks is how many tracks are saved in one go at most: as many buffers
-// of 64 KiB are in use at a time, and as many tracks locked.
+// saveTracks is how many tracks are saved in one go at most, and how many are
+// locked meanwhile.
 const saveTracks = 64
 
+// bufferTracks is how many tracks go through a buffer in one go: few enough to
+// stay in the processor's cache between the read, the look for zeros and the
+// write.
+const bufferTracks = 4
+
 var buffers = sync.Pool{New: func() any {
-	b := make([]byte, saveTracks*trackSize)
+	b := make([]byte, bufferTracks*trackSize)
 	return &b
 }}
 
@@ -178,7 +183,9 @@ func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []erro
 	errs := make([]error, len(rels))
 	each := func(f func(d *data) error) {
 		for i, r := range rels {
-			errs[i] = f(&r.target.data)
+			if errs[i] == nil {
+				errs[i] = f(&r.target.data)
+			}
 		}
 	}
 	off := t * trackSize
@@ -195,13 +202,16 @@ func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []erro
 	}
 	buf := pool.Get().(*[]byte)
 	defer pool.Put(buf)
-	p := (*buf)[:min(n*trackSize, v.size-off)]
-	if err := v.readAt(p, off); err != nil {
-		err = fmt.Errorf("source %s cannot be read: %w", v.serial, err)
-		each(func(*data) error { return err })
-		return n, errs
+	for end := min(off+n*trackSize, v.size); off < end; {
+		p := (*buf)[:min(int64(len(*buf)), end-off)]
+		if err := v.readAt(p, off); err != nil {
+			err = fmt.Errorf("source %s cannot be read: %w", v.serial, err)
+			each(func(*data) error { return err })
+			return n, errs
+		}
+		each(func(d *data) error { return d.store(p, off) })
+		off += int64(len(p))
 	}
-	each(func(d *data) error { return d.store(p, off) })
 	return n, errs
 }
 

@@ -3,6 +3,7 @@ package filearray
 import (
 	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"slices"
 	"sync/atomic"
@@ -123,6 +124,14 @@ func (d *data) zero(off, n int64, punch bool) error {
 	})
 }
 
+// writeOut begins to bring a range to the disk; see File.WriteOut.
+func (d *data) writeOut(off, n int64) {
+	d.each(off, n, func(s *segment, at, n int64) error {
+		s.WriteOut(at, n)
+		return nil
+	})
+}
+
 // isDirty reports whether there is something to sync.
 func (d *data) isDirty() bool {
 	return slices.ContainsFunc(d.segs, func(s *segment) bool { return s.dirty.Load() })
@@ -181,3 +190,23 @@ func (d *data) allocated() (int64, error) {
 }
 
 func (d *data) close() error { return closeSegments(d.segs) }
+
+// readData reads n bytes of f from off, but for a hole at their end.
+func readData(f File, off, n int64) ([]byte, error) {
+	end := off
+	for at := off; at < off+n; {
+		start, stop, err := f.NextData(at, off+n)
+		if err != nil {
+			return nil, err
+		}
+		if start < stop {
+			end = stop
+		}
+		at = max(stop, at+1)
+	}
+	b := make([]byte, end-off)
+	if _, err := f.ReadAt(b, off); err != nil && err != io.EOF {
+		return nil, err
+	}
+	return b, nil
+}

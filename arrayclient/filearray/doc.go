@@ -37,15 +37,16 @@
 // system can do that (XFS, btrfs). A later write to the source then takes new
 // space, as its target would have before.
 //
-// Establish syncs the sources before it returns. What hosts write is durable
-// when a flush that came after it has returned; until then a crash of the
-// machine, but not of the process, may lose it.
+// Establish syncs the sources before it returns, and notes in the journal that
+// it has. What hosts write is durable when a flush that came after it has
+// returned; until then a crash of the machine, but not of the process, may lose
+// it.
 //
 // What a killed process wrote, the next one finds, but need not find on the
 // disk. So opening takes nothing for durable that it has only read: it syncs
-// the meta file, the sources of images and the doubtful pages of bitmaps
-// before it writes over what they replace, and the first sync of a volume is
-// never spared.
+// the meta file, the sources of images of which it is not noted that they were
+// synced, and the doubtful pages of bitmaps before it writes over what they
+// replace, and the first sync of a volume is never spared.
 //
 // # Files
 //

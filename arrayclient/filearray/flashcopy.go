@@ -46,7 +46,7 @@ func (a *Array) Establish(
 		}
 		return err
 	}
-	if err := syncSources(rels); err != nil {
+	if err := a.secureImages(rels); err != nil {
 		return a.undoEstablish(rels, err)
 	}
 	for _, r := range rels {
@@ -118,13 +118,44 @@ func (a *Array) settleAhead(pairs []arrayclient.Pair, opts arrayclient.Options) 
 	return nil
 }
 
-func syncSources(rels []*relationship) error {
+// secureImages makes durable what new images read from their sources, and
+// then notes that.
+func (a *Array) secureImages(rels []*relationship) error {
 	for _, r := range rels {
 		if err := r.source.syncAll(); err != nil {
 			return err
 		}
 	}
+	a.noteImages(rels)
 	return nil
+}
+
+// noteImages notes that the sources of rels were synced after their images were
+// taken. The next process that finds no such note syncs them again.
+//
+// What the note says was true before it was written, and stays so: the tracks
+// of the sources that it speaks of do not change as long as a target reads them.
+// So a kill, which leaves the note, and then a loss of power do no harm: no
+// part of the image was in the page cache alone. When the note itself is lost,
+// the page cache was too, and to sync again costs nothing. So it needs no sync
+// of its own.
+func (a *Array) noteImages(rels []*relationship) {
+	uids := make([]uint64, len(rels))
+	for i, r := range rels {
+		uids[i] = r.uid
+	}
+	note := jsonRecord(recImagesDurable, uids)
+	// An error means that nothing is committed any more.
+	a.committer.commit(nil, nil, func() {
+		a.applyState(note)
+		j := a.committer.journal
+		if !j.room(1, len(note.payload)) {
+			return // the next checkpoint writes it down
+		}
+		if err := j.note(note); err != nil {
+			a.log.Warn("it is not noted that images are durable", "error", err)
+		}
+	})
 }
 
 // plan checks pairs against each other and against what exists, and returns

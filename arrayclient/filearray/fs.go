@@ -32,6 +32,9 @@ type File interface {
 	// Sync makes the data and the size durable. After an error nothing is
 	// known about what is on the disk, and calling it again proves nothing.
 	Sync() error
+	// WriteOut begins to bring [off, off+n) to the disk, if it can, so that a
+	// later Sync has less to do. It promises nothing.
+	WriteOut(off, n int64)
 	// Punch makes n bytes from off read as zeros and frees them if it can.
 	Punch(off, n int64) error
 	// Clone makes [off, off+n) share the blocks of src, an open file of the same

@@ -50,6 +50,7 @@ const (
 	recVolumeExpanded                       // volumeRecord
 	recStaged                               // offset in the volume, data; in stage files only
 	recStageChanged                         // []stageChange
+	recImagesDurable                        // []uid of relationships whose source was synced since
 )
 
 type record struct {
@@ -256,6 +257,23 @@ func decodeRecord(b []byte, gen uint64) (r record, n int, durable int64, ok bool
 	r.kind = recordType(binary.LittleEndian.Uint32(b[24:]))
 	r.payload = b[recordHeader : recordHeader+length]
 	return r, n, int64(binary.LittleEndian.Uint64(b[16:])), true
+}
+
+// wholeRecord appends to b, which was read without the hole behind it, the zeros
+// that a record of generation gen (in a stage file: salt) at off has there. All is
+// limit bytes long.
+func wholeRecord(b []byte, off, limit int64, gen uint64) []byte {
+	grow := func(end int64) {
+		if n := min(end, limit) - int64(len(b)); n > 0 {
+			b = append(b, make([]byte, n)...)
+		}
+	}
+	grow(off + recordHeader)
+	if int64(len(b)) < off+recordHeader || binary.LittleEndian.Uint64(b[off+8:]) != gen {
+		return b
+	}
+	grow(off + recordHeader + int64(binary.LittleEndian.Uint32(b[off+4:])) + 7)
+	return b
 }
 
 // begunAfter returns the later of the generations that the files begin with,

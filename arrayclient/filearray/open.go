@@ -320,16 +320,26 @@ func (l *loaded) firstCheckpoint(a *Array) error {
 	return l.journal.note(record{kind: recCheckpointed})
 }
 
-// syncImages makes the sources durable from which targets are still read:
-// their establish may have been cut off before it did.
+// syncImages makes the sources durable from which targets are still read,
+// where nothing says that the establish did: it may have been cut off.
 func (a *Array) syncImages() {
+	unsure := func(r *relationship) bool {
+		return !r.copied.full() && !a.relRecord(r.uid).ImageDurable
+	}
 	var running sync.WaitGroup
 	for _, v := range a.volumes {
-		if slices.ContainsFunc(v.sources, func(r *relationship) bool { return !r.copied.full() }) {
+		if slices.ContainsFunc(v.sources, unsure) {
 			running.Go(func() { v.sync() }) // an error stays in the volume
 		}
 	}
 	running.Wait()
+	var durable []uint64
+	for uid, r := range a.rels {
+		if unsure(r) && r.source.err() == nil {
+			durable = append(durable, uid)
+		}
+	}
+	a.applyState(jsonRecord(recImagesDurable, durable))
 }
 
 func (a *Array) openVolumes() error {

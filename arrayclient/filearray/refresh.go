@@ -92,13 +92,19 @@ func (a *Array) succeed(
 	if err != nil {
 		return err
 	}
+	var durable []*relationship
 	for _, r := range fresh {
 		if cause := r.source.syncAll(); cause != nil {
 			err = fault.New(fault.Server, "source %s cannot be made durable: %w", r.source.serial, cause)
 			var b batch // a crash may change the image
 			b.fail(r, err)
 			err = errors.Join(err, a.committer.commit(nil, b.records, b.apply))
+		} else {
+			durable = append(durable, r)
 		}
+	}
+	a.noteImages(durable)
+	for _, r := range fresh {
 		a.resume(r)
 	}
 	return err

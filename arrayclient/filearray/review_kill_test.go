@@ -112,18 +112,20 @@ func TestFlushAfterKill(t *testing.T) {
 	}
 }
 
-// TestEstablishKilled kills the process within Establish, between its record
-// and the sync of the source. If there is a relationship after that, its image
-// changes no more.
+// TestEstablishKilled kills the process within Establish: before its record,
+// between that and the sync of the source, or about the note that follows. If
+// there is a relationship after that, its image changes no more.
 func TestEstablishKilled(t *testing.T) {
-	for k := 1; k < 8; k++ { // the crash may come before
+	for k := 1; k < 10; k++ {
 		fsys := newCrashFS()
 		a := createTestArray(t, fsys)
 		v := mustCreate(t, a, 1<<20, 2)
 		writeOnes(t, a, v[0], 1)
 		fsys.setCrash(k)
 		rels, recs := a.planned(t, arrayclient.Pair{Source: v[0], Target: v[1]})
-		a.establish(rels, recs) // and not syncSources
+		if a.establish(rels, recs) == nil {
+			a.secureImages(rels) // without settleAhead, so that there is something to sync
+		}
 		a.kill()
 		b := openTestArray(t, fsys.afterKill())
 		found, _ := b.Relationships(context.Background())

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 )
 
@@ -235,11 +234,12 @@ func (v *volume) readArea(i int, name string) error {
 func (v *volume) indexArea(i int, name string) error {
 	s, a := &v.stage, &v.stage.areas[i]
 	begin := s.offset(i)
-	b := make([]byte, s.size)
-	if _, err := s.file.ReadAt(b, begin); err != nil && err != io.EOF {
+	b, err := readData(s.file, begin, s.size)
+	if err != nil {
 		return err
 	}
-	for a.end < s.size {
+	for a.end < int64(len(b)) {
+		b = wholeRecord(b, a.end, s.size, a.salt)
 		r, n, _, ok := decodeRecord(b[a.end:], a.salt)
 		if !ok {
 			break
@@ -255,7 +255,7 @@ func (v *volume) indexArea(i int, name string) error {
 		s.index(i, off, begin+a.end+recordHeader+8, length)
 		a.end += int64(n)
 	}
-	if a.end < s.size && wasDurable(b, int(a.end), a.salt) {
+	if a.end < int64(len(b)) && wasDurable(b, int(a.end), a.salt) {
 		return corrupt(name, "the record at offset %d has a wrong checksum", begin+a.end)
 	}
 	return nil

@@ -54,6 +54,10 @@ type relRecord struct {
 	Failed      string              `json:"failed,omitempty"`
 	// CopyRate bounds its background copy, in bytes a second; 0 for no bound.
 	CopyRate int64 `json:"copy_rate,omitempty"`
+	// ImageDurable says that the source was synced after the image was taken:
+	// what of the image is read from it was on the disk then. Without, the
+	// establish may have been cut off.
+	ImageDurable bool `json:"image_durable,omitempty"`
 	// Copied and Changed are how many bits the bitmap files have at least, as
 	// of the checkpoint: fewer mean that they are damaged.
 	Copied  int64 `json:"copied,omitempty"`
@@ -139,6 +143,8 @@ func (s *state) apply(r record) error {
 		return applyOne(r, func(uid *uint64) { delete(s.Deleted, *uid) })
 	case recEstablished:
 		return applyEach(r, s.establish)
+	case recImagesDurable:
+		return applyEach(r, s.imageDurable)
 	case recChanged:
 		return applyEach(r, s.change)
 	case recFailed:
@@ -174,6 +180,14 @@ func (s *state) establish(rel *relRecord) {
 	s.setLastCopy(rel.Target, lastCopyRecord{
 		Source: rel.Source, Established: rel.Established, Outcome: arrayclient.OutcomeActive,
 	})
+}
+
+func (s *state) imageDurable(uid *uint64) {
+	if rel := s.Relationships[*uid]; rel != nil {
+		changed := *rel
+		changed.ImageDurable = true
+		s.Relationships[*uid] = &changed
+	}
 }
 
 func (s *state) setLastCopy(id uint16, last lastCopyRecord) {
