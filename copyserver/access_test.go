@@ -246,6 +246,9 @@ func TestVolumeContent(t *testing.T) {
 	if got := w.content(v); !bytes.Equal(got, stream.Bytes()) {
 		t.Errorf("%d bytes came back, %d were sent", len(got), stream.Len())
 	}
+	if log := w.log.String(); strings.Contains(log, "status=0") {
+		t.Errorf("an answer was logged without its status:\n%s", log)
+	}
 	put(stream.Bytes()[:stream.Len()-5], 400, fault.Usage, "cut off")
 	put([]byte("GET / HTTP/1.1"), 400, fault.Usage, "")
 	w.refused("PUT", path, "{}", 400, fault.Usage, "is sent as")
