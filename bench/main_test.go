@@ -114,7 +114,7 @@ func TestSections(t *testing.T) {
 			seen[c] = true
 		}
 	}
-	if n, first := len(nbdCases()), len(firstCases()); n != 16 || first != 9 {
+	if n, first := len(nbdCases()), len(firstCases()); n != 16 || first != 13 {
 		t.Errorf("%d cases of NBD, %d of first writes", n, first)
 	}
 }
