@@ -27,7 +27,7 @@ func firstSection() section {
 		how: "fio's NBD engine, random writes of 4 KiB, each to a track of 64 KiB that none went " +
 			"to before (fio's generator without repetition; qcow2's clusters are 64 KiB as well), " +
 			"for a second a run, without FLUSH or with one after every 32 writes of each " +
-			"connection; the last row's run takes ten seconds, or less if each track was written " +
+			"connection; the long row's run takes ten seconds, or less if each track was written " +
 			"to before, and ends with a FLUSH that counts. What ours still has to do then counts in " +
 			"that row as well: the time until another target can be established, for which " +
 			"nothing may be staged any more. In the other rows it does not count, but is waited " +
