@@ -99,14 +99,7 @@ func (v *volume) saveLocked(first, n int64) error {
 	defer v.tracks.unlock(first, n)
 	var marks []mark
 	var failures batch
-	for t := first; t < first+n; {
-		t += v.saveRun(t, first+n-t, &marks, &failures)
-	}
-	for _, r := range v.sources {
-		if !r.hasFailed() && !r.recorded(first, n) {
-			marks = append(marks, mark{rel: r, first: first, n: n, changed: true})
-		}
-	}
+	v.saveRuns(first, n, &marks, &failures)
 	if len(marks) == 0 && len(failures.records) == 0 {
 		return nil
 	}
@@ -117,6 +110,18 @@ func (v *volume) saveLocked(first, n int64) error {
 func (b *batch) apply() {
 	for _, f := range b.applies {
 		f()
+	}
+}
+
+// saveRuns saves n tracks, which are locked, and appends what is to be committed.
+func (v *volume) saveRuns(first, n int64, marks *[]mark, failures *batch) {
+	for t := first; t < first+n; {
+		t += v.saveRun(t, first+n-t, marks, failures)
+	}
+	for _, r := range v.sources {
+		if !r.hasFailed() && !r.recorded(first, n) {
+			*marks = append(*marks, mark{rel: r, first: first, n: n, changed: true})
+		}
 	}
 }
 

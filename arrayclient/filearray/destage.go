@@ -117,28 +117,34 @@ func (v *volume) destageArea(i int, gen uint64) error {
 		return err
 	}
 	for part := range slices.Chunk(tracks, destageTracks) {
-		if err := v.applyPart(i, gen, part); err != nil {
+		err := v.unlessApplied(i, gen, func() error { return v.applyTracks(i, part) })
+		if err != nil {
 			return err
 		}
 	}
 	return v.finishArea(i, gen)
 }
 
+// unlessApplied calls step with the gate held, unless somebody else has applied
+// area i of generation gen meanwhile.
+func (v *volume) unlessApplied(i int, gen uint64, step func() error) error {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	if !v.stage.unapplied(i, gen) {
+		return nil
+	}
+	return step()
+}
+
 // saveStaged saves the tracks of an area, a part at a time.
 func (v *volume) saveStaged(i int, gen uint64, tracks []int64) ([]mark, error) {
 	var marks []mark
-	save := func(part []int64) error {
-		v.gate.RLock()
-		defer v.gate.RUnlock()
-		if !v.stage.unapplied(i, gen) {
-			return nil
-		}
-		var err error
-		marks, err = v.saveTracks(marks, part)
-		return err
-	}
 	for part := range slices.Chunk(tracks, destageTracks) {
-		if err := save(part); err != nil {
+		err := v.unlessApplied(i, gen, func() (err error) {
+			marks, err = v.saveTracks(marks, part)
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -168,14 +174,7 @@ func (v *volume) saveTracks(marks []mark, tracks []int64) ([]mark, error) {
 func (v *volume) saveTogether(first, n int64, marks *[]mark, failures *batch) {
 	v.tracks.lock(first, n)
 	defer v.tracks.unlock(first, n)
-	for t := first; t < first+n; {
-		t += v.saveRun(t, first+n-t, marks, failures)
-	}
-	for _, r := range v.sources {
-		if !r.hasFailed() && !r.recorded(first, n) {
-			*marks = append(*marks, mark{rel: r, first: first, n: n, changed: true})
-		}
-	}
+	v.saveRuns(first, n, marks, failures)
 }
 
 // syncAhead syncs the targets of marks while no gate of their source is held,
@@ -203,27 +202,15 @@ func syncAhead(marks []mark) {
 // commitStaged makes the marks of an area durable, those excepted whose
 // relationship has ended meanwhile.
 func (v *volume) commitStaged(i int, gen uint64, marks []mark) error {
-	v.gate.RLock()
-	defer v.gate.RUnlock()
-	if !v.stage.unapplied(i, gen) {
-		return nil
-	}
-	marks = slices.DeleteFunc(marks, func(m mark) bool {
-		return !slices.Contains(v.sources, m.rel)
+	return v.unlessApplied(i, gen, func() error {
+		marks = slices.DeleteFunc(marks, func(m mark) bool {
+			return !slices.Contains(v.sources, m.rel)
+		})
+		if len(marks) == 0 {
+			return v.array.committer.err()
+		}
+		return v.array.committer.commit(marks, nil, nil)
 	})
-	if len(marks) == 0 {
-		return v.array.committer.err()
-	}
-	return v.array.committer.commit(marks, nil, nil)
-}
-
-func (v *volume) applyPart(i int, gen uint64, tracks []int64) error {
-	v.gate.RLock()
-	defer v.gate.RUnlock()
-	if !v.stage.unapplied(i, gen) {
-		return nil
-	}
-	return v.applyTracks(i, tracks)
 }
 
 // applyTracks writes what area i has of tracks to the volume's files. All of

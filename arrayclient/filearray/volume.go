@@ -152,11 +152,13 @@ func (v *volume) tryWrite(p []byte, off int64) (how outcome, err error) {
 		return notStaged, err
 	}
 	if v.target == nil {
-		if how, err = v.put(p, off); err != nil || how > pastStage {
+		how, err = v.put(p, off)
+		switch {
+		case err != nil || how > pastStage:
 			return how, err
+		case how == notStaged: // put has found that nothing needs saving
+			return how, v.writeAt(p, off)
 		}
-	}
-	if how == pastStage {
 		defer v.passed(off, n)
 	}
 	return how, v.prepare(off, n, func(at, n int64) error {
