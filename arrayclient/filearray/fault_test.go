@@ -289,29 +289,32 @@ func newestMeta(t *testing.T, fsys *crashFS) (string, int64) {
 	return metaName(meta.gen), size
 }
 
+// mustRefuse holds that the file of that name keeps the array from opening, and
+// that check finds something.
+func mustRefuse(t *testing.T, fsys *crashFS, name string) {
+	t.Helper()
+	a, err := Open(fsys, OpenOptions{})
+	if err == nil {
+		a.kill()
+		t.Fatal("the damaged array opens")
+	}
+	if !strings.Contains(err.Error(), name) {
+		t.Fatalf("the error does not name %s: %v", name, err)
+	}
+	if problems := Check(fsys); len(problems) == 0 {
+		t.Fatal("check finds nothing")
+	}
+}
+
 // TestDamage flips bits and cuts files short: each is refused by name.
 func TestDamage(t *testing.T) {
-	refused := func(t *testing.T, fsys *crashFS, name string) {
-		t.Helper()
-		a, err := Open(fsys, OpenOptions{})
-		if err == nil {
-			a.kill()
-			t.Fatal("the damaged array opens")
-		}
-		if !strings.Contains(err.Error(), name) {
-			t.Fatalf("the error does not name %s: %v", name, err)
-		}
-		if problems := Check(fsys); len(problems) == 0 {
-			t.Fatal("check finds nothing")
-		}
-	}
 	name, _ := newestMeta(t, closedArray(t))
 	for i := range int64(97) {
 		t.Run(fmt.Sprintf("%s part %d", name, i), func(t *testing.T) {
 			fsys := closedArray(t)
 			_, size := newestMeta(t, fsys)
 			damage(fsys, name, flip(size*i/97))
-			refused(t, fsys, name)
+			mustRefuse(t, fsys, name)
 		})
 	}
 	const vol, bitmap = "volumes/000.00000001.0", "bitmaps/00000004.copied"
@@ -332,7 +335,7 @@ func TestDamage(t *testing.T) {
 		t.Run(c.title, func(t *testing.T) {
 			fsys := closedArray(t)
 			damage(fsys, c.name, c.f)
-			refused(t, fsys, c.name)
+			mustRefuse(t, fsys, c.name)
 		})
 	}
 	for _, name := range []string{vol, bitmap, "journal.0", name} {
@@ -341,7 +344,7 @@ func TestDamage(t *testing.T) {
 			if err := fsys.Remove(name); err != nil {
 				t.Fatal(err)
 			}
-			refused(t, fsys, name)
+			mustRefuse(t, fsys, name)
 		})
 	}
 }

@@ -249,17 +249,7 @@ func TestDamagedStage(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			fsys, name := build()
 			damage(fsys, name, f)
-			a, err := Open(fsys, OpenOptions{})
-			if err == nil {
-				a.kill()
-				t.Fatal("the damaged array opens")
-			}
-			if !strings.Contains(err.Error(), name) {
-				t.Fatalf("the error does not name %s: %v", name, err)
-			}
-			if problems := Check(fsys); len(problems) == 0 {
-				t.Fatal("check finds nothing")
-			}
+			mustRefuse(t, fsys, name)
 		})
 	}
 	fsys, _ := build()
