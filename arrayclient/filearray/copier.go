@@ -162,6 +162,10 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 		return piece{}, nil
 	}
 	n, hole := r.plan(t, n)
+	if !hole && r.array.cannotClone.Load() {
+		next := (t + n) * trackSize
+		r.source.readAhead(next, min(n*trackSize, r.source.size-next))
+	}
 	copied, err := r.copyLocked(t, n)
 	if err != nil {
 		var b batch

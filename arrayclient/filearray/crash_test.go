@@ -80,8 +80,8 @@ type crashRun struct {
 }
 
 // crashStaging has areas that are full soon, and destages only when it must,
-// so that a run can be repeated.
-var crashStaging = staging{area: 80 << 10, longest: 48 << 10, after: -1}
+// so that runs are alike.
+var crashStaging = staging{areas: 3, area: 80 << 10, longest: 48 << 10, after: -1}
 
 const crashVolume = 1<<20 + 3*sectorSize
 

@@ -327,6 +327,8 @@ func (f *crashFile) Sync() error {
 // WriteOut does nothing: a disk may hold any version of an unsynced block anyway.
 func (f *crashFile) WriteOut(int64, int64) {}
 
+func (f *crashFile) ReadAhead(int64, int64) {}
+
 func (f *crashFile) Punch(off, n int64) error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()

@@ -84,11 +84,24 @@ func (d *data) writeAt(p []byte, off int64) error {
 	})
 }
 
+// applyAt is writeAt for what is in a stage too, so that a flush need not sync it.
+func (d *data) applyAt(p []byte, off int64) error {
+	if err := d.err(); err != nil {
+		return err
+	}
+	return d.each(off, int64(len(p)), func(s *segment, at, n int64) error {
+		_, err := s.WriteAt(p[:n], at)
+		s.dirty.Store(true)
+		p = p[n:]
+		return err
+	})
+}
+
 // write marks the segment dirty behind the write, so that a sync that runs
 // meanwhile leaves the mark for the next one.
 func (s *segment) write(p []byte, at int64) error {
 	_, err := s.WriteAt(p, at)
-	s.dirty.Store(true)
+	s.expose()
 	return err
 }
 
@@ -99,7 +112,7 @@ func (d *data) clone(src *data, off, n int64) error {
 	}
 	return src.each(off, n, func(s *segment, at, n int64) error {
 		own := d.segs[slices.Index(src.segs, s)]
-		defer own.dirty.Store(true)
+		defer own.expose()
 		return own.Clone(s.File, at, n)
 	})
 }
@@ -109,7 +122,7 @@ func (d *data) zero(off, n int64, punch bool) error {
 		return err
 	}
 	return d.each(off, n, func(s *segment, at, n int64) error {
-		defer s.dirty.Store(true)
+		defer s.expose()
 		if punch {
 			return s.Punch(at, n)
 		}
@@ -132,18 +145,40 @@ func (d *data) writeOut(off, n int64) {
 	})
 }
 
-// isDirty reports whether there is something to sync.
-func (d *data) isDirty() bool {
-	return slices.ContainsFunc(d.segs, func(s *segment) bool { return s.dirty.Load() })
+// readAhead begins to read a range from the disk; see File.ReadAhead.
+func (d *data) readAhead(off, n int64) {
+	d.each(off, n, func(s *segment, at, n int64) error {
+		s.ReadAhead(at, n)
+		return nil
+	})
+}
+
+// expose notes that what was applied is in the stage no more.
+func (d *data) expose() {
+	for _, s := range d.segs {
+		if s.dirty.Load() {
+			s.exposed.Store(true)
+		}
+	}
+}
+
+// isExposed reports whether flush has something to sync.
+func (d *data) isExposed() bool {
+	return slices.ContainsFunc(d.segs, func(s *segment) bool { return s.exposed.Load() })
 }
 
 // sync makes what was written durable. When it fails the volume is failed.
-func (d *data) sync() error {
+func (d *data) sync() error { return d.syncEach((*segment).sync) }
+
+// flush is sync, but may leave out what is in the stage too.
+func (d *data) flush() error { return d.syncEach((*segment).flush) }
+
+func (d *data) syncEach(sync func(*segment) error) error {
 	if err := d.err(); err != nil {
 		return err
 	}
 	for _, s := range d.segs {
-		if err := s.sync(); err != nil {
+		if err := sync(s); err != nil {
 			d.fail(err)
 			return err
 		}

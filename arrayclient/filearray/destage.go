@@ -1,6 +1,8 @@
 package filearray
 
 import (
+	"cmp"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -63,7 +65,7 @@ func (a *Array) pauseDestage(d time.Duration, hurry <-chan struct{}) bool {
 func (s *stage) rest(useless bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.scheduled = s.file != nil && (s.areas[0].used() || s.areas[1].used())
+	s.scheduled = s.usedAreas() > 0
 	return !s.scheduled || useless
 }
 
@@ -71,51 +73,132 @@ func (s *stage) rest(useless bool) bool {
 // No gate is held: it takes the volume's for short times, so that others who
 // need it do not wait for the disk.
 func (v *volume) destage() error {
-	s := &v.stage
-	s.destaging.Lock()
-	defer s.destaging.Unlock()
-	for range 2 {
-		i, gen, ok := s.sealStage()
-		if !ok {
-			return nil
-		}
-		if err := v.destageArea(i, gen); err != nil {
-			return err
-		}
+	newest, used := v.stage.newest()
+	errs := make(chan error, destageSteps)
+	workers := min(max(used, 1), destageSteps)
+	for range workers {
+		go func() { errs <- v.destageUpTo(newest) }()
 	}
-	return nil
+	var err error
+	for range workers {
+		err = cmp.Or(err, <-errs)
+	}
+	return err
 }
 
-// destageRoom sees that there is room in the stage, which was full.
-func (v *volume) destageRoom() error {
-	s := &v.stage
-	s.destaging.Lock()
-	defer s.destaging.Unlock()
+// destageSteps is how many areas can be destaged at a time.
+const destageSteps = 3
+
+func (v *volume) destageUpTo(newest uint64) (err error) {
+	for more := true; more && err == nil; {
+		v.stage.saving.Lock()
+		more, err = v.destageArea(newest)
+	}
+	return err
+}
+
+// newest returns the generation of the area that was written to last, and how
+// many have records.
+func (s *stage) newest() (gen uint64, used int) {
 	s.mu.Lock()
-	room := s.room(int(min(int64(v.array.staging.longest), s.size-stageStart-recordLength(0))))
-	s.mu.Unlock()
-	if room {
+	defer s.mu.Unlock()
+	for i := range s.areas {
+		if a := &s.areas[i]; a.used() {
+			gen, used = max(gen, a.gen), used+1
+		}
+	}
+	return gen, used
+}
+
+// destageRoom sees that there is room in the stage, which was full, for a
+// write of n bytes.
+func (v *volume) destageRoom(n int) error {
+	s := &v.stage
+	s.saving.Lock()
+	if s.hasRoom(n) {
+		s.saving.Unlock()
 		return nil
 	}
-	if i, gen, ok := s.sealStage(); ok {
-		return v.destageArea(i, gen)
+	more, err := v.destageArea(math.MaxUint64)
+	if err == nil && !more {
+		err = v.syncStaged()
 	}
-	return v.syncStaged()
+	return err
 }
 
-// destageArea keeps the order of the package comment for a whole area.
+func (s *stage) hasRoom(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.file == nil || s.room(n)
+}
+
+// destageArea keeps the order of the package comment for the oldest area that
+// nobody destages, up to generation newest; if there is none, it waits for
+// those who do. It reports whether an area up to newest may be left. saving is
+// locked, and unlocked on return.
+//
 // Whoever has the gate to himself may do the same meanwhile; the steps after
 // that are then left out.
-func (v *volume) destageArea(i int, gen uint64) error {
-	tracks := v.stage.stagedTracks(i)
-	marks, err := v.saveStaged(i, gen, tracks)
-	if err != nil {
-		return err
+func (v *volume) destageArea(newest uint64) (more bool, err error) {
+	s := &v.stage
+	i, gen, ok := s.take(newest)
+	var tracks []int64
+	var marks []mark
+	if ok {
+		tracks = s.stagedTracks(i)
+		marks, err = v.saveStaged(i, gen, tracks)
 	}
-	syncAhead(marks)
-	if err := v.commitStaged(i, gen, marks); err != nil {
-		return err
+	s.marking.Lock()
+	s.saving.Unlock()
+	if ok && err == nil {
+		syncAhead(marks)
+		err = v.commitStaged(i, gen, marks)
 	}
+	s.applying.Lock()
+	defer s.applying.Unlock()
+	s.marking.Unlock()
+	if !ok {
+		return s.leftUpTo(newest), nil
+	}
+	if err == nil && s.isOldest(gen) { // else one before it failed, and is tried again
+		err = v.applyArea(i, gen, tracks)
+	}
+	s.giveBack(i, gen)
+	return true, err
+}
+
+// take returns the oldest area that nobody has taken, which takes no more
+// writes then. saving is locked.
+func (s *stage) take(newest uint64) (i int, gen uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, gen, ok = s.seal(func(a *area) bool { return !a.taken && a.gen <= newest })
+	if ok {
+		s.areas[i].taken = true
+	}
+	return i, gen, ok
+}
+
+func (s *stage) giveBack(i int, gen uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i < len(s.areas) && s.areas[i].gen == gen {
+		s.areas[i].taken = false
+	}
+}
+
+func (s *stage) leftUpTo(newest uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.oldest(func(a *area) bool { return a.used() && a.gen <= newest }) >= 0
+}
+
+// isOldest reports whether no area older than gen is left.
+func (s *stage) isOldest(gen uint64) bool { return !s.leftUpTo(gen - 1) }
+
+// applyArea brings an area to the volume's files, whose tracks are saved and
+// marked, and empties it. applying is locked.
+func (v *volume) applyArea(i int, gen uint64, tracks []int64) error {
 	for part := range slices.Chunk(tracks, destageTracks) {
 		err := v.unlessApplied(i, gen, func() error { return v.applyTracks(i, part) })
 		if err != nil {
@@ -136,16 +219,32 @@ func (v *volume) unlessApplied(i int, gen uint64, step func() error) error {
 	return step()
 }
 
-// saveStaged saves the tracks of an area, a part at a time.
+// maxUnsynced is how many copies of tracks are made before they are synced. When
+// much more is in the page cache alone, the system makes all writers wait.
+const maxUnsynced = 2048
+
+// saveStaged saves the tracks of an area, a part at a time, while the next one
+// is being read.
 func (v *volume) saveStaged(i int, gen uint64, tracks []int64) ([]mark, error) {
 	var marks []mark
-	for part := range slices.Chunk(tracks, destageTracks) {
+	ahead := 0 // tracks up to there are being read
+	synced, copies, targets := 0, int64(0), int64(0)
+	for done := 0; done < len(tracks); done += destageTracks {
+		next := min(done+destageTracks, len(tracks))
 		err := v.unlessApplied(i, gen, func() (err error) {
-			marks, err = v.saveTracks(marks, part)
+			for ; ahead < min(next+destageTracks, len(tracks)); ahead++ {
+				v.readAhead(tracks[ahead]*trackSize, min(trackSize, v.size-tracks[ahead]*trackSize))
+			}
+			marks, err = v.saveTracks(marks, tracks[done:next])
+			targets = int64(len(v.sources))
 			return err
 		})
 		if err != nil {
 			return nil, err
+		}
+		if copies += int64(next-done) * targets; copies >= maxUnsynced {
+			syncAhead(marks[synced:])
+			synced, copies = len(marks), 0
 		}
 	}
 	return marks, nil
@@ -230,7 +329,7 @@ func (v *volume) applyTracks(i int, tracks []int64) error {
 			if _, err := s.file.ReadAt(p, f.at); err != nil {
 				return err
 			}
-			if err := v.writeAt(p, f.off); err != nil {
+			if err := v.applyAt(p, f.off); err != nil {
 				return err
 			}
 		}
@@ -240,46 +339,58 @@ func (v *volume) applyTracks(i int, tracks []int64) error {
 
 // finishArea empties an area that is in the volume's files.
 func (v *volume) finishArea(i int, gen uint64) error {
-	synced := false
-	for {
-		done, err := v.emptyArea(i, gen, synced)
-		if err != nil {
+	for synced := false; ; {
+		next, err := v.emptyArea(i, gen, synced)
+		if err == nil && next == syncFilesFirst {
+			synced, err = true, v.syncFiles()
+		} else if err == nil {
+			err = v.syncStaged()
+		}
+		if err != nil || next == emptied {
 			return err
 		}
-		if done {
-			return v.syncStaged()
-		}
-		if err := v.syncFiles(); err != nil {
-			return err
-		}
-		synced = true
 	}
 }
 
+// emptying is what emptyArea did.
+type emptying int
+
+const (
+	emptied emptying = iota
+	syncFilesFirst
+	syncStageFirst
+)
+
 // emptyArea empties area i unless a flush has promised what is in it and the
-// volume's files are not known to be synced since.
-func (v *volume) emptyArea(i int, gen uint64, synced bool) (done bool, err error) {
+// volume's files are not known to be synced since, or an older area might come
+// back and this one not.
+func (v *volume) emptyArea(i int, gen uint64, synced bool) (emptying, error) {
 	s := &v.stage
 	s.recycling.Lock()
 	defer s.recycling.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.file == nil || s.areas[i].gen != gen {
-		return true, nil // somebody else did
+		return emptied, nil // somebody else did
 	}
 	s.areas[i].applied = true
-	if s.promised(i) && !synced {
-		return false, nil
+	if slices.ContainsFunc(s.areas, func(a area) bool { return a.unsynced }) {
+		return syncStageFirst, nil
+	}
+	if !s.areas[i].promised {
+		v.expose()
+	} else if !synced {
+		return syncFilesFirst, nil
 	}
 	tracks := s.areas[i].tracks
 	if err := v.renew(i); err != nil {
-		return false, err
+		return emptied, err
 	}
 	s.forget(i, tracks)
-	if !s.areas[1-i].used() {
-		s.active = 1 - i // the older one, since records of one are newer than those of the other
+	if s.active == i {
+		s.moveOn()
 	}
-	return true, nil
+	return emptied, nil
 }
 
 func (v *volume) syncFiles() error {
@@ -304,10 +415,10 @@ func (s *stage) forget(i int, tracks []int64) {
 // destageAlone brings all that is staged to the volume's files, and makes it
 // durable that the stage is empty. The gate is held for writing.
 func (v *volume) destageAlone() error {
-	for range 2 {
-		i, gen, ok := v.stage.sealStage()
+	for {
+		i, gen, ok := v.stage.sealOldest()
 		if !ok {
-			break
+			return v.syncStaged()
 		}
 		if v.stage.unapplied(i, gen) {
 			if err := v.destageAtOnce(i); err != nil {
@@ -318,7 +429,12 @@ func (v *volume) destageAlone() error {
 			return v.errNotDestaged(err)
 		}
 	}
-	return v.syncStaged()
+}
+
+func (s *stage) sealOldest() (i int, gen uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seal(func(*area) bool { return true })
 }
 
 func (v *volume) destageAtOnce(i int) error {
@@ -344,12 +460,21 @@ func (v *volume) settle() error {
 
 // unsettled reports whether settle has something to do.
 func (v *volume) unsettled() bool {
-	return v.stage.pending.Load() > 0 || v.isDirty() || v.stageDirty()
+	return v.stage.pending.Load() > 0 || v.isExposed() || v.stageDirty()
 }
 
 // settleAll settles volumes side by side. What goes wrong shows again when
-// they are used.
-func settleAll(list []*volume) {
+// they are used. Until release is called they stage no more than two areas
+// take, so that who locks their gates then does not hold them long.
+func settleAll(list []*volume) (release func()) {
+	holdBack := func(n int) {
+		for _, v := range list {
+			v.stage.mu.Lock()
+			v.stage.heldBack += n
+			v.stage.mu.Unlock()
+		}
+	}
+	holdBack(1)
 	var running sync.WaitGroup
 	for _, v := range list {
 		if v.unsettled() {
@@ -357,6 +482,7 @@ func settleAll(list []*volume) {
 		}
 	}
 	running.Wait()
+	return func() { holdBack(-1) }
 }
 
 func (v *volume) hasStage() bool {

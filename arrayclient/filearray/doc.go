@@ -27,10 +27,10 @@
 // A host waits for none of this. A write that must be saved first is staged:
 // appended, with a checksum, to a file of the volume, where reads find it, and
 // brought to the source in the background, after steps 1 to 3 for all that is
-// staged at the time (stage.go, destage.go). Until then the source's files,
-// from which targets read, stay as they were. What is staged survives the
-// process; a flush syncs it. An image is taken when nothing is staged for its
-// source. Long writes go the direct way, and all do when the file cannot be
+// in the same area of the file (stage.go, destage.go). Until then the source's
+// files, from which targets read, stay as they were. What is staged survives
+// the process; a flush syncs it. An image is taken when nothing is staged for
+// its source. Long writes go the direct way, and all do when the file cannot be
 // made.
 //
 // The background copy lets targets share the source's blocks where the file

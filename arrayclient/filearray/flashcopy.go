@@ -19,9 +19,11 @@ func (a *Array) Establish(
 	ctx context.Context, pairs []arrayclient.Pair, opts arrayclient.Options,
 ) error {
 	opts.Persistent = opts.Persistent || opts.Record
-	if err := a.settleAhead(pairs, opts); err != nil {
+	release, err := a.settleAhead(pairs, opts)
+	if err != nil {
 		return err
 	}
+	defer release()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -99,13 +101,16 @@ func (a *Array) undoEstablish(rels []*relationship, cause error) error {
 }
 
 // settleAhead makes the sources durable before anything is locked, so that
-// little is left to do while it is.
-func (a *Array) settleAhead(pairs []arrayclient.Pair, opts arrayclient.Options) error {
+// little is left to do while it is. Their stages stay almost empty until
+// release is called.
+func (a *Array) settleAhead(
+	pairs []arrayclient.Pair, opts arrayclient.Options,
+) (release func(), err error) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	recs, err := a.plan(pairs, opts)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var list []*volume
 	for _, rec := range recs {
@@ -114,8 +119,7 @@ func (a *Array) settleAhead(pairs []arrayclient.Pair, opts arrayclient.Options) 
 			list = append(list, tgt)
 		}
 	}
-	settleAll(list)
-	return nil
+	return settleAll(list), nil
 }
 
 // secureImages makes durable what new images read from their sources, and

@@ -35,6 +35,9 @@ type File interface {
 	// WriteOut begins to bring [off, off+n) to the disk, if it can, so that a
 	// later Sync has less to do. It promises nothing.
 	WriteOut(off, n int64)
+	// ReadAhead begins to read [off, off+n) from the disk, if it can, so that a
+	// later ReadAt need not wait for it. It promises nothing.
+	ReadAhead(off, n int64)
 	// Punch makes n bytes from off read as zeros and frees them if it can.
 	Punch(off, n int64) error
 	// Clone makes [off, off+n) share the blocks of src, an open file of the same

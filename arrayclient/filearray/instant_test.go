@@ -214,7 +214,7 @@ func TestImagesUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := staging{area: 128 << 10, longest: 32 << 10, after: 2 * time.Millisecond}
+	small := staging{areas: 4, area: 64 << 10, longest: 32 << 10, after: 2 * time.Millisecond}
 	a := createStagingArray(t, fsys, small)
 	defer a.Close()
 	v := mustCreate(t, a, size, 3)

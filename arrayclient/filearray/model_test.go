@@ -402,6 +402,7 @@ func TestModel(t *testing.T) {
 	fsys.noClone = rng.IntN(2) == 0
 	staging := defaultStaging
 	if rng.IntN(2) == 0 { // full again and again
+		staging.areas = 2 + rng.IntN(3)
 		staging.area = 96 << 10
 		staging.longest = 80 << 10
 		staging.after = time.Millisecond

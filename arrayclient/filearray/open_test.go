@@ -51,7 +51,7 @@ func TestDurableImages(t *testing.T) {
 			a.kill()
 			syncs, count := counting("sync", volumeDir+"/000")
 			fsys.afterKill().setFault(count)
-			b := openStagingArray(t, fsys, staging{area: 1 << 20, longest: 1 << 19, after: -1})
+			b := openStagingArray(t, fsys, staging{areas: 2, area: 1 << 20, longest: 1 << 19, after: -1})
 			if n := syncs.Load(); n != 0 {
 				t.Errorf("the source was synced %d times", n)
 			}
@@ -107,7 +107,7 @@ func TestNewBitmapsListed(t *testing.T) {
 // TestSparseStage: a staged write may end in zeros, of which a file system, or
 // whoever copies the array, makes a hole.
 func TestSparseStage(t *testing.T) {
-	keep := staging{area: 1 << 20, longest: 1 << 19, after: -1}
+	keep := staging{areas: 2, area: 1 << 20, longest: 1 << 19, after: -1}
 	for _, n := range []int{1, 4000, 100 << 10} { // bytes that are not zero
 		fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, keep)
 		p := bytes.Repeat([]byte{7}, n)

@@ -9,6 +9,8 @@ func (f osFile) Sync() error { return f.File.Sync() }
 
 func (f osFile) WriteOut(int64, int64) {}
 
+func (f osFile) ReadAhead(int64, int64) {}
+
 func (f osFile) Punch(off, n int64) error { return f.writeZeros(off, n) }
 
 // NextData knows no holes.

@@ -87,7 +87,7 @@ func (a *Array) succeed(
 	if err != nil {
 		return err
 	}
-	syncVolumes(successions, a)
+	defer syncVolumes(successions, a)()
 	fresh, err := a.replace(rels, successions)
 	if err != nil {
 		return err
@@ -134,13 +134,14 @@ func (a *Array) planSuccession(
 
 // syncVolumes makes the sources-to-be durable before anything is locked, and
 // the targets-to-be: of a source that is one now, the tracks that were not
-// changed count as copied.
-func syncVolumes(list []relSuccession, a *Array) {
+// changed count as copied. Their stages stay almost empty until release is
+// called.
+func syncVolumes(list []relSuccession, a *Array) (release func()) {
 	var both []*volume
 	for _, s := range list {
 		both = append(both, a.volumes[s.New.Source], a.volumes[s.New.Target])
 	}
-	settleAll(both)
+	return settleAll(both)
 }
 
 // replace is the instant.

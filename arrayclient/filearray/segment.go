@@ -29,9 +29,10 @@ func headerOffset(length int64) int64 { return (length + 4095) &^ 4095 }
 
 type segment struct {
 	File
-	dirty  atomic.Bool
-	syncMu sync.Mutex
-	failed error // of the sync that failed; guarded by syncMu
+	dirty   atomic.Bool
+	exposed atomic.Bool // some of what is dirty is in no stage
+	syncMu  sync.Mutex
+	failed  error // of the sync that failed; guarded by syncMu
 }
 
 // sync makes the writes that returned before it durable. The mutex makes a
@@ -40,10 +41,30 @@ type segment struct {
 func (s *segment) sync() error {
 	s.syncMu.Lock()
 	defer s.syncMu.Unlock()
-	if s.failed == nil && s.dirty.Swap(false) {
+	return s.syncIf(&s.dirty)
+}
+
+// flush is sync, but may leave out what is in a stage too.
+func (s *segment) flush() error {
+	s.syncMu.Lock()
+	defer s.syncMu.Unlock()
+	return s.syncIf(&s.exposed)
+}
+
+// syncIf syncs if flag is set. syncMu is locked.
+func (s *segment) syncIf(flag *atomic.Bool) error {
+	if s.failed == nil && flag.Load() {
+		s.dirty.Store(false)
+		s.exposed.Store(false)
 		s.failed = s.File.Sync()
 	}
 	return s.failed
+}
+
+// expose notes that what is dirty is in no stage.
+func (s *segment) expose() {
+	s.exposed.Store(true)
+	s.dirty.Store(true)
 }
 
 // createSegments makes the files of v and makes them durable, their entries
@@ -101,7 +122,7 @@ func openSegments(fsys FS, serial string, v *volumeRecord) ([]*segment, error) {
 		s := &segment{File: f}
 		// A process that was killed may have left what it wrote unsynced, so
 		// the first sync is not one to be spared.
-		s.dirty.Store(true)
+		s.expose()
 		list = append(list, s)
 	}
 	return list, nil

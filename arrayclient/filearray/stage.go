@@ -21,7 +21,8 @@ import (
 
 // staging are the measures of the stages of an array.
 type staging struct {
-	area int64 // bytes of an area of a file that is made, with the header
+	areas int   // of a file that is made, 2 to maxAreas
+	area  int64 // bytes of each, with the header
 	// longest is the length of the longest write that is staged. Longer ones
 	// share the cost of the syncs among many tracks anyway.
 	longest int
@@ -30,7 +31,12 @@ type staging struct {
 	after time.Duration
 }
 
-var defaultStaging = staging{area: 16 << 20, longest: 1 << 20, after: 200 * time.Millisecond}
+var defaultStaging = staging{
+	areas: maxAreas, area: 4 << 20, longest: 1 << 20, after: 200 * time.Millisecond,
+}
+
+// maxAreas is how many areas a stage file has at most.
+const maxAreas = 16
 
 // destageAgainAfter is how long the background waits after an error.
 const destageAgainAfter = time.Second
@@ -38,8 +44,11 @@ const destageAgainAfter = time.Second
 type stage struct {
 	pending atomic.Int64 // tracks with staged bytes
 
-	// destaging is held by the one that destages, without any gate.
-	destaging sync.Mutex
+	// Areas are destaged in three steps, each by whoever holds its lock: saving
+	// their tracks, marking them, and bringing the area to the volume. Who has
+	// done a step keeps its lock until he has that of the next, so that areas
+	// stay in order. No gate is held when they are locked.
+	saving, marking, applying sync.Mutex
 	// recycling is held for reading while staged bytes are being read, and
 	// for writing while an area is emptied.
 	recycling sync.RWMutex
@@ -50,24 +59,28 @@ type stage struct {
 	// announced says that the journal has it that the file must be there.
 	announced bool
 	size      int64 // of an area, in bytes
-	areas     [2]area
+	areas     []area
 	active    int // the area that takes writes
+	heldBack  int // how many wait for the stage to be empty
 	tracks    map[int64][]fragment
 	past      []trackRange // of writes that save and are not staged
-	flushing  int          // flushes under way
 	buf       []byte
 
 	scheduled bool          // the background destages
 	hurry     chan struct{} // tells it not to wait
 }
 
-// area is one half of the file. Its offsets are relative to its begin.
+// area is a part of the file. Its offsets are relative to its begin. Areas
+// with records are older than those without, and older than one another by
+// their generations.
 type area struct {
 	gen, salt uint64
 	end       int64 // behind the last record
 	durable   int64 // behind the last record that was synced
 	sealed    bool  // takes no more writes
+	taken     bool  // somebody destages it, who locked saving for that
 	applied   bool  // all of it is in the volume's files
+	promised  bool  // a flush counts on what is in it
 	// unsynced says that its header is not durable: what is in it by an older
 	// header must not be written over.
 	unsynced bool
@@ -195,26 +208,54 @@ func (v *volume) overlapsStaged(off, n int64) bool {
 }
 
 // room reports whether a write of n bytes, which fits into an empty area, fits
-// now, if need be into the other area.
+// now, if need be into another area.
 func (s *stage) room(n int) bool {
-	for range 2 {
-		a, other := &s.areas[s.active], &s.areas[1-s.active]
-		switch {
-		case a.unsynced:
-			return false
-		case !a.sealed && a.end+recordLength(n) <= s.size:
-			return true
-		case !a.used() || other.used() || other.unsynced:
+	a := &s.areas[s.active]
+	if a.unsynced || a.sealed || a.end+recordLength(n) > s.size {
+		if a.used() {
+			a.sealed = true
+		}
+		if s.heldBack > 0 && s.usedAreas() > 1 || !s.moveOn() {
 			return false
 		}
-		a.sealed = true
-		s.active = 1 - s.active
 		select {
 		case s.hurry <- struct{}{}:
 		default:
 		}
 	}
-	return false
+	return true
+}
+
+// moveOn makes the oldest empty area the active one and reports whether it
+// takes writes.
+func (s *stage) moveOn() bool {
+	i := s.oldest(func(a *area) bool { return !a.used() })
+	if i < 0 {
+		return false
+	}
+	s.active = i
+	return !s.areas[i].unsynced
+}
+
+// oldest returns the area of the lowest generation of those that f picks, -1
+// when there is none.
+func (s *stage) oldest(f func(*area) bool) int {
+	found := -1
+	for i := range s.areas {
+		if f(&s.areas[i]) && (found < 0 || s.areas[i].gen < s.areas[found].gen) {
+			found = i
+		}
+	}
+	return found
+}
+
+func (s *stage) usedAreas() (n int) {
+	for i := range s.areas {
+		if s.areas[i].used() {
+			n++
+		}
+	}
+	return n
 }
 
 // recordLength is how many bytes a staged write of n bytes takes at most.
@@ -313,8 +354,15 @@ func (v *volume) stagedBeyond(b *bitmap) (n int64) {
 // known about what is on the disk.
 func (v *volume) syncStaged() error {
 	s := &v.stage
+	var before [maxAreas]struct {
+		gen uint64
+		end int64
+	}
 	s.mu.Lock()
-	file, before, announced := s.file, s.areas, s.announced
+	file, announced := s.file, s.announced
+	for i := range s.areas {
+		before[i].gen, before[i].end = s.areas[i].gen, s.areas[i].end
+	}
 	s.mu.Unlock()
 	if file == nil {
 		return nil
@@ -330,7 +378,7 @@ func (v *volume) syncStaged() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.announced = true
-	for i := range before {
+	for i := range s.areas {
 		if a := &s.areas[i]; a.gen == before[i].gen {
 			a.durable = max(a.durable, before[i].end)
 			a.unsynced = false
@@ -360,26 +408,27 @@ func (v *volume) stageDirty() bool {
 func (v *volume) syncAll() error {
 	v.files.RLock()
 	defer v.files.RUnlock()
-	v.countFlush(1)
-	defer v.countFlush(-1)
-	// Also what is not dirty is called: another one's sync may be under way.
-	if !v.stageDirty() || !v.isDirty() {
-		return errors.Join(v.syncStaged(), v.sync())
+	v.stage.promise()
+	// Also what has nothing to do is called: another one's sync may be under way.
+	if !v.stageDirty() || !v.isExposed() {
+		return errors.Join(v.syncStaged(), v.flush())
 	}
 	done := make(chan error, 1)
 	go func() { done <- v.syncStaged() }()
-	err := v.sync()
+	err := v.flush()
 	return errors.Join(err, <-done)
 }
 
-func (v *volume) countFlush(n int) {
-	v.stage.mu.Lock()
-	v.stage.flushing += n
-	v.stage.mu.Unlock()
+// promise notes that a flush counts on what is staged.
+func (s *stage) promise() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.areas {
+		if a := &s.areas[i]; a.used() {
+			a.promised = true
+		}
+	}
 }
-
-// promised reports whether a flush may have counted on what is in area i.
-func (s *stage) promised(i int) bool { return s.flushing > 0 || s.areas[i].durable > stageStart }
 
 // errNotDestaged is a host's or a task's error when staged writes must go to
 // the volume first and cannot.
@@ -388,25 +437,17 @@ func (v *volume) errNotDestaged(cause error) error {
 		v.serial, cause)
 }
 
-// sealStage returns the area that is next to be destaged, after which it
-// takes no more writes; ok is false when both are empty.
-func (s *stage) sealStage() (i int, gen uint64, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.file == nil {
+// seal returns the oldest area that f picks of those with records; after that
+// it takes no more writes. ok is false when there is none.
+func (s *stage) seal(f func(*area) bool) (i int, gen uint64, ok bool) {
+	i = s.oldest(func(a *area) bool { return a.used() && f(a) })
+	if i < 0 {
 		return 0, 0, false
 	}
-	i = 1 - s.active
-	if !s.areas[i].used() {
-		i = s.active
-		if !s.areas[i].used() {
-			return 0, 0, false
-		}
-		if !s.areas[1-i].unsynced {
-			s.active = 1 - i
-		}
-	}
 	s.areas[i].sealed = true
+	if i == s.active {
+		s.moveOn()
+	}
 	return i, s.areas[i].gen, true
 }
 

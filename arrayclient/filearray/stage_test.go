@@ -25,7 +25,7 @@ func TestStageUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := staging{area: 128 << 10, longest: 32 << 10, after: 2 * time.Millisecond}
+	small := staging{areas: 4, area: 64 << 10, longest: 32 << 10, after: 2 * time.Millisecond}
 	a := createStagingArray(t, fsys, small)
 	v := mustCreate(t, a, size, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -283,7 +283,7 @@ func TestDeleteWithStage(t *testing.T) {
 // that areas are found in every state and order.
 func TestStageRestarts(t *testing.T) {
 	rng, fsys := newRand(t), newCrashFS()
-	small := staging{area: 20 << 10, longest: 8 << 10, after: -1}
+	small := staging{areas: 3, area: 20 << 10, longest: 8 << 10, after: -1}
 	a := createStagingArray(t, fsys, small)
 	v := mustCreate(t, a, 1<<20, 2)
 	pairs := []arrayclient.Pair{{Source: v[0], Target: v[1]}}

@@ -6,23 +6,28 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
+	"sync"
 )
 
-// A stage file has two areas: one takes writes while the other is destaged.
-// Each begins with a header, whose length field is the generation of the area,
-// followed by records as in a journal, whose payload is the offset in the
-// volume and the data. In the place of the generation a record has the area's
-// salt, a random number that is new with each generation: the file is full of
-// what hosts wrote, and none of that may pass for a record.
+// A stage file has some areas: one takes writes, after which the next one
+// does, while those before are destaged. Each begins with a header, whose
+// length field is the generation of the area, followed by records as in a
+// journal, whose payload is the offset in the volume and the data. In the place
+// of the generation a record has the area's salt, a random number that is new
+// with each generation: the file is full of what hosts wrote, and none of that
+// may pass for a record.
 //
 // An area is emptied by giving it a new generation, once all of it is in the
 // volume's files, and synced there if a flush has promised any of it. What a
 // process that was killed, or a machine that crashed, left in the areas is
-// destaged by the next one, the older generation first. So a flush need not
-// destage: it syncs the stage file and the volume's. It must sync both, since
-// an area that was emptied must not come back after a write that went past
-// the stage. For the same reason an emptied area takes no writes before its
-// header is durable: they would leave half of what was there.
+// destaged by the next one, the older generations first. So a flush need not
+// destage: it syncs the stage file, and of the volume's files what is not in
+// the stage too. It must sync both, since an area that was emptied must not
+// come back after a write that went past the stage. For the same reason an
+// emptied area takes no writes before its header is durable: they would leave
+// half of what was there. And no area is emptied before the headers of older
+// ones are durable: an older one that came back alone would undo its writes.
 //
 // The first flush notes in the journal that the file must be there. A file of
 // which the journal does not know holds nothing that was promised; if it is
@@ -53,7 +58,8 @@ func emptyArea(gen uint64) area {
 // renew gives area i a new generation.
 func (v *volume) renew(i int) error {
 	s := &v.stage
-	fresh := emptyArea(max(s.areas[0].gen, s.areas[1].gen) + 1)
+	newest := slices.MaxFunc(s.areas, func(a, b area) int { return cmp.Compare(a.gen, b.gen) })
+	fresh := emptyArea(newest.gen + 1)
 	err := s.file.write(v.stageHeader(&fresh).encode(), s.offset(i))
 	if err == nil {
 		s.areas[i] = fresh
@@ -85,16 +91,19 @@ func (v *volume) createStage() error {
 		return err
 	}
 	s.open(f)
-	s.size, s.areas = a.staging.area, [2]area{}
-	if err = f.Truncate(2 * s.size); err == nil {
-		err = errors.Join(v.renew(0), v.renew(1))
+	s.size, s.areas, s.active = a.staging.area, make([]area, a.staging.areas), 0
+	err = f.Truncate(int64(a.staging.areas) * s.size)
+	for i := range s.areas {
+		if err == nil {
+			err = v.renew(i)
+		}
+		s.areas[i].unsynced = false // nothing is in it by another header
 	}
 	if err != nil {
-		s.file = nil
-		return errors.Join(err, f.Close(), a.fsys.Remove(name))
+		s.drop()
+		err = errors.Join(err, a.fsys.Remove(name))
 	}
-	s.areas[0].unsynced, s.areas[1].unsynced = false, false // nothing is in them by another header
-	return nil
+	return err
 }
 
 func (s *stage) open(f File) {
@@ -149,17 +158,12 @@ func (v *volume) loadStage(name string, announced bool) error {
 		// Behind the end there may be records of the same salt, and what is
 		// before it may have been promised.
 		if a := &s.areas[i]; a.used() {
-			a.sealed, a.durable = true, a.end
-			continue
-		}
-		if err := v.renew(i); err != nil {
+			a.sealed, a.promised, a.durable = true, true, a.end
+		} else if err := v.renew(i); err != nil {
 			return err
 		}
-		s.active = i
 	}
-	if !s.areas[0].used() && !s.areas[1].used() {
-		s.active = 0 // the older one
-	}
+	s.moveOn()
 	return nil
 }
 
@@ -189,20 +193,18 @@ func (l *loaded) checkStage(rec *volumeRecord, segs []*segment) error {
 func (v *volume) readStage(f File, name string) error {
 	s := &v.stage
 	s.open(f)
-	for i := range s.areas {
-		if err := v.readArea(i, name); err != nil {
-			return err
+	if err := v.readHeaders(name); err != nil {
+		return err
+	}
+	order := make([]int, len(s.areas)) // a track's older fragments come first
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return cmp.Compare(s.areas[i].gen, s.areas[j].gen) })
+	for n, i := range order {
+		if n > 0 && s.areas[i].gen == s.areas[order[n-1]].gen {
+			return corrupt(name, "two areas have generation %d", s.areas[i].gen)
 		}
-	}
-	a, b := &s.areas[0], &s.areas[1]
-	if a.gen == b.gen {
-		return corrupt(name, "both areas have generation %d", a.gen)
-	}
-	s.active = 0
-	if b.gen > a.gen {
-		s.active = 1
-	}
-	for _, i := range []int{1 - s.active, s.active} { // a track's older fragments come first
 		if err := v.indexArea(i, name); err != nil {
 			return err
 		}
@@ -210,22 +212,34 @@ func (v *volume) readStage(f File, name string) error {
 	return nil
 }
 
-// readArea reads the header of an area.
-func (v *volume) readArea(i int, name string) error {
+// readHeaders reads the headers of all areas.
+func (v *volume) readHeaders(name string) error {
 	s := &v.stage
-	h, err := readHeader(s.file, name, s.offset(i), magicStage, v.array.serial)
+	first, err := readHeader(s.file, name, 0, magicStage, v.array.serial)
 	if err != nil {
 		return err
 	}
-	if i == 0 {
-		s.size = int64(h.extra)
+	s.size = int64(first.extra)
+	if s.size <= stageStart {
+		return corrupt(name, "its areas have %d bytes", s.size)
 	}
-	s.areas[i] = area{gen: h.length, salt: h.salt, end: stageStart}
-	if h != v.stageHeader(&s.areas[i]) || s.size <= stageStart {
-		return corrupt(name, "area %d belongs to another volume", i)
+	size, err := s.file.Size()
+	if err != nil {
+		return err
 	}
-	if size, err := s.file.Size(); err != nil || size != 2*s.size {
-		return cmp.Or(err, corrupt(name, "it has %d bytes, not %d", size, 2*s.size))
+	if size%s.size != 0 || size/s.size < 2 || size/s.size > maxAreas {
+		return corrupt(name, "it has %d bytes, which is not 2 to %d times %d", size, maxAreas, s.size)
+	}
+	s.areas = make([]area, size/s.size)
+	for i := range s.areas {
+		h, err := readHeader(s.file, name, s.offset(i), magicStage, v.array.serial)
+		if err != nil {
+			return err
+		}
+		s.areas[i] = area{gen: h.length, salt: h.salt, end: stageStart}
+		if h != v.stageHeader(&s.areas[i]) {
+			return corrupt(name, "area %d belongs to another volume", i)
+		}
 	}
 	return nil
 }
@@ -267,7 +281,7 @@ func (a *Array) retireStages() error {
 	var changes []stageChange
 	for _, id := range sortedKeys(a.volumes) {
 		s := &a.volumes[id].stage
-		if s.file != nil && s.announced && !s.areas[0].used() && !s.areas[1].used() {
+		if s.file != nil && s.announced && s.usedAreas() == 0 {
 			changes = append(changes, stageChange{id, false})
 		}
 	}
@@ -293,8 +307,10 @@ func (v *volume) closeStage() error {
 
 // dropStage forgets what is staged for a volume that is deleted.
 func (v *volume) dropStage() {
-	v.stage.destaging.Lock()
-	defer v.stage.destaging.Unlock()
+	for _, step := range []*sync.Mutex{&v.stage.saving, &v.stage.marking, &v.stage.applying} {
+		step.Lock()
+		defer step.Unlock()
+	}
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
 	v.stage.drop()
@@ -304,7 +320,7 @@ func (s *stage) drop() {
 	if s.file != nil {
 		s.file.Close()
 	}
-	s.file, s.tracks, s.areas = nil, nil, [2]area{}
+	s.file, s.tracks, s.areas = nil, nil, nil
 	s.pending.Store(0)
 }
 
@@ -318,10 +334,12 @@ func (v *volume) trimStage() error {
 	s := &v.stage
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.file == nil || s.areas[0].used() || s.areas[1].used() {
+	if s.file == nil || s.usedAreas() > 0 {
 		return nil
 	}
-	return errors.Join(
-		s.file.Punch(s.offset(0)+stageStart, s.size-stageStart),
-		s.file.Punch(s.offset(1)+stageStart, s.size-stageStart))
+	var errs []error
+	for i := range s.areas {
+		errs = append(errs, s.file.Punch(s.offset(i)+stageStart, s.size-stageStart))
+	}
+	return errors.Join(errs...)
 }

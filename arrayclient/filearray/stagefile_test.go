@@ -11,7 +11,7 @@ import (
 )
 
 // stay stages and destages only when it is told to.
-var stay = staging{area: 1 << 20, longest: 64 << 10, after: -1}
+var stay = staging{areas: 2, area: 1 << 20, longest: 64 << 10, after: -1}
 
 // oneBlock is the length of a write whose record fills a block of the disk.
 const oneBlock = blockSize - recordHeader - 8
@@ -140,7 +140,7 @@ func TestMissingStage(t *testing.T) {
 // TestSmallAreas: a write that fits into no area of the file that is there
 // goes past it.
 func TestSmallAreas(t *testing.T) {
-	small := staging{area: 80 << 10, longest: 48 << 10, after: -1}
+	small := staging{areas: 2, area: 80 << 10, longest: 48 << 10, after: -1}
 	fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, small)
 	mustWrite(t, mustOpen(t, a, v[0]), 0, 512, 2)
 	a.kill()

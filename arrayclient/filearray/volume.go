@@ -109,7 +109,7 @@ func (v *volume) WriteAt(p []byte, off int64) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	err := v.retry(func() (outcome, error) { return v.tryWrite(p, off) })
+	err := v.retry(len(p), func() (outcome, error) { return v.tryWrite(p, off) })
 	if err != nil {
 		return 0, err
 	}
@@ -121,17 +121,18 @@ func (v *volume) Zero(off, n int64, punch bool) error {
 	if n == 0 {
 		return nil
 	}
-	return v.retry(func() (outcome, error) { return v.tryZero(off, n, punch) })
+	return v.retry(0, func() (outcome, error) { return v.tryZero(off, n, punch) })
 }
 
-// retry calls try, and destages before it calls it again, until it is done.
-func (v *volume) retry(try func() (outcome, error)) error {
+// retry calls try, which may stage n bytes, and destages before it calls it
+// again, until it is done.
+func (v *volume) retry(n int, try func() (outcome, error)) error {
 	for {
 		how, err := try()
 		switch {
 		case err != nil:
 		case how == stageFull:
-			err = v.destageRoom()
+			err = v.destageRoom(n)
 		case how == stageBefore:
 			err = v.destage()
 		default:
