@@ -83,6 +83,9 @@ func (v *volume) destage() error {
 	for range workers {
 		err = cmp.Or(err, <-errs)
 	}
+	if !v.stage.leftUpTo(newest) { // another one may have got over the error
+		return v.err()
+	}
 	return err
 }
 
@@ -374,7 +377,10 @@ func (v *volume) emptyArea(i int, gen uint64, synced bool) (emptying, error) {
 		return emptied, nil // somebody else did
 	}
 	s.areas[i].applied = true
-	if slices.ContainsFunc(s.areas, func(a area) bool { return a.unsynced }) {
+	if err := v.err(); err != nil {
+		return emptied, err // nothing is known about what is in the files
+	}
+	if s.unsynced() {
 		return syncStageFirst, nil
 	}
 	if !s.areas[i].promised {

@@ -63,7 +63,7 @@ type stage struct {
 	active    int // the area that takes writes
 	heldBack  int // how many wait for the stage to be empty
 	tracks    map[int64][]fragment
-	past      []trackRange // of writes that save and are not staged
+	past      []trackRange // of writes that are not staged
 	buf       []byte
 
 	scheduled bool          // the background destages
@@ -105,8 +105,8 @@ func (f fragment) covers(other fragment) bool {
 type outcome int
 
 const (
-	notStaged   outcome = iota // it goes past the stage
-	pastStage                  // so, and passed is to be called after it
+	notStaged   outcome = iota // it goes to the volume, which has no stage to pass
+	pastStage                  // it goes past the stage, and passed is to be called after it
 	staged                     // it is done
 	stageFull                  // try again when there is room
 	stageBefore                // try again when what it overlaps has been destaged
@@ -117,7 +117,7 @@ func (v *volume) put(p []byte, off int64) (outcome, error) {
 	s := &v.stage
 	first, n := off/trackSize, tracksOf(off%trackSize+int64(len(p)))
 	needed := v.needsSaving(first, n)
-	if !needed && s.pending.Load() == 0 {
+	if len(v.sources) == 0 && s.pending.Load() == 0 {
 		return notStaged, nil
 	}
 	if err := v.err(); err != nil {
@@ -127,7 +127,8 @@ func (v *volume) put(p []byte, off int64) (outcome, error) {
 	defer s.mu.Unlock()
 	overlaps := s.overlaps(first, n)
 	if !needed && !overlaps {
-		return notStaged, nil
+		s.past = append(s.past, trackRange{first, n})
+		return pastStage, nil
 	}
 	if err := v.array.committer.err(); err != nil {
 		return notStaged, err // it could never be destaged
@@ -211,17 +212,22 @@ func (v *volume) overlapsStaged(off, n int64) bool {
 // now, if need be into another area.
 func (s *stage) room(n int) bool {
 	a := &s.areas[s.active]
-	if a.unsynced || a.sealed || a.end+recordLength(n) > s.size {
-		if a.used() {
-			a.sealed = true
-		}
-		if s.heldBack > 0 && s.usedAreas() > 1 || !s.moveOn() {
-			return false
-		}
-		select {
-		case s.hurry <- struct{}{}:
-		default:
-		}
+	full := a.unsynced || a.sealed || a.end+recordLength(n) > s.size
+	if full && a.used() {
+		a.sealed = true
+	}
+	if s.heldBack > 0 && (full || !a.used()) && s.usedAreas() > 1 {
+		return false
+	}
+	if !full {
+		return true
+	}
+	if !s.moveOn() {
+		return false
+	}
+	select {
+	case s.hurry <- struct{}{}:
+	default:
 	}
 	return true
 }
@@ -247,6 +253,11 @@ func (s *stage) oldest(f func(*area) bool) int {
 		}
 	}
 	return found
+}
+
+// unsynced reports whether the header of an area is not durable.
+func (s *stage) unsynced() bool {
+	return slices.ContainsFunc(s.areas, func(a area) bool { return a.unsynced })
 }
 
 func (s *stage) usedAreas() (n int) {

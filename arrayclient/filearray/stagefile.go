@@ -281,7 +281,7 @@ func (a *Array) retireStages() error {
 	var changes []stageChange
 	for _, id := range sortedKeys(a.volumes) {
 		s := &a.volumes[id].stage
-		if s.file != nil && s.announced && s.usedAreas() == 0 {
+		if s.file != nil && s.announced && s.usedAreas() == 0 && !s.unsynced() {
 			changes = append(changes, stageChange{id, false})
 		}
 	}
@@ -334,7 +334,7 @@ func (v *volume) trimStage() error {
 	s := &v.stage
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.file == nil || s.usedAreas() > 0 {
+	if s.file == nil || s.usedAreas() > 0 || s.unsynced() {
 		return nil
 	}
 	var errs []error

@@ -157,7 +157,7 @@ func (v *volume) tryWrite(p []byte, off int64) (how outcome, err error) {
 		switch {
 		case err != nil || how > pastStage:
 			return how, err
-		case how == notStaged: // put has found that nothing needs saving
+		case how == notStaged:
 			return how, v.writeAt(p, off)
 		}
 		defer v.passed(off, n)
