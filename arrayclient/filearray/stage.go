@@ -116,13 +116,13 @@ const (
 func (v *volume) put(p []byte, off int64) (outcome, error) {
 	s := &v.stage
 	first, n := off/trackSize, tracksOf(off%trackSize+int64(len(p)))
-	needed := v.needsSaving(first, n)
 	if len(v.sources) == 0 && s.pending.Load() == 0 {
 		return notStaged, nil
 	}
 	if err := v.err(); err != nil {
 		return notStaged, err
 	}
+	needed := v.needsSaving(first, n)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	overlaps := s.overlaps(first, n)
