@@ -267,3 +267,30 @@ func TestStagedAfterDirect(t *testing.T) {
 	}
 	source.passed(off, 4096)
 }
+
+// TestHeadersFirst: as long as the new header of an emptied area is not
+// durable, the area takes no writes and no other one is emptied.
+func TestHeadersFirst(t *testing.T) {
+	fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, stay)
+	vol := mustOpen(t, a, v[0])
+	mustWrite(t, vol, 0, oneBlock, 2)
+	mustFlush(t, vol)
+	a.kill()
+	b := openStagingArray(t, fsys.afterKill(), stay) // gives the other area a new header
+	defer b.kill()
+	source := volumeOf(t, b, v[0])
+	s := &source.stage
+	if s.hasRoom(512) {
+		t.Error("an area takes writes whose header is not durable")
+	}
+	i, gen, _ := s.sealOldest()
+	if next, err := source.emptyArea(i, gen, true); next != syncStageFirst || err != nil {
+		t.Errorf("an area is emptied before that: %d, %v", next, err)
+	}
+	if err := source.syncStaged(); err != nil {
+		t.Fatal(err)
+	}
+	if !s.hasRoom(512) {
+		t.Error("there is no room when it is durable")
+	}
+}
