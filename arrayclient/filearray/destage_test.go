@@ -160,6 +160,17 @@ func TestHeldBack(t *testing.T) {
 	}
 }
 
+// mustSurvive looks at a track on what may be left when the power goes.
+func mustSurvive(t *testing.T, fsys *crashFS, serial arrayclient.Serial, track int64, want byte) {
+	t.Helper()
+	eachDisk(t, fsys, 20, func(what string, _ *crashFS, b *Array) {
+		defer b.kill()
+		if got := readAll(t, mustOpen(t, b, serial))[track*trackSize]; got != want {
+			t.Fatalf("%s: flushed %d, found %d", what, want, got)
+		}
+	})
+}
+
 // TestFlushOfDestaged: what no flush has promised is emptied from the stage
 // without a sync; the next flush makes up for it.
 func TestFlushOfDestaged(t *testing.T) {
@@ -169,12 +180,7 @@ func TestFlushOfDestaged(t *testing.T) {
 	mustDestage(t, a, v[0])
 	mustFlush(t, vol)
 	a.kill()
-	eachDisk(t, fsys, 20, func(what string, _ *crashFS, b *Array) {
-		defer b.kill()
-		if p := readAll(t, mustOpen(t, b, v[0])); p[3*trackSize] != 9 {
-			t.Fatalf("%s: flushed 9, found %d", what, p[3*trackSize])
-		}
-	})
+	mustSurvive(t, fsys, v[0], 3, 9)
 }
 
 // TestFlushOfApplied: what was brought to the volume and still is in the stage
@@ -205,12 +211,7 @@ func TestFlushOfApplied(t *testing.T) {
 	mustFlush(t, vol)
 	a.kill()
 	fsys.setFault(nil)
-	eachDisk(t, fsys, 20, func(what string, _ *crashFS, b *Array) {
-		defer b.kill()
-		if p := readAll(t, mustOpen(t, b, v[0])); p[3*trackSize] != 9 {
-			t.Fatalf("%s: flushed 9, found %d", what, p[3*trackSize])
-		}
-	})
+	mustSurvive(t, fsys, v[0], 3, 9)
 }
 
 // TestTrimSparesHeaders: as long as it is not durable that an area is empty,
