@@ -163,8 +163,7 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 	}
 	n, hole := r.plan(t, n)
 	if !hole && r.array.cannotClone.Load() {
-		next := (t + n) * trackSize
-		r.source.readAhead(next, min(n*trackSize, r.source.size-next))
+		r.source.readAhead((t+n)*trackSize, n*trackSize)
 	}
 	copied, err := r.copyLocked(t, n)
 	if err != nil {

@@ -71,27 +71,23 @@ func (d *data) readAt(p []byte, off int64) error {
 }
 
 func (d *data) writeAt(p []byte, off int64) error {
-	if err := d.err(); err != nil {
-		return err
-	}
-	if s := d.one(off, int64(len(p))); s != nil {
-		return s.write(p, off%segmentSize)
-	}
-	return d.each(off, int64(len(p)), func(s *segment, at, n int64) error {
-		err := s.write(p[:n], at)
-		p = p[n:]
-		return err
-	})
+	return d.writeEach(p, off, (*segment).write)
 }
 
 // applyAt is writeAt for what is in a stage too, so that a flush need not sync it.
 func (d *data) applyAt(p []byte, off int64) error {
+	return d.writeEach(p, off, (*segment).apply)
+}
+
+func (d *data) writeEach(p []byte, off int64, write func(*segment, []byte, int64) error) error {
 	if err := d.err(); err != nil {
 		return err
 	}
+	if s := d.one(off, int64(len(p))); s != nil {
+		return write(s, p, off%segmentSize)
+	}
 	return d.each(off, int64(len(p)), func(s *segment, at, n int64) error {
-		_, err := s.WriteAt(p[:n], at)
-		s.dirty.Store(true)
+		err := write(s, p[:n], at)
 		p = p[n:]
 		return err
 	})
@@ -102,6 +98,13 @@ func (d *data) applyAt(p []byte, off int64) error {
 func (s *segment) write(p []byte, at int64) error {
 	_, err := s.WriteAt(p, at)
 	s.expose()
+	return err
+}
+
+// apply is write for what is in a stage too.
+func (s *segment) apply(p []byte, at int64) error {
+	_, err := s.WriteAt(p, at)
+	s.dirty.Store(true)
 	return err
 }
 
@@ -145,9 +148,10 @@ func (d *data) writeOut(off, n int64) {
 	})
 }
 
-// readAhead begins to read a range from the disk; see File.ReadAhead.
+// readAhead begins to read a range from the disk, what of it is in the volume;
+// see File.ReadAhead.
 func (d *data) readAhead(off, n int64) {
-	d.each(off, n, func(s *segment, at, n int64) error {
+	d.each(off, min(n, d.size-off), func(s *segment, at, n int64) error {
 		s.ReadAhead(at, n)
 		return nil
 	})

@@ -236,7 +236,7 @@ func (v *volume) saveStaged(i int, gen uint64, tracks []int64) ([]mark, error) {
 		next := min(done+destageTracks, len(tracks))
 		err := v.unlessApplied(i, gen, func() (err error) {
 			for ; ahead < min(next+destageTracks, len(tracks)); ahead++ {
-				v.readAhead(tracks[ahead]*trackSize, min(trackSize, v.size-tracks[ahead]*trackSize))
+				v.readAhead(tracks[ahead]*trackSize, trackSize)
 			}
 			marks, err = v.saveTracks(marks, tracks[done:next])
 			targets = int64(len(v.sources))

@@ -39,20 +39,18 @@ type segment struct {
 // caller wait for the sync that another one began for both; when that one
 // failed, it failed for both.
 func (s *segment) sync() error {
-	s.syncMu.Lock()
-	defer s.syncMu.Unlock()
 	return s.syncIf(&s.dirty)
 }
 
 // flush is sync, but may leave out what is in a stage too.
 func (s *segment) flush() error {
-	s.syncMu.Lock()
-	defer s.syncMu.Unlock()
 	return s.syncIf(&s.exposed)
 }
 
-// syncIf syncs if flag is set. syncMu is locked.
+// syncIf syncs if flag is set.
 func (s *segment) syncIf(flag *atomic.Bool) error {
+	s.syncMu.Lock()
+	defer s.syncMu.Unlock()
 	if s.failed == nil && flag.Load() {
 		s.dirty.Store(false)
 		s.exposed.Store(false)

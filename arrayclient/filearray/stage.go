@@ -106,7 +106,8 @@ type outcome int
 
 const (
 	notStaged   outcome = iota // it goes to the volume, which has no stage to pass
-	pastStage                  // it goes past the stage, and passed is to be called after it
+	pastSaved                  // it goes past the stage, nothing is to be saved, and passed is to be called after it
+	pastStage                  // the same, once tracks are saved
 	staged                     // it is done
 	stageFull                  // try again when there is room
 	stageBefore                // try again when what it overlaps has been destaged
@@ -127,8 +128,7 @@ func (v *volume) put(p []byte, off int64) (outcome, error) {
 	defer s.mu.Unlock()
 	overlaps := s.overlaps(first, n)
 	if !needed && !overlaps {
-		s.past = append(s.past, trackRange{first, n})
-		return pastStage, nil
+		return s.letPast(first, n, pastSaved), nil
 	}
 	if err := v.array.committer.err(); err != nil {
 		return notStaged, err // it could never be destaged
@@ -146,8 +146,7 @@ func (v *volume) put(p []byte, off int64) (outcome, error) {
 	if overlaps {
 		return stageBefore, nil
 	}
-	s.past = append(s.past, trackRange{first, n})
-	return pastStage, nil
+	return s.letPast(first, n, pastStage), nil
 }
 
 // putZeros is put for what is not staged in any case.
@@ -159,8 +158,13 @@ func (v *volume) putZeros(off, n int64) outcome {
 	if s.overlaps(first, n) {
 		return stageBefore
 	}
+	return s.letPast(first, n, pastStage)
+}
+
+// letPast notes that a write to n tracks goes past the stage.
+func (s *stage) letPast(first, n int64, how outcome) outcome {
 	s.past = append(s.past, trackRange{first, n})
-	return pastStage
+	return how
 }
 
 // passing reports whether a write to any of n tracks is on its way past the

@@ -232,7 +232,10 @@ func (v *volume) readHeaders(name string) error {
 	}
 	s.areas = make([]area, size/s.size)
 	for i := range s.areas {
-		h, err := readHeader(s.file, name, s.offset(i), magicStage, v.array.serial)
+		h := first
+		if i > 0 {
+			h, err = readHeader(s.file, name, s.offset(i), magicStage, v.array.serial)
+		}
 		if err != nil {
 			return err
 		}

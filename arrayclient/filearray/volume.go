@@ -161,6 +161,9 @@ func (v *volume) tryWrite(p []byte, off int64) (how outcome, err error) {
 			return how, v.writeAt(p, off)
 		}
 		defer v.passed(off, n)
+		if how == pastSaved {
+			return how, v.writeAt(p, off)
+		}
 	}
 	return how, v.prepare(off, n, func(at, n int64) error {
 		return v.writeAt(p[at-off:at-off+n], at)
