@@ -154,9 +154,15 @@ func TestWindowsSerials(t *testing.T) {
 		ids             []designator
 		want            string
 	}{
-		"plain":           {"2105800", "20313698", nil, "20313698"},
-		"hexadecimal":     {"2105800", hex("20313698"), nil, "20313698"},
-		"with blanks":     {"2105800", hex("20313698            "), nil, "20313698"},
+		"plain":          {"2105800", "20313698", nil, "20313698"},
+		"hexadecimal":    {"2105800", hex("20313698"), nil, "20313698"},
+		"with blanks":    {"2105800", hex("20313698            "), nil, "20313698"},
+		"control at end": {"2105800", "20313698\x03", nil, "20313698"},
+		"hex, NUL, junk": {"2105800", hex("20313698\x00\x00junk"), nil, "20313698"},
+		"hex, control":   {"2105800", hex("20313698\x03"), nil, "20313698"},
+		"model, control": {"2105800\x03", "20313698", nil, "20313698"},
+		"page 83, junk": {"2105800", "", []designator{
+			{codeSetASCII, typeVendor, 0, []byte("20513698\x00junk\x03")}}, "20513698"},
 		"of page 83":      {"2105800", "", []designator{naa, port, own}, "20513698"},
 		"of another port": {"2105800", "", []designator{port}, ""},
 		"2107":            {"2107900", "75DC8914805", nil, "75DC8914805"},

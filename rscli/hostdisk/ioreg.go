@@ -96,8 +96,14 @@ func fillFromRegistry(d *Disk, node map[string]any) {
 	}
 }
 
-// registryText returns a property that is a text, fit to print; empty where it is not.
+// registryText returns a property that is a text, fit to print; empty where it is
+// not. A driver may keep a text as data.
 func registryText(node map[string]any, key string) string {
-	value, _ := node[key].(string)
-	return printable([]byte(value))
+	switch value := node[key].(type) {
+	case string:
+		return printable([]byte(value))
+	case []byte:
+		return printable(value)
+	}
+	return ""
 }

@@ -1,7 +1,10 @@
 package hostdisk
 
 import (
+	"encoding/base64"
+	"os"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -35,6 +38,49 @@ disk10=20413698 | IBM | 2105800`
 	}
 }
 
+// TestMacOSStrayBytes puts what XML cannot hold into each text of the registry in
+// turn: it costs no disk, not even where it pads the serial itself.
+func TestMacOSStrayBytes(t *testing.T) {
+	sample, err := os.ReadFile("testdata/macos/ioreg-scsi")
+	check(t, err)
+	ends := regexp.MustCompile(`</string>`).FindAllIndex(sample, -1)
+	if len(ends) < 10 {
+		t.Fatalf("%d texts", len(ends))
+	}
+	for _, stray := range []string{"\x03", "\x00\x00junk", "\x1b", "&#3;"} {
+		for _, end := range ends {
+			text := string(sample[:end[0]]) + stray + string(sample[end[0]:])
+			f := sampleTools(t, map[string]string{ioregOf + classSCSI: "=" + text})
+			disks, _ := f.list("darwin", Options{})
+			if got, want := showDisks(t, disks), "disk2=20313698 disk10=20413698"; got != want {
+				t.Errorf("%q at %d: listed %q, want %q", stray, end[0], got, want)
+			}
+		}
+	}
+	broken := strings.ReplaceAll(string(sample), "IOMedia", "Caf\xe9")
+	disks, _ := sampleTools(t, map[string]string{ioregOf + classSCSI: "=" + broken}).list("darwin",
+		Options{})
+	if len(disks) != 2 {
+		t.Errorf("with broken UTF-8: %+v", disks)
+	}
+}
+
+// TestMacOSData: a driver that keeps its texts as data tells them all the same.
+func TestMacOSData(t *testing.T) {
+	sample, err := os.ReadFile("testdata/macos/ioreg-scsi")
+	check(t, err)
+	texts := regexp.MustCompile(`<string>(IBM *|2105800 *|20[34]13698)</string>`)
+	text := texts.ReplaceAllStringFunc(string(sample), func(s string) string {
+		return "<data>" + base64.StdEncoding.EncodeToString([]byte(texts.FindStringSubmatch(s)[1])) +
+			"</data>"
+	})
+	f := sampleTools(t, map[string]string{ioregOf + classSCSI: "=" + text})
+	disks, _ := f.list("darwin", Options{})
+	if got, want := showDisks(t, disks), "disk2=20313698 disk10=20413698"; got != want {
+		t.Errorf("listed %q, want %q", got, want)
+	}
+}
+
 func TestMacOSWithoutSCSI(t *testing.T) {
 	disks, warnings := sampleTools(t, map[string]string{ioregOf + classSCSI: "="}).list("darwin",
 		Options{})
@@ -51,7 +97,12 @@ func TestParsePlist(t *testing.T) {
 		"<plist><integer>-5</integer></plist>":                                                        int64(-5),
 		"<plist><integer>0x10</integer></plist>":                                                      int64(16),
 		"<plist><integer>18446744073709551615</integer></plist>":                                      "18446744073709551615",
-		"<plist><array><dict/><data>AA==</data></array></plist>":                                      []any{map[string]any{}, "AA=="},
+		"<plist><array><dict/><data>AA==</data></array></plist>":                                      []any{map[string]any{}, []byte{0}},
+		"<plist><data>\n\tMjAz\n\tMTM2OTg=\n</data></plist>":                                          []byte("20313698"),
+		"<plist><data>no base!</data></plist>":                                                        []byte(nil),
+		"<plist><string>a\x03\x00b\xff&#7;&#x1b;&#65;</string></plist>":                               "a\x03\x00b\u00ff\x07\x1bA",
+		"<plist><string>a\ufffe&#xd800;&#99999999999;</string></plist>":                               "a\u00ff\u00ff\u00ff",
+		"<plist><dict><key>a\x01</key><true/></dict></plist>":                                         map[string]any{"a\x01": true},
 		`<?xml version="1.0" encoding="ISO-8859-1"?><plist><dict><key>a</key><array/></dict></plist>`: map[string]any{"a": []any(nil)},
 	} {
 		got, err := parsePlist([]byte(text))

@@ -90,7 +90,11 @@ func TestListPages(t *testing.T) {
 		"both pages":        {files{"vpd_pg83": page83}, "sdb=20313698", ""},
 		"empty page":        {files{"vpd_pg80": {}}, "", "/dev/sdb is a 2105 disk, but it tells no serial"},
 		"cut page":          {files{"vpd_pg80": good[:8]}, "", `but "2031" is not a volume serial`},
-		"odd bytes":         {page80("2031\x1b]0;x\a"), "", `but "2031?]0;x?" is not`},
+		"odd bytes":         {page80("2031\x1b]0;x\a"), "", `but "2031?]0;x" is not`},
+		"junk after a NUL":  {page80("20313698\x00\x00junk"), "sdb=20313698", ""},
+		"control character": {page80("20313698\x03"), "sdb=20313698", ""},
+		"vendor with NULs":  {files{"vendor": []byte("IBM\x00\x00ab\x03\n")}, "sdb=20313698", ""},
+		"model with NULs":   {files{"model": []byte("2105800\x00\x03\n")}, "sdb=20313698", ""},
 		"page 83 only":      {files{"vpd_pg80": {}, "vpd_pg83": page83}, "sdb=20413698", ""},
 		"page 80 unusable":  {files{"vpd_pg80": nil, "vpd_pg83": page83}, "sdb=20413698", ""},
 		"unreadable page":   {files{"vpd_pg80": nil}, "", "left out /dev/sdb: "},
@@ -142,6 +146,43 @@ func TestListMultipath(t *testing.T) {
 		t.Errorf("listed %q, want %q", got, want)
 	}
 	checkWarnings(t, warnings)
+}
+
+// TestListMultipathWithSilentPaths: a path that is passive at boot may lack its
+// pages, or have one that is none; which of the paths that is does not matter.
+func TestListMultipathWithSilentPaths(t *testing.T) {
+	for _, silent := range []string{"sdb", "sdc"} {
+		for name, page := range map[string][]byte{
+			"missing": nil, "empty": {}, "of NULs": hostdisktest.Page(0x80, make([]byte, 8)),
+			"no serial": hostdisktest.Page(0x80, []byte("unknown")),
+		} {
+			tree := newTree(t)
+			volumes(t, tree, "20a13698", "20A13698")
+			check(t, tree.AddMultipath(0, "mpatha", "mpath-36005", "sdb", "sdc"))
+			page80 := "sys/block/" + silent + "/device/vpd_pg80"
+			check(t, tree.File(page80, page))
+			if page == nil {
+				check(t, os.Remove(filepath.Join(tree.Root, page80)))
+			}
+			got, warnings := show(t, Options{Root: tree.Root})
+			if want := "mapper/mpatha=20A13698[sdb sdc]"; !strings.EqualFold(got, want) {
+				t.Errorf("%s, page %s: listed %q, want %q", silent, name, got, want)
+			}
+			checkWarnings(t, warnings)
+		}
+	}
+}
+
+// TestListMultipathOfSilentPaths: the device is one disk, and one warning.
+func TestListMultipathOfSilentPaths(t *testing.T) {
+	tree := newTree(t)
+	volumes(t, tree, "", "")
+	check(t, tree.AddMultipath(0, "mpatha", "mpath-36005", "sdb", "sdc"))
+	got, warnings := show(t, Options{Root: tree.Root})
+	if got != "" {
+		t.Errorf("listed %q", got)
+	}
+	checkWarnings(t, warnings, "/dev/mapper/mpatha is a 2105 disk, but it tells no serial")
 }
 
 func TestListMultipathOfDifferentDisks(t *testing.T) {

@@ -96,6 +96,15 @@ const (
 
 func isAll(s, chars string) bool { return strings.Trim(s, chars) == "" }
 
+// hasSerialForm reports whether volumeSerial knows serials of the machine type.
+func hasSerialForm(machine string) bool {
+	switch machine {
+	case arrayclient.MachineType, machineDS8000, machineDS6000, machineSVC:
+		return true
+	}
+	return false
+}
+
 // volumeSerial returns text in upper case where it is a volume serial of the
 // machine type's form:
 //

@@ -53,7 +53,7 @@ func isNodeName(name string) bool {
 }
 
 // foldMappers puts a multipath device in the place of its members. A device
-// whose members are not all the same disk is not trusted: its members stay.
+// whose members are known to be different disks is not trusted: its members stay.
 func foldMappers(disks []Disk, mappers []mapper) ([]Disk, []string) {
 	if len(mappers) == 0 {
 		return disks, nil
@@ -81,7 +81,9 @@ func foldMappers(disks []Disk, mappers []mapper) ([]Disk, []string) {
 }
 
 // fold returns the disk that m stands for; false where none of its members is
-// listed or they differ.
+// listed or two of them contradict each other. A path that tells nothing of a
+// disk, as one that is passive while the host starts, contradicts none: m is the
+// disk that its other paths tell of.
 func (m mapper) fold(byName map[string]Disk) (d Disk, ok bool, warning string) {
 	var members []string
 	for _, path := range m.paths {
@@ -89,17 +91,36 @@ func (m mapper) fold(byName map[string]Disk) (d Disk, ok bool, warning string) {
 		if !listed {
 			continue
 		}
-		if members != nil && (member.Serial != d.Serial || member.Model != d.Model) {
+		if members != nil && d.contradicts(member) {
 			return Disk{}, false, fmt.Sprintf("%s is not used: its paths %s and %s are "+
 				"different disks", m.name, members[0], path)
 		}
-		if members == nil {
+		if members == nil || d.identity() == "" && member.identity() != "" {
 			d = member
 		}
 		members = append(members, path)
 	}
 	d.Name, d.Members = m.name, members
 	return d, members != nil, ""
+}
+
+// contradicts reports whether d and e cannot be two paths to one disk: both tell
+// what they are, and they tell different things.
+func (d Disk) contradicts(e Disk) bool {
+	differ := func(a, b string) bool { return a != "" && b != "" && a != b }
+	return differ(d.Model, e.Model) || differ(d.identity(), e.identity())
+}
+
+// identity returns what tells the disk from others, empty where it tells nothing
+// of that kind: a volume's serial is of the form that its machine type has.
+func (d Disk) identity() string {
+	if serial, ok := d.knownSerial(); ok {
+		return serial
+	}
+	if d.Counts && hasSerialForm(machineType(d.Model)) {
+		return ""
+	}
+	return d.Serial
 }
 
 // foldPaths keeps the first of several disks that are the same volume. The disks

@@ -57,7 +57,7 @@ func plainSerial(text string) (string, bool) {
 	if err != nil || len(text) < shortest {
 		return text, false
 	}
-	b = bytes.Trim(b, " \x00")
+	b = field(b)
 	for _, c := range b {
 		if !isPrintable(c) {
 			return text, false

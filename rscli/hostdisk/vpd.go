@@ -65,9 +65,10 @@ func page83Volume(machine string, page []byte) string {
 	return ""
 }
 
-// volume returns the last word of a text or the number of an NAA designator,
-// where that is a volume serial. A T10 text holds vendor, product and serial,
-// padded with blanks.
+// volume returns the volume serial in a designator: the last word of a text, or
+// the number of an NAA designator; empty where that is none. A T10 text holds
+// vendor, product and serial, each padded with blanks or NULs, so NULs part its
+// words too, where what is in front of the first of them holds no serial.
 func (d designator) volume(machine string) string {
 	text := d.id
 	switch {
@@ -80,6 +81,14 @@ func (d designator) volume(machine string) string {
 	case d.codeSet != codeSetASCII || d.kind != typeVendor:
 		return ""
 	}
+	if serial := lastWordVolume(machine, text); serial != "" || d.kind != typeT10 {
+		return serial
+	}
+	return lastWordVolume(machine, bytes.ReplaceAll(text, []byte{0}, []byte{' '}))
+}
+
+// lastWordVolume returns the last word of a text where it is a volume serial.
+func lastWordVolume(machine string, text []byte) string {
 	words := strings.Fields(printable(text))
 	if len(words) == 0 {
 		return ""
@@ -91,11 +100,19 @@ func (d designator) volume(machine string) string {
 	return last
 }
 
-// printable trims blanks, line ends and NULs on both sides and puts a question
-// mark in place of every other byte that is not printable ASCII: a disk must not
-// be able to send control sequences to a terminal.
+// field returns what a field of fixed length holds, as disks fill it: it ends at
+// the first NUL, for what follows is whatever the memory held before; blanks and
+// NULs in front of it are padding, as are all control characters behind it.
+func field(b []byte) []byte {
+	b, _, _ = bytes.Cut(bytes.TrimLeft(b, " \t\r\n\x00"), []byte{0})
+	return bytes.TrimRight(b, padding)
+}
+
+// printable returns a field as text, with a question mark in place of every byte
+// that is not printable ASCII: a disk must not be able to send control sequences
+// to a terminal.
 func printable(b []byte) string {
-	b = bytes.Trim(b, " \t\r\n\x00")
+	b = field(b)
 	clean := true
 	for _, c := range b {
 		clean = clean && isPrintable(c)
@@ -112,5 +129,9 @@ func printable(b []byte) string {
 	}
 	return string(out)
 }
+
+// padding are the blank and the control characters of ASCII.
+const padding = " \x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f" +
+	"\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x7f"
 
 func isPrintable(c byte) bool { return c >= ' ' && c <= '~' }

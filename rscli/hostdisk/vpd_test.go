@@ -26,7 +26,10 @@ func TestPage80Serial(t *testing.T) {
 		"only blanks":         {"\x00\x80\x00\x04    ", ""},
 		"escape sequence":     {"\x00\x80\x00\x07A\x1b[31mB", "A?[31mB"},
 		"not ASCII":           {"\x00\x80\x00\x04A\xc3\xa9B", "A??B"},
-		"NUL inside":          {"\x00\x80\x00\x03A\x00B", "A?B"},
+		"junk after a NUL":    {"\x00\x80\x00\x0e20313698\x00\x00junk", "20313698"},
+		"NULs on the left":    {"\x00\x80\x00\x0c\x00\x00\x00\x0020313698", "20313698"},
+		"control at the end":  {"\x00\x80\x00\x0920313698\x03", "20313698"},
+		"controls, blanks":    {"\x00\x80\x00\x0e \n20313698\x1b \x7f\x00", "20313698"},
 	} {
 		if got := page80Serial([]byte(c.page)); got != c.want {
 			t.Errorf("%s: page80Serial = %q, want %q", name, got, c.want)
@@ -54,6 +57,11 @@ func TestPage83Volume(t *testing.T) {
 		"T10, padded":         {page(ascii(typeT10, t10+"    \x00")), "20313698"},
 		"T10, vendor only":    {page(ascii(typeT10, "20313698")), ""},
 		"T10, no serial":      {page(ascii(typeT10, "IBM     2105800")), ""},
+		"QEMU, junk":          {page(ascii(typeVendor, "20313698\x00\x00junk")), "20313698"},
+		"QEMU, control":       {page(ascii(typeVendor, "20313698\x03")), "20313698"},
+		"T10, NULs between":   {page(ascii(typeT10, "IBM     2105800\x00\x0020313698")), "20313698"},
+		"T10, junk":           {page(ascii(typeT10, t10+"\x00\x00junk")), "20313698"},
+		"T10, control":        {page(ascii(typeT10, t10+"\x03")), "20313698"},
 		"of the port":         {page(ofPort), ""},
 		"binary":              {page(naa), ""},
 		"binary T10":          {page(hostdisktest.Designator(1, typeT10, []byte(t10))), ""},
