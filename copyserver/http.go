@@ -64,15 +64,15 @@ func (s *Server) handler() http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	return s.observed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength != 0 {
-			// It counts for every answer: what of a body was not read is waited for.
-			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.bodyTimeout))
+			r = s.withBody(w, r)
 		}
 		if err := sameOrigin.Check(r); err != nil {
-			writeError(w, fault.New(fault.Denied, "a request of another origin: %w", errForbidden))
+			err = fault.New(fault.Denied, "a request of another origin: %w", errForbidden)
+			s.answering(w, r, func() { writeError(w, err) })
 			return
 		}
 		if _, pattern := mux.Handler(r); pattern == "" {
-			s.unrouted(mux, w, r)
+			s.answering(w, r, func() { s.unrouted(mux, w, r) })
 			return
 		}
 		mux.ServeHTTP(w, r)
@@ -112,15 +112,15 @@ func (s *Server) endpoint(rt route) http.Handler {
 		if err == nil {
 			a, err = rt.handle(s, q)
 		}
-		// What of a body was not read is waited for first.
-		_ = q.control.SetWriteDeadline(time.Now().Add(2 * s.bodyTimeout))
-		switch {
-		case err != nil:
-			rw.err = err
-			writeError(w, err)
-		case !a.streamed:
-			writeAnswer(w, a)
-		}
+		s.answering(w, r, func() {
+			switch {
+			case err != nil:
+				rw.err = err
+				writeError(w, err)
+			case !a.streamed:
+				writeAnswer(w, a)
+			}
+		})
 	})
 }
 

@@ -32,11 +32,21 @@ func Main() int {
 	if len(os.Args) >= 3 && slices.Equal(os.Args[1:3], runAsService) {
 		return serviceMain(os.Args[3:])
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endingSignals()...)
 	defer stop()
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
 	return run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+}
+
+// endingSignals are those that ask for an orderly end. SIGHUP, which comes when
+// a terminal is closed, is not among them under nohup.
+func endingSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // run is Main with everything of the process given but the environment, in which

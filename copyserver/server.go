@@ -38,6 +38,10 @@ const (
 	stopTimeout = 15 * time.Second
 	// drainTimeout is how long requests get to end by themselves.
 	drainTimeout = 5 * time.Second
+	// leaveTimeout is how long clients get of that to send and take what is
+	// under way, stallTimeout how long without any progress.
+	leaveTimeout = 3 * time.Second
+	stallTimeout = 500 * time.Millisecond
 
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
@@ -72,6 +76,8 @@ type Server struct {
 
 	stopping context.Context // ends when Stop begins: long polls answer
 	stop     context.CancelFunc
+	stopTime time.Time // when stopping ended
+	silent   silentConns
 	failed   chan error // takes the error that serving ended with
 
 	// mu is held over Start and Stop, which therefore never interleave.
@@ -198,6 +204,7 @@ func (s *Server) bind() error {
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		Protocols:         &protocols,
+		ConnState:         s.silent.note,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
@@ -243,10 +250,12 @@ func (s *Server) Start() error {
 	return nil
 }
 
-// drain lets requests end and then cuts them off.
+// drain lets requests end and then cuts them off. Clients that have not sent one
+// are not waited for.
 func (s *Server) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
+	s.silent.closeAll()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fault.New(fault.TimedOut, "requests were still running: %w", err),
@@ -293,6 +302,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.stopped = true
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
+	s.stopTime = time.Now()
 	s.stop()
 	defer s.keepThawing()()
 	for _, c := range slices.Backward(s.cleanups) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"time"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -224,7 +223,7 @@ func (s *Server) getContent(q *call) (answer, error) {
 	if q.Method == http.MethodHead {
 		return answer{streamed: true}, nil
 	}
-	if err := api.SendVolume(&patient{q: q, w: q.w}, v); err != nil {
+	if err := api.SendVolume(&patient{s: s, q: q, w: q.w}, v); err != nil {
 		q.w.err, q.w.cut = err, true
 	}
 	return answer{streamed: true}, nil
@@ -246,7 +245,7 @@ func (s *Server) putContent(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	in, err := api.NewSparseReader(&patient{q: q, r: q.Body}, fault.Usage)
+	in, err := api.NewSparseReader(&patient{s: s, q: q, r: q.Body}, fault.Usage)
 	if err == nil {
 		err = api.ReceiveVolume(in, v)
 	}
@@ -265,6 +264,7 @@ func (s *Server) putContent(q *call) (answer, error) {
 
 // patient moves the deadlines of a connection along with its progress.
 type patient struct {
+	s *Server
 	q *call
 	r io.Reader
 	w io.Writer
@@ -272,16 +272,19 @@ type patient struct {
 
 // Read reads, with streamTimeout to do it in.
 func (p *patient) Read(b []byte) (int, error) {
-	if err := p.q.control.SetReadDeadline(time.Now().Add(streamTimeout)); err != nil {
+	if err := p.q.control.SetReadDeadline(p.s.deadline(streamTimeout)); err != nil {
 		return 0, err
 	}
 	return p.r.Read(b)
 }
 
 // Write writes, with streamTimeout to do it in.
-func (p *patient) Write(b []byte) (int, error) {
-	if err := p.q.control.SetWriteDeadline(time.Now().Add(streamTimeout)); err != nil {
+func (p *patient) Write(b []byte) (n int, err error) {
+	if err := p.q.control.SetWriteDeadline(p.s.deadline(streamTimeout)); err != nil {
 		return 0, err
 	}
-	return p.w.Write(b)
+	p.s.whileWaiting(func() { n, err = p.w.Write(b) }, func() {
+		_ = p.q.control.SetWriteDeadline(p.s.deadline(streamTimeout))
+	})
+	return n, err
 }

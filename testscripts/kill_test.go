@@ -39,6 +39,7 @@ const (
 type server struct {
 	cmd    *exec.Cmd
 	log    bytes.Buffer
+	ready  string // its ready file
 	nbd    string
 	client *api.Client
 }
@@ -46,15 +47,22 @@ type server struct {
 // startServer starts the server on state and waits until it is ready.
 func startServer(t *testing.T, state string) *server {
 	t.Helper()
+	return startServerBy(t, state, func(*exec.Cmd) {})
+}
+
+// startServerBy is startServer with a change of how it is started.
+func startServerBy(t *testing.T, state string, change func(*exec.Cmd)) *server {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ready := filepath.Join(t.TempDir(), "ready")
-	s := &server{cmd: exec.Command(self)}
+	s := &server{cmd: exec.Command(self), ready: ready}
 	s.cmd.Args = []string{"copyserver", "--state", state, "--listen", "127.0.0.1:0",
 		"--nbd-listen", "127.0.0.1:0", "--ready-file", ready}
 	s.cmd.Stderr = &s.log
+	change(s.cmd)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

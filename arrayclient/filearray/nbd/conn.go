@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,6 +40,8 @@ type conn struct {
 	limit  int       // of active
 	quits  bool      // no further request is read
 	broken error     // why the connection was cut, or nil
+
+	leaving atomic.Bool // quits, for send
 }
 
 // maxHeld limits the memory of the large requests of one connection, in bytes.
@@ -58,13 +61,27 @@ func newConn(s *Server, nc net.Conn) *conn {
 // longAgo is a deadline that fails whatever waits, and all that comes later.
 var longAgo = time.Unix(1, 0)
 
+// takeTimeout is how long the client may take for a reply when the server stops.
+const takeTimeout = 500 * time.Millisecond
+
 // quit lets the connection end when the requests at hand are done. It may be
 // called from any goroutine.
 func (c *conn) quit() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.quits = true
 	_ = c.raw.SetReadDeadline(longAgo)
+	c.mu.Unlock()
+	c.leaving.Store(true)
+	c.limitSending()
+}
+
+// limitSending gives the client takeTimeout from now on for what is being sent.
+func (c *conn) limitSending() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken == nil {
+		_ = c.raw.SetWriteDeadline(time.Now().Add(takeTimeout))
+	}
 }
 
 // cut ends the connection at once, for the reason given. It does not close
@@ -240,6 +257,9 @@ func (c *conn) send(p []byte) {
 	}
 	c.sending.Lock()
 	defer c.sending.Unlock()
+	if c.leaving.Load() {
+		c.limitSending()
+	}
 	if _, err := c.nc.Write(p); err != nil {
 		c.cut(err)
 	}

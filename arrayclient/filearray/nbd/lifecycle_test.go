@@ -129,6 +129,23 @@ func TestStopCutsOffADeafClient(t *testing.T) {
 	}
 }
 
+// TestStopDoesNotWaitForADeafClient: what is missing is the client's doing alone.
+func TestStopDoesNotWaitForADeafClient(t *testing.T) {
+	s := startServer(t, Options{}, one(newMemDevice(8<<20)))
+	for _, structured := range []bool{false, true} {
+		c := connect(t, s, structured)
+		for range 20 {
+			c.request(cmdRead, 0, 0, 8<<20)
+		}
+		c.recv(headerSimple)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+}
+
 func TestSlowRequestsStallNobody(t *testing.T) {
 	for _, op := range []string{"read", "write", "flush", "zero"} {
 		t.Run(op, func(t *testing.T) {

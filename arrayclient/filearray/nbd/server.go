@@ -64,8 +64,9 @@ func (s *Server) Start() {
 }
 
 // Stop takes no further clients and requests, lets those being worked on end
-// and closes every connection. When ctx ends first it cuts the connections
-// off and returns an error of kind TimedOut or Interrupted. Further calls wait
+// and closes every connection, after takeTimeout also that of a client that does
+// not take its replies. When ctx ends first it cuts the connections off and
+// returns an error of kind TimedOut or Interrupted. Further calls wait
 // the same way.
 func (s *Server) Stop(ctx context.Context) error {
 	s.quit()
