@@ -60,7 +60,8 @@ type Options struct {
 type Client struct {
 	opts      Options
 	transport *http.Transport
-	backoff   []time.Duration // before each repetition of a keyed request
+	roundTrip func(*http.Request) (*http.Response, error) // that of transport
+	backoff   []time.Duration                             // before each repetition of a keyed request
 	maxAnswer int64
 
 	mu      sync.Mutex
@@ -95,6 +96,7 @@ func New(opts Options) *Client {
 		// Long headers are no part of the API.
 		MaxResponseHeaderBytes: 64 << 10,
 	}
+	c.roundTrip = c.transport.RoundTrip
 	return c
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -76,7 +77,7 @@ func (c *Client) delete(ctx context.Context, path string) error {
 }
 
 // readAnswer decodes an answer into out, which may be nil. An answer that
-// ends early is *lost.
+// ends early is *lost, as is that of a proxy whose server is away.
 func (c *Client) readAnswer(server string, resp *http.Response, out any) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, c.maxAnswer+1))
 	switch {
@@ -89,14 +90,25 @@ func (c *Client) readAnswer(server string, resp *http.Response, out any) error {
 		return answerError(server, resp, body)
 	case out == nil:
 		return nil
+	case len(body) == 0:
+		return &lost{server, errEmpty}
 	case !isJSON(resp):
 		return notOurs(server, "its answer is not JSON")
 	}
 	if err := json.Unmarshal(body, out); err != nil {
+		if isCut(body) {
+			return &lost{server, errCut}
+		}
 		return fault.New(fault.Server, "the answer of %s cannot be understood: %w", server, err).
 			WithHint("this command and the server may be of different versions")
 	}
 	return nil
+}
+
+// isCut reports whether body is the beginning of a JSON value.
+func isCut(body []byte) bool {
+	err := json.NewDecoder(bytes.NewReader(body)).Decode(new(json.RawMessage))
+	return errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func isJSON(resp *http.Response) bool {

@@ -17,6 +17,8 @@ import (
 var (
 	errSlowDial = errors.New("no connection in time")
 	errSilent   = errors.New("no answer in time")
+	errEmpty    = errors.New("the answer was empty")
+	errCut      = errors.New("the answer was cut off")
 )
 
 // causeOf prefers the reason for which ctx was cancelled to the error that
@@ -120,6 +122,10 @@ func answerError(server string, resp *http.Response, body []byte) error {
 	var e ErrorBody
 	if json.Unmarshal(body, &e) == nil && e.Error.Kind != "" && e.Error.Message != "" {
 		return e.Error.Err()
+	}
+	switch resp.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return &lost{server, errors.New("a proxy answered " + resp.Status)}
 	}
 	return notOurs(server, "it answered "+resp.Status)
 }

@@ -174,20 +174,20 @@ func (c *Client) attempt(caller context.Context, server string, r *request) erro
 	if err != nil {
 		return err
 	}
-	resp, err := c.transport.RoundTrip(req)
+	resp, err := c.roundTrip(req)
 	if err != nil {
 		return classify(ctx, server, err, connected.Load())
 	}
 	defer resp.Body.Close()
+	if ctx.Err() != nil {
+		// The server sees that the connection ends before the connection does, and
+		// may use the moment for an answer to nobody.
+		return &lost{server, context.Cause(ctx)}
+	}
 	alive()
 	err = r.take(server, resp, alive)
-	if err != nil && caller.Err() != nil {
-		// The server may have answered that it noticed.
-		return &lost{server, caller.Err()}
-	}
-	var away *lost
-	if errors.As(err, &away) && context.Cause(ctx) != nil {
-		away.err = context.Cause(ctx)
+	if err != nil && ctx.Err() != nil {
+		return &lost{server, context.Cause(ctx)}
 	}
 	return err
 }
