@@ -71,6 +71,9 @@ func (s *Server) changeUser(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, noSuch(err, userHint)
 	}
+	if !q.user.Role.Includes(taskstore.RoleAdmin) && u.Name != q.user.Name {
+		return answer{}, forbidden(q.user, taskstore.RoleAdmin)
+	}
 	if req.Role != "" && req.Role != taskstore.RoleAdmin {
 		if err := s.leavesAdmin(u); err != nil {
 			return answer{}, err

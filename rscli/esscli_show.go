@@ -103,7 +103,7 @@ func fetchUser(ctx context.Context, s *session, name string) (api.User, error) {
 		return api.User{}, err
 	}
 	for _, u := range users {
-		if strings.EqualFold(u.Name, name) {
+		if taskstore.Key(u.Name) == taskstore.Key(name) {
 			return u, nil
 		}
 	}

@@ -249,6 +249,18 @@ func TestDeletionStopsAtTheFirstFailure(t *testing.T) {
 	}
 }
 
+// TestShowUserWithoutFormOfAccents: a Mac may send an accent as a character of its
+// own.
+func TestShowUserWithoutFormOfAccents(t *testing.T) {
+	f := newFake(t)
+	f.reply("GET /v1/users", http.StatusOK, []api.User{{Name: "ju"}, {Name: "j\u00fcrgen"}})
+	b := newBench(t)
+	b.expect(b.run(newESSCLI, "show", "user", "JU\u0308RGEN", "-s", f.addr()), 0)
+	if !strings.Contains(b.stdout.String(), "j\u00fcrgen") {
+		t.Errorf("printed %s", &b.stdout)
+	}
+}
+
 func TestHostThatExistsIsNotReplaced(t *testing.T) {
 	f := newFake(t)
 	f.reply("GET /v1/hosts/h", http.StatusOK, api.Host{Name: "h"})

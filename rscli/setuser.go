@@ -3,9 +3,9 @@ package rscli
 import (
 	"context"
 	"io"
-	"strings"
 
 	"copyservices/copyserver/api"
+	"copyservices/taskstore"
 )
 
 // SetUserMain is setuser.
@@ -42,7 +42,7 @@ func addUser(ctx context.Context, s *session, args []string) (reply, error) {
 // changeUser goes on with the new password when the user has changed its own.
 func changeUser(ctx context.Context, s *session, args []string) (reply, error) {
 	_, err := s.ChangeUser(ctx, args[0], api.UserChange{Password: args[1]})
-	if err == nil && strings.EqualFold(args[0], s.user) {
+	if err == nil && taskstore.Key(args[0]) == taskstore.Key(s.user) {
 		s.SetPassword(args[1])
 	}
 	return told("An entry for user %s successfully changed", args[0]), err

@@ -129,6 +129,82 @@ func TestNamesWithoutCase(t *testing.T) {
 	}
 }
 
+// Two ways to write one name, as a Mac and a Linux terminal send them.
+const composed, decomposed = "j\u00fcrgen", "ju\u0308rgen"
+
+func TestNamesWithoutFormOfAccents(t *testing.T) {
+	d := open(t, t.TempDir())
+	user := taskstore.User{Name: composed, Role: taskstore.RoleMonitor, Hash: "$x", Created: when}
+	must(t, d.Users().Create(user))
+	again := user
+	again.Name = decomposed
+	if err := d.Users().Create(again); !errors.Is(err, taskstore.ErrExists) {
+		t.Errorf("the name in its other form: %v", err)
+	}
+	wantSame(t, d.Users(), strings.ToUpper(decomposed), user)
+	must(t, d.Users().Delete(decomposed))
+}
+
+// oldUser stores a user and gives its file the name that it had while the two
+// forms were two names.
+func oldUser(t *testing.T, dir, name, file string, role taskstore.Role) taskstore.User {
+	t.Helper()
+	u := taskstore.User{Name: name, Role: role, Hash: "$x", Created: when}
+	other := t.TempDir()
+	d := open(t, other)
+	must(t, d.Users().Create(u))
+	must(t, d.Close())
+	made, err := os.ReadDir(filepath.Join(other, "users"))
+	must(t, err)
+	data, err := os.ReadFile(filepath.Join(other, "users", made[0].Name()))
+	must(t, err)
+	must(t, os.MkdirAll(filepath.Join(dir, "users"), 0o700))
+	must(t, os.WriteFile(filepath.Join(dir, "users", file), data, 0o600))
+	return u
+}
+
+const composedFile, decomposedFile = "j%C3%9Crgen.yaml", "ju%CC%88rgen.yaml"
+
+func TestOldFileOfDecomposedName(t *testing.T) {
+	dir := t.TempDir()
+	u := oldUser(t, dir, decomposed, decomposedFile, taskstore.RoleMonitor)
+	if errs := taskstore.Check(dir); len(errs) != 0 {
+		t.Errorf("check: %v", errs)
+	}
+	d := open(t, dir)
+	wantSame(t, d.Users(), composed, u)
+	u.Role = taskstore.RoleAdmin
+	must(t, d.Users().Put(u))
+	must(t, d.Close())
+	d = open(t, dir)
+	wantSame(t, d.Users(), decomposed, u)
+	must(t, d.Users().Delete(composed))
+	if left, _ := os.ReadDir(filepath.Join(dir, "users")); len(left) != 0 {
+		t.Errorf("left over: %v", left)
+	}
+}
+
+// TestOldFilesOfBothForms: a folder that has both opens, each is who it was, and
+// one of them can go.
+func TestOldFilesOfBothForms(t *testing.T) {
+	dir := t.TempDir()
+	one := oldUser(t, dir, composed, composedFile, taskstore.RoleMonitor)
+	two := oldUser(t, dir, decomposed, decomposedFile, taskstore.RoleOperator)
+	d := open(t, dir)
+	wantSame(t, d.Users(), composed, one)
+	wantSame(t, d.Users(), decomposed, two)
+	two.Role = taskstore.RoleAdmin
+	must(t, d.Users().Put(two))
+	must(t, d.Close())
+	d = open(t, dir)
+	wantSame(t, d.Users(), composed, one)
+	wantSame(t, d.Users(), decomposed, two)
+	must(t, d.Users().Delete(decomposed))
+	wantSame(t, d.Users(), decomposed, one)
+	must(t, d.Close())
+	wantSame(t, open(t, dir).Users(), composed, one)
+}
+
 func TestAnswersAreCopies(t *testing.T) {
 	d := open(t, t.TempDir())
 	must(t, d.Runs().Create(run))

@@ -22,13 +22,15 @@ type files[T any] struct {
 
 	writing sync.Mutex // held over a change, so that readers don't wait for the disk
 	mu      sync.RWMutex
-	things  map[string]T // by Key
-	stopped error        // why no more changes are taken; nil while they are
+	things  map[string]T      // by key
+	places  map[string]string // by key, the files of things that are not in fileName
+	stopped error             // why no more changes are taken; nil while they are
 }
 
 func newFiles[T any](dir string, fsys atomicfile.FS, kind kindOf[T]) *files[T] {
 	return &files[T]{
 		kindOf: kind, fsys: fsys, dir: filepath.Join(dir, kind.folder), things: map[string]T{},
+		places: map[string]string{},
 	}
 }
 
@@ -53,20 +55,55 @@ func (c *files[T]) check() []error {
 		return []error{fault.New(fault.Failed, "cannot read folder %s: %w", c.dir, err)}
 	}
 	var errs []error
+	old := map[string]T{} // by file
 	for _, e := range entries {
 		if atomicfile.IsTemp(e.Name()) {
 			continue
 		}
-		if err := c.read(e.Name()); err != nil {
+		if err := c.read(e.Name(), old); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	for file, v := range old {
+		c.place(file, v)
 	}
 	return errs
 }
 
-// read takes one file into memory. That the file's name fits what is in it
-// keeps two files from holding the same thing.
-func (c *files[T]) read(file string) error {
+// place takes a thing whose file has the name that oldFileName gives. One whose
+// accents alone tell it from another stays apart under its exact name, so that
+// both can be reached, and one of them be deleted.
+func (c *files[T]) place(file string, v T) {
+	key := Key(c.name(v))
+	if _, taken := c.things[key]; taken {
+		key = foldCase(c.name(v))
+	}
+	c.things[key], c.places[key] = v, file
+}
+
+// key returns the key under which a thing of that name is kept. The caller holds
+// mu.
+func (c *files[T]) key(name string) string {
+	apart := foldCase(name)
+	if _, ok := c.places[apart]; ok {
+		return apart
+	}
+	return Key(name)
+}
+
+// path returns the file of the thing of that name.
+func (c *files[T]) path(name string) string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if file, ok := c.places[c.key(name)]; ok {
+		return filepath.Join(c.dir, file)
+	}
+	return filepath.Join(c.dir, fileName(name))
+}
+
+// read takes one file into memory, or into old. That the file's name fits what is
+// in it keeps two files from holding the same thing.
+func (c *files[T]) read(file string, old map[string]T) error {
 	var v T
 	path := filepath.Join(c.dir, file)
 	if !strings.HasSuffix(file, extension) {
@@ -80,7 +117,12 @@ func (c *files[T]) read(file string) error {
 		return fault.New(fault.Failed, "%s: %w", path, err).WithHint("%s", hintFor(err))
 	}
 	name := c.name(v)
-	if want := fileName(name); want != file {
+	want := fileName(name)
+	if want != file && oldFileName(name) == file {
+		old[file] = v
+		return nil
+	}
+	if want != file {
 		return fault.New(fault.Failed, "%s holds %s %q, whose file is %s", path, c.word, name, want).
 			WithHint("was the file renamed? give it its name back")
 	}
@@ -117,7 +159,7 @@ func (c *files[T]) Get(name string) (T, error) {
 func (c *files[T]) get(name string) (T, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	v, ok := c.things[Key(name)]
+	v, ok := c.things[c.key(name)]
 	return v, ok
 }
 
@@ -166,13 +208,12 @@ func (c *files[T]) write(v T) error {
 	if old, ok := c.get(name); ok && c.rename != nil {
 		v = c.rename(v, c.name(old))
 	}
-	err := SaveFile(c.fsys, filepath.Join(c.dir, fileName(name)), c.word, v)
-	if err != nil {
+	if err := SaveFile(c.fsys, c.path(name), c.word, v); err != nil {
 		return c.failed(err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.things[Key(name)] = c.clone(v)
+	c.things[c.key(name)] = c.clone(v)
 	return nil
 }
 
@@ -186,12 +227,14 @@ func (c *files[T]) Delete(name string) error {
 	if err := c.refusal(); err != nil {
 		return err
 	}
-	if err := atomicfile.Remove(c.fsys, filepath.Join(c.dir, fileName(name))); err != nil {
+	if err := atomicfile.Remove(c.fsys, c.path(name)); err != nil {
 		return c.failed(err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.things, Key(name))
+	key := c.key(name)
+	delete(c.things, key)
+	delete(c.places, key)
 	return nil
 }
 

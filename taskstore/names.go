@@ -7,24 +7,62 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"copyservices/arrayclient/fault"
 )
 
 // MaxName is how many characters the name of a task, host or user may have.
 const MaxName = 64
 
-// Key returns what two names share that differ in case only. It is the same
-// relation as strings.EqualFold.
-func Key(name string) string { return strings.Map(foldRune, name) }
+// Key returns what two names share that mean the same: they differ in case only,
+// or in how their accents are written, as one character with the letter or as
+// characters of their own (Unicode, chapter 3.13, canonical caseless matching).
+func Key(name string) string {
+	if isASCII(name) {
+		return foldCase(name)
+	}
+	parts := strings.Map(foldLetter, norm.NFD.String(name))
+	return foldCase(norm.NFC.String(parts))
+}
+
+func isASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+}
+
+// foldCase returns the same text for all that are equal without case. It is the
+// same relation as strings.EqualFold, and what the names of files are made of.
+func foldCase(name string) string { return strings.Map(foldRune, name) }
 
 // foldRune returns the same rune for all that are equal without case.
 func foldRune(r rune) rune {
+	return foldTo(r, func(rune) bool { return true })
+}
+
+// foldLetter is foldRune for a decomposed text, where a letter must not become the
+// combining mark that is equal to it without case, the iota below: it would go
+// with the letter in front of it.
+func foldLetter(r rune) rune {
+	return foldTo(r, func(r rune) bool { return !unicode.IsMark(r) })
+}
+
+// foldTo returns the first of the runes equal to r without case that is wanted, in
+// lower case if it is ASCII; r where none is.
+func foldTo(r rune, wanted func(rune) bool) rune {
 	if r < utf8.RuneSelf {
 		return asciiLower(r)
 	}
-	first := r
-	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-		first = min(first, next)
+	first := rune(unicode.MaxRune + 1)
+	for next := unicode.SimpleFold(r); ; next = unicode.SimpleFold(next) {
+		if wanted(next) {
+			first = min(first, next)
+		}
+		if next == r {
+			break
+		}
+	}
+	if first > unicode.MaxRune {
+		return r
 	}
 	return asciiLower(first)
 }
@@ -72,8 +110,13 @@ const (
 // fileName returns the file name for a name. Equal keys get equal names,
 // different keys different ones, also where the file system folds case or
 // normalises Unicode, and none is reserved on Windows.
-func fileName(name string) string {
-	key := Key(name)
+func fileName(name string) string { return fileOf(Key(name)) }
+
+// oldFileName is the file name that was given while names with accents written
+// differently were different names.
+func oldFileName(name string) string { return fileOf(foldCase(name)) }
+
+func fileOf(key string) string {
 	escaped := escape(key)
 	if len(escaped) > maxFileName {
 		sum := sha256.Sum256([]byte(key))

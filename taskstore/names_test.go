@@ -3,6 +3,8 @@ package taskstore
 import (
 	"strings"
 	"testing"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 func TestFileName(t *testing.T) {
@@ -53,19 +55,47 @@ func TestValidName(t *testing.T) {
 	}
 }
 
-// FuzzFileName: names are equal without case exactly when they share a file,
-// and every file name is plain.
+// TestKey: accents may be written as one character or two, in either case.
+func TestKey(t *testing.T) {
+	for _, same := range [][]string{
+		{"j\u00fcrgen", "ju\u0308rgen", "JU\u0308RGEN", "J\u00dcrgen"},
+		{"\u01f0", "j\u030c", "J\u030c"},                                     // no capital in one character
+		{"\u212bngstr\u00f6m", "\u00e5ngstr\u00f6m", "A\u030angstro\u0308m"}, // the unit's sign
+		{"\u1ea5", "a\u0302\u0301", "\u00e2\u0301", "\u00c2\u0301"},
+		{"\u1e69", "s\u0323\u0307", "s\u0307\u0323", "\u017f\u0323\u0307"}, // marks in any order
+		{"\uac00", "\u1100\u1161"},                                         // Hangul
+		{"\u1fb3", "\u03b1\u0345", "\u03b1\u03b9", "\u0391\u0399"},
+	} {
+		for _, name := range same {
+			if Key(name) != Key(same[0]) || fileName(name) != fileName(same[0]) {
+				t.Errorf("%+q has the key %+q, %+q has %+q", name, Key(name), same[0], Key(same[0]))
+			}
+		}
+	}
+	for _, other := range []string{"jurgen", "ju\u0301rgen", "u\u0308jrgen", "juergen"} {
+		if Key(other) == Key("j\u00fcrgen") {
+			t.Errorf("%+q is the same as j\u00fcrgen", other)
+		}
+	}
+}
+
+// FuzzFileName: names are the same exactly when they share a file, and every file
+// name is plain.
 func FuzzFileName(f *testing.F) {
 	f.Add("Task", "tASK")
 	f.Add("con", "c%6fn")
 	f.Add("ſ", "S")
+	f.Add("\u00e9", "e\u0301")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		if ValidName("task", a) != nil || ValidName("task", b) != nil {
 			return
 		}
 		fa, fb := fileName(a), fileName(b)
-		if (fa == fb) != strings.EqualFold(a, b) {
-			t.Errorf("%q and %q are stored in %q and %q", a, b, fa, fb)
+		if same := strings.EqualFold(norm.NFD.String(a), norm.NFD.String(b)); (fa == fb) != same {
+			t.Errorf("%+q and %+q are stored in %q and %q", a, b, fa, fb)
+		}
+		if fileName(norm.NFC.String(a)) != fa || fileName(norm.NFD.String(a)) != fa {
+			t.Errorf("the file name of %+q depends on how accents are written", a)
 		}
 		if strings.Trim(fa, "abcdefghijklmnopqrstuvwxyz0123456789-_.%~ABCDEF") != "" {
 			t.Errorf("file name %q", fa)
