@@ -4,16 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"net/http"
 	"regexp"
 	"sync"
-	"syscall"
 	"time"
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/taskstore"
+	"copyservices/taskstore/atomicfile"
 )
 
 // forgetAfter is how long a key is known to have expired. A request that
@@ -169,7 +168,7 @@ func (s *Server) record(ctx context.Context, q *call, id idempotency, do act) (a
 		Key: id.key, Hash: id.hash, User: q.user.Name, Started: time.Now().UTC(),
 	}
 	err := s.store.Requests().Create(req)
-	if err != nil && q.frees && errors.Is(err, syscall.ENOSPC) {
+	if err != nil && q.frees && atomicfile.IsFull(err) {
 		s.logger.Warn("done without a record of its key", "key", id.key, "error", err)
 		return do(ctx)
 	}

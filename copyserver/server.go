@@ -192,11 +192,12 @@ func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) er
 // bind takes the address. HTTP/2 is left out: commands send a request or two
 // for each connection, and gain nothing from it.
 func (s *Server) bind() error {
-	l, err := net.Listen("tcp", s.opts.Listen)
+	bound, err := net.Listen("tcp", s.opts.Listen)
 	if err != nil {
 		return fault.New(fault.Failed, "cannot listen on %s: %w", s.opts.Listen, err).
 			WithHint("another program may use the port; port 0 picks a free one")
 	}
+	l := &listener{Listener: bound, log: s.logger}
 	s.listener = l
 	s.onStop("listener", func(context.Context) error { return ignoreClosed(l.Close()) })
 	var protocols http.Protocols

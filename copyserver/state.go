@@ -79,7 +79,7 @@ func openState(ctx context.Context, o opening) (*state, error) {
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return nil, fault.New(fault.Failed, "cannot create the state folder: %w", err)
 	}
-	if err := o.fsys.SyncDir(filepath.Dir(o.dir)); err != nil {
+	if err := atomicfile.SyncDir(o.fsys, filepath.Dir(o.dir)); err != nil {
 		return nil, fault.New(fault.Failed, "cannot sync the folder of %s: %w", o.dir, err)
 	}
 	lock, err := lockFolder(o.dir)
@@ -222,7 +222,7 @@ func (s *state) openAuthority(fsys atomicfile.FS) error {
 		if err := secrets.CreateAuthority(fsys, dir); err != nil {
 			return err
 		}
-		if err := fsys.SyncDir(s.dir); err != nil {
+		if err := atomicfile.SyncDir(fsys, s.dir); err != nil {
 			return fault.New(fault.Failed, "cannot sync %s: %w", s.dir, err)
 		}
 	}

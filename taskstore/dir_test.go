@@ -438,11 +438,21 @@ func (c *crashing) Remove(name string) error {
 	return c.FS.Remove(name)
 }
 
-func (c *crashing) SyncDir(dir string) error {
-	if err := c.step(); err != nil {
+func (c *crashing) OpenDir(dir string) (atomicfile.Folder, error) {
+	f, err := c.FS.OpenDir(dir)
+	return crashingFolder{f, c}, err
+}
+
+type crashingFolder struct {
+	atomicfile.Folder
+	c *crashing
+}
+
+func (f crashingFolder) Sync() error {
+	if err := f.c.step(); err != nil {
 		return err
 	}
-	return c.FS.SyncDir(dir)
+	return f.Folder.Sync()
 }
 
 type crashingFile struct {

@@ -335,12 +335,7 @@ func (b *bitmap) store(fsys FS, serial string, gen uint64, pages []dirtyPage) er
 // create makes the file, of which nothing is durable before writePages. One that
 // is there was not finished.
 func (b *bitmap) create(fsys FS, serial string) error {
-	f, err := fsys.Create(b.name)
-	if errors.Is(err, fs.ErrExist) {
-		if err = fsys.Remove(b.name); err == nil {
-			f, err = fsys.Create(b.name)
-		}
-	}
+	f, err := createAnew(fsys, b.name)
 	if err != nil {
 		return err
 	}
@@ -350,6 +345,17 @@ func (b *bitmap) create(fsys FS, serial string) error {
 	}
 	b.file = f
 	return nil
+}
+
+// createAnew creates a file in place of one that nothing counts on.
+func createAnew(fsys FS, name string) (File, error) {
+	f, err := fsys.Create(name)
+	if errors.Is(err, fs.ErrExist) {
+		if err = fsys.Remove(name); err == nil {
+			f, err = fsys.Create(name)
+		}
+	}
+	return f, err
 }
 
 // close closes the file, if there is one.

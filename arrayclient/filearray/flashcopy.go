@@ -243,11 +243,11 @@ func (p *planner) add(src, tgt *volume) error {
 			tgt.serial, tgt.size, src.serial, src.size).
 			WithHint("take a target that is at least as large as its source")
 	}
-	if err := src.err(); err != nil {
-		return refuse("source %s has failed: %w", src.serial, err)
+	if err := src.usable(); err != nil {
+		return refuse("source %s cannot be used: %w", src.serial, err)
 	}
-	if err := tgt.err(); err != nil {
-		return refuse("target %s has failed: %w", tgt.serial, err)
+	if err := tgt.usable(); err != nil {
+		return refuse("target %s cannot be used: %w", tgt.serial, err)
 	}
 	p.sources[src]++
 	p.targets[tgt] = src

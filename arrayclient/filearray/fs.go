@@ -1,6 +1,9 @@
 package filearray
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // FS is the folder that an array lives in. The engine touches storage through
 // it alone, so that tests can crash it at any write. Names are relative and
@@ -15,12 +18,19 @@ type FS interface {
 	List(dir string) ([]string, error)
 	// Mkdir makes dir; one that exists is fine.
 	Mkdir(dir string) error
-	// SyncDir makes the creations and removals in dir durable.
+	// SyncDir makes the creations and removals in dir durable. An error that
+	// wraps errUntried comes from before anything was synced; after any other
+	// nothing is known about what is on the disk.
 	SyncDir(dir string) error
 	// Space returns the size of the file system underneath and how much of
 	// it is free, in bytes; zeros where that is not known.
 	Space() (capacity, free int64)
 }
+
+// errUntried is in the chain of an error of SyncDir that is no failed sync, as
+// when there is no descriptor left to open the folder: the next call is as good
+// as the first.
+var errUntried = errors.New("the folder cannot be opened")
 
 // File is an open file of an FS. Reads and writes may run concurrently.
 type File interface {

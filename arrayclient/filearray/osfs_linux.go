@@ -2,6 +2,7 @@ package filearray
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -79,7 +80,7 @@ func (f osFile) Allocated() (int64, error) {
 func (fsys osFS) SyncDir(dir string) error {
 	d, err := os.Open(fsys.path(dir))
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUntried, err)
 	}
 	defer d.Close()
 	return d.Sync()

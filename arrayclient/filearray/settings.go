@@ -68,7 +68,7 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 		return fault.New(fault.Refused, "volume %s cannot be expanded: it is in a relationship", serial).
 			WithHint("withdraw the relationship first")
 	}
-	if size == old.Size {
+	if size == old.Size && old.ZeroFrom == 0 {
 		return nil
 	}
 	if err := v.err(); err != nil {
@@ -81,6 +81,12 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 	}
 	v.files.Lock()
 	defer v.files.Unlock()
+	if old.ZeroFrom > 0 {
+		if err := a.finishExpansion(v, old); err != nil || size == old.Size {
+			return err
+		}
+		old = a.volumeRecord(v.id)
+	}
 	return a.expand(v, old, size)
 }
 
@@ -101,11 +107,29 @@ func (a *Array) expand(v *volume, old *volumeRecord, size int64) error {
 		return err
 	}
 	closeSegments(v.segs)
-	v.segs, v.size = segs, size
-	if err = a.zeroOldHeader(v, &grown); err != nil {
-		v.fail(err) // the next opening wipes out what would be written there
+	v.segs = segs
+	return a.finishExpansion(v, &grown)
+}
+
+// finishExpansion does what is left of an expansion. Until that is done the volume
+// keeps its old size: what would be written behind it, the next opening wipes out.
+func (a *Array) finishExpansion(v *volume, rec *volumeRecord) error {
+	v.size = rec.ZeroFrom
+	if err := a.zeroOldHeader(v, rec); err != nil {
+		return fault.New(fault.KindOf(err), "volume %s is not expanded yet: %w", v.serial, err).
+			WithHint("expand it once more, or start copyserver again")
 	}
-	return err
+	v.size = rec.Size
+	return nil
+}
+
+// usable returns why v cannot be in a relationship, or nil.
+func (v *volume) usable() error {
+	if v.array.volumeRecord(v.id).ZeroFrom > 0 {
+		return fault.New(fault.Refused, "its expansion is not finished").
+			WithHint("expand it once more to the same size")
+	}
+	return v.err()
 }
 
 // growSegments makes the files of the grown volume and opens them.
@@ -164,15 +188,13 @@ func (a *Array) growSegment(v *volume, grown *volumeRecord, i int) error {
 	return v.sync()
 }
 
-// finishExpansions does what a crash left to do. A volume for which that is
-// not possible takes no I/O.
+// finishExpansions does what a crash left to do.
 func (a *Array) finishExpansions() {
 	for _, id := range sortedKeys(a.volumes) {
 		if rec := a.volumeRecord(id); rec.ZeroFrom > 0 {
-			if err := a.zeroOldHeader(a.volumes[id], rec); err != nil {
+			if err := a.finishExpansion(a.volumes[id], rec); err != nil {
 				a.log.Error("volume not expanded", "volume", string(a.volumes[id].serial),
 					"error", err)
-				a.volumes[id].fail(err)
 			}
 		}
 	}

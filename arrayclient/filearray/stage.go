@@ -38,8 +38,12 @@ var defaultStaging = staging{
 // maxAreas is how many areas a stage file has at most.
 const maxAreas = 16
 
-// destageAgainAfter is how long the background waits after an error.
-const destageAgainAfter = time.Second
+// destageAgainAfter is how long the background waits after an error, and
+// stageAgainAfter how long writes go without a stage that could not be made.
+const (
+	destageAgainAfter = time.Second
+	stageAgainAfter   = time.Second
+)
 
 type stage struct {
 	pending atomic.Int64 // tracks with staged bytes
@@ -53,9 +57,12 @@ type stage struct {
 	// for writing while an area is emptied.
 	recycling sync.RWMutex
 
-	mu     sync.Mutex // guards all that follows
-	file   *segment   // nil before the first write that is staged
-	broken bool       // the file cannot be made
+	mu   sync.Mutex // guards all that follows
+	file *segment   // nil before the first write that is staged
+	// refused is why the file could not be made, nil when that was not tried or
+	// worked; it is tried again after retry.
+	refused error
+	retry   time.Time
 	// announced says that the journal has it that the file must be there.
 	announced bool
 	size      int64 // of an area, in bytes
@@ -365,8 +372,9 @@ func (v *volume) stagedBeyond(b *bitmap) (n int64) {
 }
 
 // syncStaged makes durable what is in the stage, that emptied areas are empty,
-// and that the file is there. When it fails the volume is failed: nothing is
-// known about what is on the disk.
+// and that the file is there. When a sync fails the volume is failed: nothing is
+// known about what is on the disk. Any other error leaves the rest to do for the
+// next call.
 func (v *volume) syncStaged() error {
 	s := &v.stage
 	var before [maxAreas]struct {
@@ -382,13 +390,14 @@ func (v *volume) syncStaged() error {
 	if file == nil {
 		return nil
 	}
-	err := file.sync()
-	if err == nil && !announced {
-		err = v.announceStage()
-	}
-	if err != nil {
+	if err := file.sync(); err != nil {
 		v.fail(err)
 		return err
+	}
+	if !announced {
+		if err := v.announceStage(); err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -406,6 +415,9 @@ func (v *volume) syncStaged() error {
 // missed when it is not.
 func (v *volume) announceStage() error {
 	if err := v.array.fsys.SyncDir(stageDir); err != nil {
+		if !errors.Is(err, errUntried) {
+			v.fail(err)
+		}
 		return err
 	}
 	return v.array.commitRecord(jsonRecord(recStageChanged, []stageChange{{v.id, true}}), nil)

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 )
 
 // A stage file has some areas: one takes writes, after which the next one
@@ -68,25 +69,26 @@ func (v *volume) renew(i int) error {
 }
 
 // stageReady makes the file if there is none yet. A volume whose stage cannot
-// be made does without.
+// be made does without for a while.
 func (v *volume) stageReady() bool {
 	s := &v.stage
-	if s.file != nil || s.broken {
+	if s.file != nil || s.refused != nil && time.Now().Before(s.retry) {
 		return s.file != nil
 	}
-	if err := v.createStage(); err != nil {
+	err := v.createStage()
+	if err != nil && s.refused == nil {
 		v.array.log.Warn("writes are not staged", "volume", string(v.serial), "error", err)
-		s.broken = true
-		return false
 	}
-	return true
+	s.refused, s.retry = err, time.Now().Add(stageAgainAfter)
+	return err == nil
 }
 
-// createStage syncs nothing: the first flush does.
+// createStage syncs nothing: the first flush does. A file that is there is left
+// of one that could not be made.
 func (v *volume) createStage() error {
 	a, s := v.array, &v.stage
 	name := stageName(v.id, v.uid)
-	f, err := a.fsys.Create(name)
+	f, err := createAnew(a.fsys, name)
 	if err != nil {
 		return err
 	}

@@ -428,7 +428,14 @@ func (d *fullDisk) CreateTemp(dir, pattern string) (atomicfile.File, error) {
 	return unsynced{f}, err
 }
 
-func (d *fullDisk) SyncDir(string) error { return nil }
+func (d *fullDisk) OpenDir(dir string) (atomicfile.Folder, error) {
+	f, err := d.FS.OpenDir(dir)
+	return unsyncedFolder{f}, err
+}
+
+type unsyncedFolder struct{ atomicfile.Folder }
+
+func (unsyncedFolder) Sync() error { return nil }
 
 type unsynced struct{ atomicfile.File }
 

@@ -22,8 +22,9 @@ import (
 const tempPrefix = ".tmp-"
 
 // ErrUnsure is in the chain of an error that came after the rename: the new
-// content is in its place, but whether it outlives a power loss is unknown.
-// Every other error means that the old file is untouched.
+// content is in its place, but whether it outlives a power loss is unknown: the
+// folder was there to be synced, and that failed. Every other error means that
+// the old file is untouched.
 var ErrUnsure = errors.New("the folder could not be synced")
 
 // FS is what a replacement needs of the file system, so that tests can fail
@@ -33,8 +34,24 @@ type FS interface {
 	CreateTemp(dir, pattern string) (File, error)
 	Rename(from, to string) error
 	Remove(name string) error
-	// SyncDir makes the names in dir durable.
-	SyncDir(dir string) error
+	// OpenDir opens a folder to be synced.
+	OpenDir(dir string) (Folder, error)
+}
+
+// Folder is an open folder of an FS.
+type Folder interface {
+	// Sync makes the names in the folder durable.
+	Sync() error
+	Close() error
+}
+
+// SyncDir makes the names in dir durable.
+func SyncDir(fsys FS, dir string) error {
+	folder, err := fsys.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // File is a temporary file of an FS.
@@ -106,18 +123,39 @@ func (p *Pending) Commit() error {
 		p.Abort()
 		return failure(p.path, "sync", err)
 	}
-	name := p.file.Name()
-	// Windows renames no open file.
-	err := p.file.Close()
-	p.file = nil
-	if err == nil {
-		err = p.fsys.Rename(name, p.path)
-	}
+	return changeFolder(p.fsys, p.path, "replace", func() error {
+		name := p.file.Name()
+		// Windows renames no open file.
+		err := p.file.Close()
+		p.file = nil
+		if err == nil {
+			err = p.fsys.Rename(name, p.path)
+		}
+		if err != nil {
+			_ = p.fsys.Remove(name)
+		}
+		return err
+	}, p.Abort)
+}
+
+// changeFolder makes a change to the folder of path durable. The folder is opened
+// before that: where there is no descriptor for it, abort is called instead and
+// nothing changes.
+func changeFolder(fsys FS, path, verb string, change func() error, abort func()) error {
+	folder, err := fsys.OpenDir(filepath.Dir(path))
 	if err != nil {
-		_ = p.fsys.Remove(name)
-		return failure(p.path, "replace", err)
+		abort()
+		return failure(path, verb, err)
 	}
-	return syncDir(p.fsys, p.path)
+	defer folder.Close()
+	if err := change(); err != nil {
+		return failure(path, verb, err)
+	}
+	if err := folder.Sync(); err != nil {
+		return fault.New(fault.Failed, "cannot sync folder %s: %w",
+			filepath.Dir(path), errors.Join(ErrUnsure, err))
+	}
+	return nil
 }
 
 // Abort gives the replacement up. It does nothing after Commit.
@@ -132,10 +170,7 @@ func (p *Pending) Abort() {
 
 // Remove deletes the file at path durably.
 func Remove(fsys FS, path string) error {
-	if err := fsys.Remove(path); err != nil {
-		return failure(path, "remove", err)
-	}
-	return syncDir(fsys, path)
+	return changeFolder(fsys, path, "remove", func() error { return fsys.Remove(path) }, func() {})
 }
 
 // Clean removes the temporary files that a crash left in dir. Only the one
@@ -159,16 +194,8 @@ func Clean(dir string) error {
 // removes.
 func IsTemp(name string) bool { return strings.HasPrefix(filepath.Base(name), tempPrefix) }
 
-func syncDir(fsys FS, path string) error {
-	dir := filepath.Dir(path)
-	if err := fsys.SyncDir(dir); err != nil {
-		return fault.New(fault.Failed, "cannot sync folder %s: %w", dir, errors.Join(ErrUnsure, err))
-	}
-	return nil
-}
-
 func failure(path, verb string, err error) error {
-	if isFull(err) {
+	if IsFull(err) {
 		return fault.New(fault.Failed, "no space left in folder %s: %w", filepath.Dir(path), err).
 			WithHint("free some space there; nothing was changed")
 	}

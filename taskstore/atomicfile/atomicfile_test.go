@@ -51,7 +51,7 @@ func TestAbortLeavesOldFile(t *testing.T) {
 
 // TestEveryStepFails fails each step of a replacement in turn.
 func TestEveryStepFails(t *testing.T) {
-	for _, step := range []string{"create", "chmod", "write", "sync", "close", "rename", "syncdir"} {
+	for _, step := range []string{"create", "chmod", "write", "sync", "opendir", "close", "rename", "syncdir"} {
 		t.Run(step, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "f")
 			if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
@@ -155,7 +155,21 @@ func (f failing) Rename(from, to string) error {
 }
 
 func (f failing) Remove(name string) error { return atomicfile.OS().Remove(name) }
-func (f failing) SyncDir(dir string) error { return f.fail("syncdir") }
+
+func (f failing) OpenDir(dir string) (atomicfile.Folder, error) {
+	if err := f.fail("opendir"); err != nil {
+		return nil, err
+	}
+	folder, err := atomicfile.OS().OpenDir(dir)
+	return failingFolder{folder, f}, err
+}
+
+type failingFolder struct {
+	atomicfile.Folder
+	failing failing
+}
+
+func (f failingFolder) Sync() error { return f.failing.fail("syncdir") }
 
 func (f failing) unless(step string, do func() error) error {
 	if f.step == step {

@@ -12,6 +12,6 @@ func (osFS) CreateTemp(dir, pattern string) (File, error) {
 	return f, nil
 }
 
-func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
-func (osFS) Remove(name string) error     { return os.Remove(name) }
-func (osFS) SyncDir(dir string) error     { return syncFolder(dir) }
+func (osFS) Rename(from, to string) error       { return os.Rename(from, to) }
+func (osFS) Remove(name string) error           { return os.Remove(name) }
+func (osFS) OpenDir(dir string) (Folder, error) { return openFolder(dir) }

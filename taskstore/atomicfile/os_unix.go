@@ -9,16 +9,21 @@ import (
 	"syscall"
 )
 
-// syncFolder takes the answer of a file system that has no such thing as
-// done: there is nothing more to ask of it. AIX syncs no file that is not
-// open for writing, which a folder never is.
-func syncFolder(dir string) error {
+type folder struct{ *os.File }
+
+func openFolder(dir string) (Folder, error) {
 	f, err := os.Open(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer f.Close()
-	err = f.Sync()
+	return folder{f}, nil
+}
+
+// Sync takes the answer of a file system that has no such thing as done: there
+// is nothing more to ask of it. AIX syncs no file that is not open for writing,
+// which a folder never is.
+func (f folder) Sync() error {
+	err := f.File.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
 		return nil
 	}
@@ -28,6 +33,8 @@ func syncFolder(dir string) error {
 	return err
 }
 
-func isFull(err error) bool {
+// IsFull reports whether err says that there is no room left, on the disk or in a
+// quota.
+func IsFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -5,8 +5,13 @@ import (
 	"syscall"
 )
 
-// Windows cannot sync a folder; NTFS journals its names.
-func syncFolder(string) error { return nil }
+// folder does nothing: Windows cannot sync one; NTFS journals its names.
+type folder struct{}
+
+func openFolder(string) (Folder, error) { return folder{}, nil }
+
+func (folder) Sync() error  { return nil }
+func (folder) Close() error { return nil }
 
 // Numbers of winerror.h.
 const (
@@ -14,6 +19,8 @@ const (
 	errorDiskFull       = syscall.Errno(112)
 )
 
-func isFull(err error) bool {
+// IsFull reports whether err says that there is no room left, on the disk or in a
+// quota.
+func IsFull(err error) bool {
 	return errors.Is(err, errorHandleDiskFull) || errors.Is(err, errorDiskFull)
 }
