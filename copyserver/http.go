@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -134,8 +135,10 @@ func (s *Server) admit(rt route, q *call) error {
 		return fault.New(fault.Denied, "no user and password were given").
 			WithHint("give them with --user and --password-file")
 	}
+	q.w.user = name
 	user, err := s.auth.Login(q.Context(), name, password, remoteAddr(q.Request))
 	if err != nil {
+		q.w.stranger = true
 		return err
 	}
 	q.user = user
@@ -196,14 +199,33 @@ func (s *Server) panicked(w *responseWriter, id string, p any) {
 
 func (s *Server) logRequest(w *responseWriter, r *http.Request, id string, took time.Duration) {
 	attrs := []any{
-		"id", id, "method", r.Method, "path", r.URL.Path, "user", w.user,
+		"id", id, "method", r.Method, "path", r.URL.Path, "user", firstBytes(w.user, maxLoggedName),
 		"remote", r.RemoteAddr, "status", w.status, "duration", took,
 	}
 	if w.err != nil {
 		attrs = append(attrs, "error", w.err)
 	}
-	s.logger.Info("request", attrs...)
+	level, text := logLine(w, r)
+	s.logger.Log(r.Context(), level, text, attrs...)
 }
+
+// logLine tells what changes something, or should have, from what only reads.
+func logLine(w *responseWriter, r *http.Request) (slog.Level, string) {
+	switch {
+	case w.stranger:
+		return slog.LevelWarn, "login failed"
+	case w.status >= http.StatusInternalServerError:
+		return slog.LevelError, "request failed"
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return slog.LevelDebug, "read"
+	}
+	return slog.LevelInfo, "request"
+}
+
+// maxLoggedName is how much of a name that a stranger gives is logged.
+const maxLoggedName = 100
+
+func firstBytes(s string, n int) string { return s[:min(len(s), n)] }
 
 func requestID() string {
 	var b [6]byte
@@ -218,6 +240,8 @@ type responseWriter struct {
 	user   string
 	err    error
 	cut    bool // the answer broke off: the client must not take it for whole
+	// stranger: user is what somebody claims to be, and is not.
+	stranger bool
 }
 
 // WriteHeader notes the status.
@@ -249,7 +273,7 @@ func statusOf(err error) int {
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, errForbidden):
 		return http.StatusForbidden
-	case errors.Is(err, taskstore.ErrExists):
+	case errors.Is(err, fault.ErrExists):
 		return http.StatusConflict
 	}
 	switch fault.KindOf(err) {

@@ -302,10 +302,12 @@ func TestRequestsAreLogged(t *testing.T) {
 	w := start(t, t.TempDir())
 	w.addUser("op", taskstore.RoleOperator).do("GET", "/v1/tasks", nil, 200, nil)
 	resp, _ := w.as("op", "guess-me").request("GET", "/v1/tasks", nil)
-	log := w.log.String()
+	_, log, _ := strings.Cut(w.log.String(), "msg=serving")
+	id := "id=" + resp.Header.Get("X-Request-Id")
 	for _, want := range []string{
-		"method=GET path=/v1/tasks user=op", "status=200 duration=", "status=401",
-		"id=" + resp.Header.Get("X-Request-Id"),
+		"method=GET path=/v1/tasks user=op", "status=200 duration=", "status=401", id,
+		`level=INFO msg=request id=`, `level=DEBUG msg=read id=`,
+		`level=WARN msg="login failed" ` + id + " method=GET path=/v1/tasks user=op remote=127.0.0.1:",
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("%q is not in the log:\n%s", want, log)

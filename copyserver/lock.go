@@ -32,4 +32,10 @@ func lockFolder(dir string) (*folderLock, error) {
 	return &folderLock{f}, nil
 }
 
-func (l *folderLock) release() error { return l.file.Close() }
+// release gives the lock back; nil has none.
+func (l *folderLock) release() error {
+	if l == nil {
+		return nil
+	}
+	return l.file.Close()
+}

@@ -13,7 +13,8 @@ import (
 	"copyservices/taskstore"
 )
 
-// bindNBD makes the NBD server, which serves after its Start.
+// bindNBD reads the files that the options of NBD name and takes its address. It
+// needs no state folder, so that what it refuses has not made one.
 func (s *Server) bindNBD() error {
 	if s.opts.NBDListen == NoNBD {
 		return nil
@@ -22,25 +23,50 @@ func (s *Server) bindNBD() error {
 	if err != nil {
 		return err
 	}
-	s.nbd, err = nbd.New(nbd.Options{
+	s.nbdOptions = nbd.Options{
 		Listen: s.opts.NBDListen, TLS: config, Insecure: s.opts.NBDInsecure, Logger: s.logger,
-	}, s.exports())
+	}
+	l, err := nbd.Bind(s.nbdOptions)
 	if err != nil {
+		return err
+	}
+	s.nbdOptions.Listener = l
+	s.onStop("NBD listener", func(context.Context) error { return ignoreClosed(l.Close()) })
+	return nil
+}
+
+// setUpNBD makes the NBD server, which serves after its Start.
+func (s *Server) setUpNBD() error {
+	if s.opts.NBDListen == NoNBD {
+		return nil
+	}
+	var err error
+	switch config := s.nbdOptions.TLS; {
+	case s.opts.NBDTLS:
+		s.nbdOptions.TLS, err = s.hostTLS()
+	case config != nil && config.Certificates == nil:
+		config.Certificates = []tls.Certificate{s.cert}
+	}
+	if err != nil {
+		return err
+	}
+	if s.nbd, err = nbd.New(s.nbdOptions, s.exports()); err != nil {
 		return err
 	}
 	s.onStop("NBD", s.nbd.Stop)
 	return nil
 }
 
-// nbdTLS returns nil where no option asks for TLS.
+// nbdTLS returns nil where no option asks for TLS. What comes from the state
+// folder is still lacking.
 func (s *Server) nbdTLS() (*tls.Config, error) {
 	if s.opts.NBDTLS {
-		return s.hostTLS()
+		return &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert}, nil
 	}
 	if s.opts.NBDTLSCert == "" && s.opts.NBDTLSClientCA == "" {
 		return nil, nil
 	}
-	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{s.cert}}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.opts.NBDTLSCert != "" {
 		pair, err := tls.LoadX509KeyPair(s.opts.NBDTLSCert, s.opts.NBDTLSKey)
 		if err != nil {

@@ -90,6 +90,7 @@ func (s *Server) health(q *call) (answer, error) {
 func (s *Server) getServer(q *call) (answer, error) {
 	return ok(api.Server{
 		Name: s.hostname, Version: Version, ID: s.id, Time: now(),
-		User: q.user.Name, Role: q.user.Role, NBD: s.NBDAddr(), Arrays: s.arrays.Names(),
+		User: q.user.Name, Role: q.user.Role, DefaultPassword: q.user.DefaultPassword,
+		NBD: s.NBDAddr(), Arrays: s.arrays.Names(),
 	})
 }

@@ -8,13 +8,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -71,6 +69,8 @@ type Server struct {
 	listener net.Listener
 	http     *http.Server
 	nbd      *nbd.Server // nil when off
+
+	nbdOptions nbd.Options // zero when off
 
 	bodyTimeout time.Duration
 
@@ -132,9 +132,13 @@ func newServer(opts Options, seams seams) (*Server, error) {
 
 func (s *Server) setUp(seams seams) error {
 	ctx := s.stopping
+	lock, err := s.takeAddresses()
+	if err != nil {
+		return err
+	}
 	st, err := openState(ctx, opening{
 		dir: s.opts.State, arraySerial: s.opts.ArraySerial, fsys: seams.fsys, cost: seams.cost,
-		names: certificateNames(s.opts.Listen), logger: s.logger,
+		names: certificateNames(s.opts.Listen), logger: s.logger, lock: lock,
 	})
 	if err != nil {
 		return err
@@ -160,10 +164,30 @@ func (s *Server) setUp(seams seams) error {
 	if err := s.removeReadyFile(); err != nil {
 		return err
 	}
-	if err := s.bindNBD(); err != nil {
-		return err
+	s.setUpHTTP()
+	return s.setUpNBD()
+}
+
+// takeAddresses does all that can be refused without a state folder, so that a
+// refused start leaves none behind, nor an array with a serial for good. It
+// returns the lock of a folder that is there already, else nil: that another
+// server has it says more than that its addresses are taken.
+func (s *Server) takeAddresses() (*folderLock, error) {
+	lock, err := lockKnown(s.opts.State)
+	if err != nil {
+		return nil, err
 	}
-	return s.bind()
+	err = s.checkReadyFile()
+	if err == nil {
+		err = s.bindNBD()
+	}
+	if err == nil {
+		err = s.bind()
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
+	return lock, nil
 }
 
 // setUpArrays also marks the runs that an earlier server was killed in, which
@@ -189,8 +213,7 @@ func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) er
 	return nil
 }
 
-// bind takes the address. HTTP/2 is left out: commands send a request or two
-// for each connection, and gain nothing from it.
+// bind takes the address of the REST API.
 func (s *Server) bind() error {
 	bound, err := net.Listen("tcp", s.opts.Listen)
 	if err != nil {
@@ -200,6 +223,12 @@ func (s *Server) bind() error {
 	l := &listener{Listener: bound, log: s.logger}
 	s.listener = l
 	s.onStop("listener", func(context.Context) error { return ignoreClosed(l.Close()) })
+	return nil
+}
+
+// setUpHTTP makes the server of the REST API. HTTP/2 is left out: commands send
+// a request or two for each connection, and gain nothing from it.
+func (s *Server) setUpHTTP() {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	s.http = &http.Server{
@@ -214,7 +243,6 @@ func (s *Server) bind() error {
 			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{s.cert},
 		},
 	}
-	return nil
 }
 
 func ignoreClosed(err error) error {
@@ -243,6 +271,9 @@ func (s *Server) Start() error {
 	s.onStop("HTTP", s.drain)
 	go s.keepForgetting(s.stopping)
 	if err := s.announce(); err != nil {
+		return err
+	}
+	if err := s.announceFirstUser(); err != nil {
 		return err
 	}
 	s.logger.Info("serving", "address", s.Addr(), "nbd_address", s.NBDAddr(),
@@ -351,45 +382,4 @@ func (s *Server) thaw() {
 			t.Thaw()
 		}
 	}
-}
-
-// Ready is what the ready file holds, as JSON.
-type Ready struct {
-	Address     string `json:"address"`
-	NBDAddress  string `json:"nbd_address,omitempty"` // empty when off
-	Fingerprint string `json:"fingerprint"`           // of the certificate: sha256:HEX
-	PID         int    `json:"pid"`
-	Array       string `json:"array"` // the embedded one: 2105.13698
-}
-
-func (s *Server) announce() error {
-	if s.opts.ReadyFile == "" {
-		return nil
-	}
-	data, err := json.Marshal(Ready{
-		Address: s.Addr(), NBDAddress: s.NBDAddr(), Fingerprint: secrets.Fingerprint(s.cert),
-		PID: os.Getpid(), Array: s.arrays.Names()[0],
-	})
-	if err != nil {
-		return fault.New(fault.Failed, "cannot encode the ready file: %w", err)
-	}
-	path, err := filepath.Abs(s.opts.ReadyFile)
-	if err != nil {
-		return fault.New(fault.Failed, "ready file: %w", err)
-	}
-	if err := atomicfile.Write(atomicfile.OS(), path, append(data, '\n'), 0o644); err != nil {
-		return err
-	}
-	s.onStop("ready file", func(context.Context) error { return s.removeReadyFile() })
-	return nil
-}
-
-func (s *Server) removeReadyFile() error {
-	if s.opts.ReadyFile == "" {
-		return nil
-	}
-	if err := os.Remove(s.opts.ReadyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fault.New(fault.Failed, "cannot remove the ready file: %w", err)
-	}
-	return nil
 }

@@ -69,10 +69,39 @@ type opening struct {
 	fsys        atomicfile.FS
 	cost        auth.Cost
 	logger      *slog.Logger
+	lock        *folderLock // of a folder that is locked already; else nil
 }
 
-// openState opens the state folder, creating what a new one lacks.
+// lockKnown locks a folder that holds a state; for one that does not exist or is
+// empty it returns nil. It changes nothing.
+func lockKnown(dir string) (*folderLock, error) {
+	if err := checkFolder(dir); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, lockName)); err != nil {
+		return nil, nil
+	}
+	return lockFolder(dir)
+}
+
+// openState opens the state folder, creating what a new one lacks. It takes
+// charge of the lock.
 func openState(ctx context.Context, o opening) (*state, error) {
+	if o.lock == nil {
+		var err error
+		if o.lock, err = makeFolder(o); err != nil {
+			return nil, err
+		}
+	}
+	s := &state{dir: o.dir, lock: o.lock}
+	if err := s.open(ctx, o); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// makeFolder makes the state folder and locks it.
+func makeFolder(o opening) (*folderLock, error) {
 	if err := checkFolder(o.dir); err != nil {
 		return nil, err
 	}
@@ -82,15 +111,7 @@ func openState(ctx context.Context, o opening) (*state, error) {
 	if err := atomicfile.SyncDir(o.fsys, filepath.Dir(o.dir)); err != nil {
 		return nil, fault.New(fault.Failed, "cannot sync the folder of %s: %w", o.dir, err)
 	}
-	lock, err := lockFolder(o.dir)
-	if err != nil {
-		return nil, err
-	}
-	s := &state{dir: o.dir, lock: lock}
-	if err := s.open(ctx, o); err != nil {
-		return nil, errors.Join(err, s.close())
-	}
-	return s, nil
+	return lockFolder(o.dir)
 }
 
 // checkFolder refuses a folder that is neither empty nor ours.

@@ -42,7 +42,7 @@ func newSource(ctx context.Context, e *Env, program string, given parsed) *sourc
 	c := &connection{}
 	if program == "setdevice" || program == "setuser" {
 		tool := &setTool{}
-		c.fallback, c.defaults = localServer, tool.local
+		c.defaults = tool.local
 	}
 	for name, field := range map[string]*string{
 		"server": &c.server, "backup-server": &c.backup, "user": &c.user, "password": &c.password,

@@ -40,6 +40,7 @@ type layer struct {
 	models                                  string // machine types, parted by commas
 	origin                                  string // the file's name
 	fromLogin                               bool   // the password is a stored login's
+	assumed                                 bool   // nothing names a server: this machine's
 }
 
 // Values of the key trust.
@@ -60,7 +61,7 @@ func (l *layer) fields() map[string]*string {
 
 // settings are what the layers say together: for each key the first layer
 // that has it wins. The three ways to give a password are one key. Stored logins
-// come last.
+// come after them, and the server on this machine last.
 func (c *connection) settings(e *Env) (layer, error) {
 	layers := []layer{
 		{server: c.server, backup: c.backup, user: c.user, password: c.password,
@@ -80,14 +81,14 @@ func (c *connection) settings(e *Env) (layer, error) {
 	for _, l := range layers {
 		all.fill(l)
 	}
-	var stored logins
-	if !c.ignoreLogins {
-		var err error
-		if stored, err = readLogins(e); err != nil {
-			return layer{}, err
-		}
+	stored, err := readLogins(e)
+	if err != nil {
+		return layer{}, err
 	}
-	stored.complete(&all, c.fallback)
+	stored.nameServer(&all, e.LocalServer)
+	if !c.ignorePasswords {
+		stored.nameUser(&all)
+	}
 	if c.defaults != nil {
 		c.defaults(&all)
 	}

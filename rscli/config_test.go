@@ -20,7 +20,7 @@ func settingsOf(t *testing.T, b *bench, c connection) layer {
 func TestFirstFoundWins(t *testing.T) {
 	b := newBench(t)
 	b.vars["RSCLI_CONFIG"] = ""
-	if l := settingsOf(t, b, connection{}); l != (layer{}) {
+	if l := settingsOf(t, b, connection{}); l != (layer{server: b.LocalServer, assumed: true}) {
 		t.Errorf("an empty world says %+v", l)
 	}
 	b.write(".config/rscli/config.yaml", 0o600,

@@ -3,7 +3,6 @@ package rscli
 import (
 	"context"
 
-	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 )
 
@@ -15,6 +14,7 @@ type session struct {
 	// password is what the user gave, or what is stored.
 	password string
 	trust    *trust
+	assumed  bool // nothing names the server: it is this machine's
 }
 
 // connect makes the session that flags, environment and configuration
@@ -38,7 +38,7 @@ func (c *connection) open(e *Env) (*session, layer, error) {
 	if err != nil {
 		return nil, l, err
 	}
-	s := &session{}
+	s := &session{assumed: l.assumed}
 	if s.servers, err = l.addresses(); err != nil {
 		return nil, l, err
 	}
@@ -57,18 +57,23 @@ func (s *session) authenticate(ctx context.Context, e *Env, l layer) error {
 	s.Client = api.New(api.Options{
 		Servers: s.servers, User: s.user, Password: s.password,
 		TLS: s.trust.config, UserAgent: e.Name + "/" + Version,
-		Note: func(text string) { e.Log.Warn(text) },
+		Note: func(text string) { e.Log.Warn(text) }, NoAnswerHint: s.noAnswerHint(),
 	})
 	return nil
 }
 
+// noAnswerHint is for who may not know that this machine's server was asked; empty
+// where the server was named.
+func (s *session) noAnswerHint() string {
+	if !s.assumed {
+		return ""
+	}
+	return "no server is named, so this machine's was tried: name one with -s, RSCLI_SERVER or " +
+		"the key server of the configuration, or store it with esscli login -s"
+}
+
 // addresses returns server A and, where it is given, B.
 func (l *layer) addresses() ([]string, error) {
-	if l.server == "" {
-		return nil, fault.New(fault.Usage, "no server is given").
-			WithHint("use -s, RSCLI_SERVER or the key server of the configuration; " +
-				"esscli login stores it with a password")
-	}
 	var servers []string
 	for _, s := range []string{l.server, l.backup} {
 		if s == "" {

@@ -228,7 +228,7 @@ func (x *essCLI) runCreateHost(ctx context.Context, e *Env, args []string) error
 	}
 	switch _, err := s.Host(ctx, host.Name); {
 	case err == nil:
-		return fault.New(fault.Usage, "a host named %s exists already", host.Name).
+		return fault.New(fault.Usage, "a host named %s %w", host.Name, fault.ErrExists).
 			WithHint("delete it first: esscli delete host %s", host.Name)
 	case fault.KindOf(err) != fault.NotFound:
 		return err

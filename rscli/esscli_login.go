@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
 )
 
 func (x *essCLI) login() *command {
@@ -32,16 +33,18 @@ type loginReport struct {
 	Server string `json:"server"`
 	User   string `json:"user"`
 	File   string `json:"file"`
+	// DefaultPassword: the server's first user still has the first password.
+	DefaultPassword bool `json:"default_password,omitempty"`
 }
 
-// runLogin stores nothing that the server did not accept. What is stored already
-// is not used: it may be what is to be replaced.
+// runLogin stores nothing that the server did not accept. A password that is stored
+// already is not used: it may be what is to be replaced.
 func (x *essCLI) runLogin(ctx context.Context, e *Env) error {
 	all, err := readLogins(e)
 	if err != nil {
 		return err
 	}
-	x.ignoreLogins = true
+	x.ignorePasswords = true
 	if err := x.askUser(ctx, e); err != nil {
 		return err
 	}
@@ -65,14 +68,31 @@ func (x *essCLI) runLogin(ctx context.Context, e *Env) error {
 	if err := all.write(e); err != nil {
 		return fault.New(fault.Failed, "cannot store the login: %w", err)
 	}
-	report := loginReport{entry.Server, entry.User, e.loginsFile()}
-	return e.done(report, "logged in to %s as %s (%s)", entry.Server, entry.User, server.Role)
+	report := loginReport{entry.Server, entry.User, e.loginsFile(), server.DefaultPassword}
+	if err := e.done(report, "logged in to %s as %s (%s)", entry.Server, entry.User, server.Role); err != nil {
+		return err
+	}
+	e.warnOfDefaultPassword(server)
+	return nil
+}
+
+// warnOfDefaultPassword tells who logged in with what everybody knows.
+func (e *Env) warnOfDefaultPassword(server api.Server) {
+	if !server.DefaultPassword {
+		return
+	}
+	e.warn("%s still has the password of every new server, which works on the server's own machine only",
+		server.User)
+	if !e.Quiet {
+		e.say("hint", "change it and log in again: setuser chuser "+server.User+"; esscli login -u "+
+			server.User, severityInfo)
+	}
 }
 
 // askUser asks for a user that nothing names.
 func (x *essCLI) askUser(ctx context.Context, e *Env) error {
 	l, err := x.settings(e)
-	if err != nil || l.user != "" || l.server == "" || !e.IsTerminal(e.Stdin) {
+	if err != nil || l.user != "" || !e.IsTerminal(e.Stdin) {
 		return err
 	}
 	fmt.Fprintf(e.Stderr, "User of %s: ", l.server)
@@ -90,18 +110,21 @@ func (x *essCLI) runLogout(e *Env) error {
 	if err != nil {
 		return err
 	}
-	if l.server == "" && len(all) > 1 {
+	if l.assumed && len(all) > 1 {
 		return fault.New(fault.Usage, "logins for %s are stored", all.servers()).
 			WithHint("choose one with -s")
 	}
 	i := all.index(l.server)
+	if i < 0 && l.assumed {
+		return fault.New(fault.NotFound, "no login is stored")
+	}
 	if i < 0 {
-		return fault.New(fault.NotFound, "no login is stored for %s", firstNonEmpty(l.server, "any server"))
+		return fault.New(fault.NotFound, "no login is stored for %s", l.server)
 	}
 	gone := all[i]
 	if err := slices.Delete(all, i, i+1).write(e); err != nil {
 		return fault.New(fault.Failed, "cannot remove the login: %w", err)
 	}
-	return e.done(loginReport{gone.Server, gone.User, e.loginsFile()},
+	return e.done(loginReport{Server: gone.Server, User: gone.User, File: e.loginsFile()},
 		"logged out of %s: the password of %s is forgotten here", gone.Server, gone.User)
 }

@@ -194,7 +194,9 @@ func newBench(t *testing.T) *bench {
 		Getenv:     func(key string) string { return b.vars[key] },
 		IsTerminal: func(any) bool { return b.terminal },
 		ReadSecret: func(context.Context) (string, error) { return "", io.EOF },
-		Log:        slogDiscard(),
+		// Nothing listens there: a test may have to do with its own servers only.
+		LocalServer: "127.0.0.1:1",
+		Log:         slogDiscard(),
 	}
 	return b
 }

@@ -21,12 +21,10 @@ type connection struct {
 	user                                    string
 	password, passwordFile, passwordCommand string
 	cacert                                  string
-	// fallback is the server where no source names one; may be empty.
-	fallback string
 	// defaults, where not nil, completes what all the sources say together.
 	defaults func(*layer)
-	// ignoreLogins leaves out what "esscli login" stored.
-	ignoreLogins bool
+	// ignorePasswords leaves out the users and passwords that "esscli login" stored.
+	ignorePasswords bool
 }
 
 // flags returns the set. Nothing here has a default: what is not given comes

@@ -103,18 +103,22 @@ func (all logins) servers() string {
 	return strings.Join(names, ", ")
 }
 
-// complete fills in what l leaves open: the server, that of the only entry or else
-// the fallback, which may be empty; and the user and password for it. A password
-// is never used for another user.
-func (all logins) complete(l *layer, fallback string) {
+// nameServer fills in the server where l leaves it open: that of the only entry,
+// or else local.
+func (all logins) nameServer(l *layer, local string) {
 	switch {
 	case l.server != "":
 	case len(all) == 1:
 		l.server = all[0].Server
 		l.backup = firstNonEmpty(l.backup, all[0].Backup)
 	default:
-		l.server = fallback
+		l.server, l.assumed = local, true
 	}
+}
+
+// nameUser fills in the user and the password for the server of l. A password is
+// never used for another user.
+func (all logins) nameUser(l *layer) {
 	i := all.index(l.server)
 	if i < 0 || l.user != "" && l.user != all[i].User {
 		return

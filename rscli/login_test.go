@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
 )
 
 // newStranger returns a world in which nothing is configured.
@@ -29,7 +30,7 @@ func (b *bench) login(t *testing.T, args ...string) {
 func TestLogin(t *testing.T) {
 	f := newFake(t)
 	b := newStranger(t)
-	b.expect(b.run(newTestConnection), 2, "no server is given", "esscli login stores it")
+	b.expect(b.run(newTestConnection), 2, "no user is given", "log in: esscli login")
 	b.login(t, "-s", f.addr())
 	if got := b.stdout.String(); got != "logged in to "+f.addr()+" as operator (operator)\n" {
 		t.Errorf("printed %q", got)
@@ -55,8 +56,8 @@ func TestLogin(t *testing.T) {
 	if _, err := os.Stat(path); err == nil {
 		t.Error("an empty file is left")
 	}
-	b.expect(b.run(newTestConnection), 2, "no server is given")
-	b.expect(b.run(newESSCLI, "logout"), 10, "no login is stored for any server")
+	b.expect(b.run(newTestConnection), 2, "no user is given")
+	b.expect(b.run(newESSCLI, "logout"), 10, "no login is stored\n")
 	b.expect(b.run(newESSCLI, "logout", "-s", "x"), 10, "no login is stored for x")
 }
 
@@ -68,7 +69,7 @@ func TestLoginThatIsRefusedIsNotStored(t *testing.T) {
 	b.expect(b.run(newESSCLI, "login", "-s", f.addr(), "-u", testUser, "-p", "wrong"), 5)
 	b.expect(b.run(newESSCLI, "login", "-s", closedPort(t), "-u", testUser, "-p", "x"), 3)
 	b.expect(b.run(newESSCLI, "login", "-s", f.addr(), "-u", testUser), 2, "no password is given")
-	b.expect(b.run(newESSCLI, "login", "-u", testUser, "-p", "x"), 2, "no server is given")
+	b.expect(b.run(newESSCLI, "login", "-u", testUser, "-p", "x"), 5, "wrong user or password")
 	if after := readFile(t, b.loginsFile()); after != before {
 		t.Errorf("the file became\n%s", after)
 	}
@@ -90,8 +91,12 @@ func TestLoginsOfManyServers(t *testing.T) {
 	if n := strings.Count(readFile(t, b.loginsFile()), "- server:"); n != 2 {
 		t.Errorf("%d entries", n)
 	}
-	b.expect(b.run(newTestConnection), 2, "no server is given")
-	b.expect(b.run(newTestConnection, "-s", two.addr()), 0)
+	b.LocalServer = two.addr()
+	b.expect(b.run(newTestConnection, "--json"), 0)
+	var report connectionReport
+	if b.document(&report); report.Address != two.addr() {
+		t.Errorf("of two logins that for %s was taken", report.Address)
+	}
 	b.expect(b.run(newESSCLI, "logout"), 2, "logins for "+one.addr()+", "+two.addr()+" are stored")
 	b.expect(b.run(newESSCLI, "logout", "-s", one.addr()), 0)
 	b.expect(b.run(newTestConnection), 0)
@@ -113,15 +118,18 @@ func TestStoredLoginComesLast(t *testing.T) {
 		{layer{passwordFile: "f"}, layer{server: "a:8452", user: "op", passwordFile: "f"}},
 	} {
 		got := tt.given
-		all.complete(&got, "fallback")
+		all.nameServer(&got, "local")
+		all.nameUser(&got)
 		if got != tt.want {
 			t.Errorf("%+v became %+v", tt.given, got)
 		}
 	}
 	got := layer{}
-	append(all, login{Server: "127.0.0.1:8452", User: "me", Password: "here"}).complete(&got, localServer)
-	if got.user != "me" || got.server != localServer {
-		t.Errorf("of two logins that of the fallback is not taken: %+v", got)
+	all = append(all, login{Server: "127.0.0.1:8452", User: "me", Password: "here"})
+	all.nameServer(&got, localServer)
+	all.nameUser(&got)
+	if got.user != "me" || got.server != localServer || !got.assumed {
+		t.Errorf("of two logins that of this machine is not taken: %+v", got)
 	}
 }
 
@@ -171,4 +179,55 @@ func TestStaleLoginIsNamed(t *testing.T) {
 	if strings.Contains(b.stderr.String(), "esscli login") {
 		t.Errorf("another password is taken for the stored one: %s", &b.stderr)
 	}
+}
+
+// Where nothing names a server, every command that needs one asks that of this
+// machine and trusts what it shows.
+func TestServerOfThisMachineIsTheDefault(t *testing.T) {
+	f := newFake(t)
+	for _, tt := range []struct {
+		build builder
+		args  []string
+	}{
+		{newQuery, []string{"20313698"}}, {newFlashCopyQuery, nil}, {newExecuteTask, []string{"t"}},
+		{newQueryComplete, []string{"t"}}, {newPrime, []string{"--hostname", "h", "--sysroot", "../testscripts/hosts/rich-w2k-os-1"}},
+		{newESSCLI, []string{"list", "task"}}, {newESSCLI, []string{"delete", "volume", "20313698"}},
+		{newSetUser, []string{"lsuser"}}, {newSetDevice, []string{"lsess"}},
+	} {
+		before, _ := f.requests()
+		b := newBench(t)
+		b.LocalServer = f.addr()
+		b.expect(b.run(tt.build, tt.args...), 10) // the server does not have it
+		if after, _ := f.requests(); len(after) == len(before) {
+			t.Errorf("%q asked nobody: %s", tt.args, &b.stderr)
+		}
+	}
+	b := newBench(t)
+	b.LocalServer = f.addr()
+	b.expect(b.run(newTestConnection), 0)
+	if pins := readFile(t, b.home+"/.config/rscli/known_servers"); !strings.HasPrefix(pins, f.addr()) {
+		t.Errorf("pinned is %q", pins)
+	}
+	b.LocalServer = closedPort(t)
+	b.expect(b.run(newTestConnection), 3, "no answer from "+b.LocalServer,
+		"no server is named, so this machine's was tried")
+	b.expect(b.run(newTestConnection, "-s", b.LocalServer), 3, "check that copyserver runs there")
+}
+
+func TestDefaultPasswordIsTold(t *testing.T) {
+	f := newFake(t)
+	f.reply("GET /v1/server", http.StatusOK, api.Server{
+		User: testUser, Role: "admin", DefaultPassword: true,
+	})
+	b := newStranger(t)
+	b.LocalServer = f.addr()
+	b.login(t)
+	b.expect(0, 0, "warning: operator still has the password of every new server",
+		"hint: change it and log in again: setuser chuser operator")
+	b.login(t, "--quiet", "--json")
+	var doc loginReport
+	if b.document(&doc); !doc.DefaultPassword || b.stderr.Len() > 0 {
+		t.Errorf("document %+v, stderr %s", doc, &b.stderr)
+	}
+	b.expect(b.run(newTestConnection), 0, "warning: operator still has the password")
 }

@@ -86,11 +86,13 @@ func TestManPagesAgainstSubcommands(t *testing.T) {
 }
 
 // TestManPagesAgainstExitCodes: every page of a program has the same whole
-// table.
+// table. Nothing quiesces yet.
 func TestManPagesAgainstExitCodes(t *testing.T) {
 	want := []string{"0"}
 	for _, kind := range fault.Kinds() {
-		want = append(want, strconv.Itoa(kind.ExitCode()))
+		if kind != fault.Hook {
+			want = append(want, strconv.Itoa(kind.ExitCode()))
+		}
 	}
 	slices.Sort(want)
 	pages, err := filepath.Glob("../man/*.[18]")

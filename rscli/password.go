@@ -26,7 +26,8 @@ var errTooLong = fmt.Errorf("it is longer than %d KiB", maxSmallFile>>10)
 func (l *layer) credentials(ctx context.Context, e *Env) (user, password string, err error) {
 	if l.user == "" {
 		return "", "", fault.New(fault.Usage, "no user is given").
-			WithHint("use -u, RSCLI_USER or the key user of the configuration, or log in: esscli login")
+			WithHint("log in: esscli login, on a new server -u superuser; " +
+				"or use -u, RSCLI_USER or the key user of the configuration")
 	}
 	switch {
 	case l.password != "":

@@ -38,6 +38,8 @@ type Env struct {
 
 	// Getenv returns an environment variable, "" where it is not set.
 	Getenv func(key string) string
+	// LocalServer is asked where nothing names a server.
+	LocalServer string
 	// GOOS is the system whose folders and file modes count.
 	GOOS string
 	// IsTerminal reports whether a stream of this Env is a terminal.
@@ -64,7 +66,7 @@ type Env struct {
 func ProcessEnv() *Env {
 	e := &Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, GOOS: runtime.GOOS, IsTerminal: isTerminal,
+		Getenv: os.Getenv, GOOS: runtime.GOOS, IsTerminal: isTerminal, LocalServer: localServer,
 	}
 	e.ReadSecret = func(ctx context.Context) (string, error) { return readSecret(ctx, e.Stdin) }
 	return e

@@ -63,7 +63,7 @@ func TestUsageErrors(t *testing.T) {
 		{newExecuteTask, []string{"a", "--wait=perhaps"}, "perhaps"},
 		{newTestConnection, []string{"--trust", "extra"}, `unexpected argument "extra"`},
 		{newQuery, []string{"20313698", "-s", "a:b:c"}, `"a:b:c" is not the address of a server`},
-		{newQuery, []string{"20313698"}, "no server is given"},
+		{newQuery, []string{"20313698", "-s", "a b"}, `"a b" is not the address of a server`},
 	}
 	for _, tt := range tests {
 		b := newBench(t)
@@ -85,10 +85,9 @@ func TestUsageErrors(t *testing.T) {
 
 func TestHintComesAfterTheError(t *testing.T) {
 	b := newBench(t)
-	b.run(newQuery, "20313698")
-	want := "rsQuery: error: no server is given\n" +
-		"rsQuery: hint: use -s, RSCLI_SERVER or the key server of the configuration; " +
-		"esscli login stores it with a password\n"
+	b.run(newQuery, "2031369")
+	want := "rsQuery: error: \"2031369\" is not a volume serial\n" +
+		"rsQuery: hint: a serial is 3 hex digits of the volume and 5 characters of the array, like 20313698\n"
 	if got := b.stderr.String(); got != want {
 		t.Errorf("stderr is %q, want %q", got, want)
 	}

@@ -66,7 +66,9 @@ type verbRun = func(ctx context.Context, s *session, args []string) (reply, erro
 func addEntry(kind api.EntryKind) verbRun {
 	return func(ctx context.Context, s *session, args []string) (reply, error) {
 		_, err := s.CreateEntry(ctx, entryOf(kind, args))
-		return told("%s for IP %s successfully added", entryWords[kind], args[0]), err
+		r := told("%s for IP %s successfully added", entryWords[kind], args[0])
+		r.warning = args[0] + " is kept, no driver reaches it: tasks run on the server's own array only"
+		return r, err
 	}
 }
 

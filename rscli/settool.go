@@ -9,15 +9,14 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// What setdevice and setuser have in common: they are administration of the
-// server on this machine unless they are told otherwise.
+// What setdevice and setuser have in common: on the server's own machine they act as
+// its first user unless they are told otherwise.
 
 // The user that every installation starts with, whose password is good from
 // the loopback address until it is changed.
 const (
 	defaultUser     = "superuser"
 	defaultPassword = "passw0rd"
-	localServer     = "127.0.0.1"
 )
 
 // setTool are the flags of both tools.
@@ -28,7 +27,7 @@ type setTool struct {
 
 // command returns the tool's command.
 func (o *setTool) command(name, summary string, examples []string, verbs []verb) *command {
-	o.fallback, o.defaults = localServer, o.local
+	o.defaults = o.local
 	return &command{
 		name:     name,
 		synopsis: "[COMMAND ARGUMENT...]",

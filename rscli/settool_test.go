@@ -246,7 +246,7 @@ func TestDefaultUser(t *testing.T) {
 func TestSetToolsServeThisMachine(t *testing.T) {
 	o := &setTool{}
 	l := layer{}
-	logins(nil).complete(&l, localServer)
+	logins(nil).nameServer(&l, localServer)
 	o.local(&l)
 	if l.server != localServer || l.user != defaultUser || !o.byDefault {
 		t.Errorf("nothing configured: %+v", l)

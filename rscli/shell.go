@@ -27,11 +27,12 @@ type verb struct {
 }
 
 // reply is what a verb found: a document for --json and its text. One that
-// changed something has a line for the log too.
+// changed something has a line for the log too, and may have a warning.
 type reply struct {
-	doc  any
-	text func(w io.Writer)
-	note string
+	doc     any
+	text    func(w io.Writer)
+	note    string
+	warning string
 }
 
 // told is the reply of a verb that did something to a thing.
@@ -41,7 +42,7 @@ func told(format string, args ...any) reply {
 		Message string `json:"message"`
 	}{text}
 	note := oneLine(text)
-	return reply{doc, func(w io.Writer) { fmt.Fprintln(w, note) }, note}
+	return reply{doc: doc, text: func(w io.Writer) { fmt.Fprintln(w, note) }, note: note}
 }
 
 // shell runs verbs: one from the arguments, many from a pipe, or what is
@@ -168,6 +169,9 @@ func (s *shell) do(ctx context.Context, words []string) (reply, error) {
 	}
 	if r.note != "" {
 		s.e.Log.Info(r.note)
+	}
+	if r.warning != "" {
+		s.e.warn("%s", r.warning)
 	}
 	return r, nil
 }

@@ -68,6 +68,7 @@ func (o *testConnectionOptions) run(ctx context.Context, e *Env) error {
 		return err
 	}
 	trip := time.Since(began)
+	e.warnOfDefaultPassword(server)
 	report := connectionReport{s.Answered(), float64(trip.Microseconds()) / 1000, pinned, server}
 	return e.result(report, report.print)
 }

@@ -111,7 +111,7 @@ func TestNamesWithoutCase(t *testing.T) {
 	other.Name, other.Type = strings.ToLower(task.Name), taskstore.TaskWithdraw
 	other.Options = arrayclient.Options{}
 	err := tasks.Create(other)
-	if fault.KindOf(err) != fault.Usage || !errors.Is(err, taskstore.ErrExists) {
+	if fault.KindOf(err) != fault.Usage || !errors.Is(err, fault.ErrExists) {
 		t.Errorf("second of the name: %v", err)
 	}
 	must(t, tasks.Put(other))

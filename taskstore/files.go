@@ -167,10 +167,6 @@ func (c *files[T]) missing(name string) error {
 	return fault.New(fault.NotFound, "no %s named %q", c.word, name)
 }
 
-// ErrExists is in the chain of the error of a Create that found the name
-// taken.
-var ErrExists = errors.New("exists already")
-
 func withArticle(word string) string {
 	if strings.ContainsRune("aeio", rune(word[0])) { // "a user"
 		return "an " + word
@@ -183,7 +179,7 @@ func (c *files[T]) Create(v T) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
 	if old, ok := c.get(c.name(v)); ok {
-		return fault.New(fault.Usage, "%s named %s %w", withArticle(c.word), c.name(old), ErrExists)
+		return fault.New(fault.Usage, "%s named %s %w", withArticle(c.word), c.name(old), fault.ErrExists)
 	}
 	return c.write(v)
 }

@@ -52,6 +52,10 @@ func Kinds() []Kind {
 	return kinds
 }
 
+// ErrExists is in the chain of every error about a name or a volume id that is in
+// use, whose kind is Usage: another name would do.
+var ErrExists = errors.New("exists already")
+
 // Error is a failure with its kind. Message says what is wrong in one
 // sentence without a full stop; Hint, which may be empty, says what to do.
 type Error struct {

@@ -163,8 +163,9 @@ func (a *Array) chooseIDs(spec arrayclient.VolumeSpec) ([]uint16, error) {
 		if a.volumes[uint16(id)] == nil {
 			ids = append(ids, uint16(id))
 		} else if fixed {
-			return nil, fault.New(fault.Refused, "volume %s exists already",
-				arrayclient.MakeSerial(uint16(id), a.serial))
+			return nil, fault.New(fault.Usage, "volume %s %w",
+				arrayclient.MakeSerial(uint16(id), a.serial), fault.ErrExists).
+				WithHint("name another with --first, or none: the lowest free ids are taken then")
 		}
 	}
 	if len(ids) < spec.Count && fixed {

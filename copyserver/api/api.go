@@ -41,8 +41,10 @@ type Server struct {
 	Time    time.Time `json:"time"`
 	User    string    `json:"user"` // who asked
 	Role    Role      `json:"role"`
-	NBD     string    `json:"nbd,omitempty"` // address of the NBD export, empty when off
-	Arrays  []string  `json:"arrays"`        // "2105.13698"
+	// DefaultPassword: that user still has the password of every new server.
+	DefaultPassword bool     `json:"default_password,omitempty"`
+	NBD             string   `json:"nbd,omitempty"` // address of the NBD export, empty when off
+	Arrays          []string `json:"arrays"`        // "2105.13698"
 }
 
 // User as listed; passwords never leave the server.

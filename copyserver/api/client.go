@@ -44,6 +44,9 @@ type Options struct {
 	// Note, if not nil, is told in one line why a server was passed over or
 	// a request repeated.
 	Note func(text string)
+	// NoAnswerHint is the hint of the error when no server answers; empty for the
+	// client's own.
+	NoAnswerHint string
 }
 
 // Client calls the REST API. Its methods may be used from many goroutines.

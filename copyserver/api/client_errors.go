@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -88,7 +89,7 @@ func reason(err error) string {
 }
 
 // noAnswer is the error of a request that no server answered.
-func noAnswer(r *request, failures []error, sent bool) error {
+func (c *Client) noAnswer(r *request, failures []error, sent bool) error {
 	texts := make([]string, len(failures))
 	for i, err := range failures {
 		texts[i] = err.Error()
@@ -99,8 +100,9 @@ func noAnswer(r *request, failures []error, sent bool) error {
 			"the answer was lost, the request may have been carried out: %s", all).
 			WithHint("look whether it was: rsQuery, esscli list run")
 	}
-	return fault.New(fault.Connection, "no answer from %s", all).
-		WithHint("check that copyserver runs there and that --server names its host and port")
+	hint := cmp.Or(c.opts.NoAnswerHint,
+		"check that copyserver runs there and that --server names its host and port")
+	return fault.New(fault.Connection, "no answer from %s", all).WithHint("%s", hint)
 }
 
 // stopped is the error of a request whose context ended.

@@ -74,7 +74,7 @@ func (c *Client) send(ctx context.Context, r *request) error {
 		}
 		failures = append(failures, err)
 	}
-	return noAnswer(r, failures, sent)
+	return c.noAnswer(r, failures, sent)
 }
 
 // moveOn returns nil if r may go to server b after a did not answer it.

@@ -139,7 +139,8 @@ func allowedFrom(user taskstore.User, from netip.Addr) error {
 }
 
 // SetPassword puts the hash of password into user, which is not stored by it.
-// The error is of kind Usage for a password that cannot be taken.
+// The error is of kind Usage for a password that cannot be taken, as for
+// DefaultUser the one that everybody knows.
 func (a *Authenticator) SetPassword(
 	ctx context.Context, user *taskstore.User, password string,
 ) error {
@@ -149,14 +150,15 @@ func (a *Authenticator) SetPassword(
 	if len(password) > MaxPassword {
 		return fault.New(fault.Usage, "a password has at most %d bytes", MaxPassword)
 	}
+	if password == DefaultPassword && taskstore.Key(user.Name) == taskstore.Key(DefaultUser) {
+		return fault.New(fault.Usage, "%s is the password of every new server, which everybody knows",
+			DefaultPassword).WithHint("choose another")
+	}
 	hash, err := a.hasher.hash(ctx, password)
 	if err != nil {
 		return err
 	}
-	user.Hash = hash
-	// Whoever sets the default password again gets its limits again.
-	user.DefaultPassword = password == DefaultPassword &&
-		taskstore.Key(user.Name) == taskstore.Key(DefaultUser)
+	user.Hash, user.DefaultPassword = hash, false
 	return nil
 }
 
@@ -166,8 +168,9 @@ func (a *Authenticator) Forget(name string) { a.good.forget(name) }
 
 // FirstUser returns DefaultUser with the default password.
 func (a *Authenticator) FirstUser(ctx context.Context) (taskstore.User, error) {
-	user := taskstore.User{
-		Name: DefaultUser, Role: taskstore.RoleAdmin, Created: time.Now().UTC(),
-	}
-	return user, a.SetPassword(ctx, &user, DefaultPassword)
+	hash, err := a.hasher.hash(ctx, DefaultPassword)
+	return taskstore.User{
+		Name: DefaultUser, Role: taskstore.RoleAdmin, Hash: hash, DefaultPassword: true,
+		Created: time.Now().UTC(),
+	}, err
 }

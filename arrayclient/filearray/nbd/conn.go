@@ -116,7 +116,7 @@ func (c *conn) run() {
 		c.close()
 		return
 	}
-	c.log.Info("NBD client connected", "export", c.name, "read_only", c.readOnly)
+	c.log.Info("NBD client connected", "read_only", c.readOnly)
 	c.lead()
 }
 

@@ -65,6 +65,8 @@ type ExportInfo struct {
 type Options struct {
 	// Listen is the address, HOST:PORT; port 0 picks a free one.
 	Listen string
+	// Listener, if not nil, is what Bind returned for these options.
+	Listener *net.TCPListener
 	// TLS makes encryption mandatory for every client. Whether clients need
 	// a certificate is its ClientAuth. nil offers no encryption.
 	TLS *tls.Config

@@ -29,13 +29,9 @@ type Server struct {
 	done     sync.WaitGroup // the accept loop and every connection
 }
 
-// New binds the address; clients are served after Start. An error is of
-// kind Usage, or Failed where the address cannot be had.
-func New(opts Options, exports Exports) (*Server, error) {
-	opts, err := opts.complete()
-	if err != nil {
-		return nil, err
-	}
+// Bind takes the address of opts. An error is of kind Usage, or Failed where the
+// address cannot be had.
+func Bind(opts Options) (*net.TCPListener, error) {
 	addr, err := opts.address()
 	if err != nil {
 		return nil, err
@@ -45,8 +41,23 @@ func New(opts Options, exports Exports) (*Server, error) {
 		return nil, fault.New(fault.Failed, "NBD cannot listen on %s: %w", opts.Listen, err).
 			WithHint("another program may use the port; port 0 picks a free one")
 	}
+	return listener, nil
+}
+
+// New makes a server, binding the address unless that was done before; clients
+// are served after Start. Errors are those of Bind.
+func New(opts Options, exports Exports) (*Server, error) {
+	opts, err := opts.complete()
+	if err != nil {
+		return nil, err
+	}
+	if opts.Listener == nil {
+		if opts.Listener, err = Bind(opts); err != nil {
+			return nil, err
+		}
+	}
 	s := &Server{
-		opts: opts, exports: exports, listener: listener, log: opts.Logger,
+		opts: opts, exports: exports, listener: opts.Listener, log: opts.Logger,
 		conns: make(map[*conn]struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
