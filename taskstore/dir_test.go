@@ -138,7 +138,7 @@ func TestNamesWithoutFormOfAccents(t *testing.T) {
 	must(t, d.Users().Create(user))
 	again := user
 	again.Name = decomposed
-	if err := d.Users().Create(again); !errors.Is(err, taskstore.ErrExists) {
+	if err := d.Users().Create(again); !errors.Is(err, fault.ErrExists) {
 		t.Errorf("the name in its other form: %v", err)
 	}
 	wantSame(t, d.Users(), strings.ToUpper(decomposed), user)
