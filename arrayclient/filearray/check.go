@@ -3,6 +3,8 @@ package filearray
 import (
 	"fmt"
 	"path"
+
+	"copyservices/arrayclient"
 )
 
 // Check reads all that describes the array and returns what is wrong with it,
@@ -19,14 +21,16 @@ func Check(fsys FS) []error {
 	for _, id := range sortedKeys(l.state.Volumes) {
 		rec := l.state.Volumes[id]
 		segs, err := openSegments(fsys, l.serial, rec)
+		if err == nil {
+			err = l.checkStage(rec, segs)
+			closeSegments(segs)
+		}
+		if ofVolume(err) {
+			err = lostVolume(arrayclient.MakeSerial(id, l.serial), err)
+		}
 		if err != nil {
 			problems = append(problems, err)
-			continue
 		}
-		if err := l.checkStage(rec, segs); err != nil {
-			problems = append(problems, err)
-		}
-		closeSegments(segs)
 	}
 	for _, uid := range sortedKeys(l.state.Relationships) {
 		problems = append(problems, l.checkRelationship(l.state.Relationships[uid])...)

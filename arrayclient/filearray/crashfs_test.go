@@ -147,6 +147,11 @@ func (c *crashFS) Open(name string) (File, error) {
 	if ino == nil {
 		return nil, fmt.Errorf("open %s: %w", name, fs.ErrNotExist)
 	}
+	if c.fault != nil {
+		if err := c.fault("open", name); err != nil {
+			return nil, err
+		}
+	}
 	return &crashFile{c, name, ino}, nil
 }
 

@@ -34,6 +34,9 @@ func (d *data) fail(cause error) { d.failed.CompareAndSwap(nil, &cause) }
 
 // each calls f for the parts of [off, off+n) that are in one segment each.
 func (d *data) each(off, n int64, f func(s *segment, off, n int64) error) error {
+	if len(d.segs) == 0 { // of a volume whose files are not there
+		return d.err()
+	}
 	for n > 0 {
 		i := off / segmentSize
 		at := off - i*segmentSize

@@ -306,7 +306,153 @@ func mustRefuse(t *testing.T, fsys *crashFS, name string) {
 	}
 }
 
-// TestDamage flips bits and cuts files short: each is refused by name.
+// mustFail holds that the damage of the file of that name fails volume 000 alone,
+// that check finds it, and that opening and closing leave the file as it is.
+func mustFail(t *testing.T, fsys *crashFS, name string) {
+	t.Helper()
+	before := fsys.content(name)
+	var a *Array
+	for range 2 {
+		if a != nil {
+			if err := a.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a = openTestArray(t, fsys)
+		for i, v := range mustList(t, a) {
+			if failed := strings.Contains(v.Failed, name); failed != (i == 0) {
+				t.Fatalf("volume %s is listed with failure %q", v.Serial, v.Failed)
+			}
+		}
+	}
+	defer a.Close()
+	list := mustList(t, a)
+	if r := relOf(t, a, list[1].Serial); r.State != arrayclient.StateFailed ||
+		!strings.Contains(r.Reason, name) {
+		t.Fatalf("the relationship is %+v", r)
+	}
+	if _, err := mustOpen(t, a, list[1].Serial).ReadAt(make([]byte, 1<<20), 0); err == nil ||
+		!strings.Contains(err.Error(), name) {
+		t.Fatalf("reading the image: %v", err)
+	}
+	other := mustOpen(t, a, list[2].Serial)
+	mustWrite(t, other, 0, 512, 7)
+	mustFlush(t, other)
+	if !bytes.Equal(fsys.content(name), before) {
+		t.Fatalf("%s was changed", name)
+	}
+	if problems := Check(fsys); len(problems) != 1 || !strings.Contains(problems[0].Error(), name) ||
+		fault.HintOf(problems[0]) == "" {
+		t.Fatalf("check finds %v", problems)
+	}
+}
+
+// content returns all of a file, nil when it is missing.
+func (c *crashFS) content(name string) []byte {
+	f, err := c.Open(name)
+	if err != nil {
+		return nil
+	}
+	size, _ := f.Size()
+	p := make([]byte, size)
+	f.ReadAt(p, 0)
+	return p
+}
+
+func mustList(t *testing.T, a *Array) []arrayclient.Volume {
+	t.Helper()
+	list, err := a.Volumes(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// TestFailedVolumeComesBack: a volume whose file was away is as before when the
+// file is there again, and so is its image.
+func TestFailedVolumeComesBack(t *testing.T) {
+	const name = "volumes/000.00000001.0"
+	fsys := closedArray(t)
+	file := fsys.live[name]
+	if err := fsys.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	a := openTestArray(t, fsys)
+	v := mustList(t, a)
+	ctx, pair := context.Background(), []arrayclient.Pair{{Source: v[0].Serial, Target: v[1].Serial}}
+	if _, err := a.OpenVolume(ctx, v[0].Serial); err == nil || fault.HintOf(err) == "" {
+		t.Fatalf("attaching the failed volume: %v", err)
+	}
+	if err := a.BackgroundCopy(ctx, pair); fault.KindOf(err) != fault.Refused {
+		t.Fatalf("copying from it: %v", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fsys.live[name] = file
+	a = openTestArray(t, fsys)
+	defer a.Close()
+	want := bytes.Repeat([]byte{1}, 1<<20)
+	if !bytes.Equal(readAll(t, mustOpen(t, a, v[1].Serial)), want) {
+		t.Fatal("the image is not what it was")
+	}
+	clear(want[:300<<10])
+	if !bytes.Equal(readAll(t, mustOpen(t, a, v[0].Serial)), want) {
+		t.Fatal("the source is not what it was")
+	}
+}
+
+// TestFailedVolumeGoes: a volume whose file is missing can be given up, and nothing
+// is left of it.
+func TestFailedVolumeGoes(t *testing.T) {
+	for id, name := range map[int]string{0: "volumes/000.00000001.0", 1: "volumes/001.00000002.0"} {
+		fsys := closedArray(t)
+		if err := fsys.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		a := openTestArray(t, fsys)
+		v, ctx := mustList(t, a), context.Background()
+		// The source goes on when its target is missing.
+		if vol, err := a.OpenVolume(ctx, v[0].Serial); err == nil {
+			mustWrite(t, vol, 10, 512, 5)
+			mustFlush(t, vol)
+			vol.Close()
+		} else if id != 0 {
+			t.Fatal(err)
+		}
+		if _, err := a.Withdraw(ctx, []arrayclient.Pair{{Source: v[0].Serial, Target: v[1].Serial}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.DeleteVolume(ctx, v[id].Serial); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if problems := Check(fsys); problems != nil {
+			t.Fatal(problems)
+		}
+		if names, _ := fsys.List(volumeDir); len(names) != 2 {
+			t.Fatalf("left over: %v", names)
+		}
+	}
+}
+
+// TestOpenShortOfDescriptors: a file that cannot be opened for want of descriptors
+// is not damaged.
+func TestOpenShortOfDescriptors(t *testing.T) {
+	fsys := closedArray(t)
+	fsys.setFault(failing("open", "001", syscall.EMFILE))
+	if a, err := Open(fsys, OpenOptions{}); !errors.Is(err, syscall.EMFILE) {
+		a.kill()
+		t.Fatalf("open: %v", err)
+	}
+	fsys.setFault(failing("open", "000", syscall.EIO))
+	mustFail(t, fsys, "input/output error")
+}
+
+// TestDamage flips bits and cuts files short: each is refused by name, but for
+// those of volumes, which fail.
 func TestDamage(t *testing.T) {
 	name, _ := newestMeta(t, closedArray(t))
 	for i := range int64(97) {
@@ -326,8 +472,6 @@ func TestDamage(t *testing.T) {
 		{"meta empty", name, func(ino *inode) { ino.size = 0 }},
 		{"journal cut", "journal.0", func(ino *inode) { ino.size -= 5 }},
 		{"journal header", "journal.1", flip(17)},
-		{"volume cut", vol, func(ino *inode) { ino.size = 1 << 20 }},
-		{"volume header", vol, flip(1<<20 + 20)},
 		{"bitmap header", bitmap, flip(20)},
 		{"bitmap page", bitmap, flip(bitmapStart + 100)},
 		{"bitmap cut", bitmap, func(ino *inode) { ino.size = bitmapStart }},
@@ -338,7 +482,7 @@ func TestDamage(t *testing.T) {
 			mustRefuse(t, fsys, c.name)
 		})
 	}
-	for _, name := range []string{vol, bitmap, "journal.0", name} {
+	for _, name := range []string{bitmap, "journal.0", name} {
 		t.Run("missing "+name, func(t *testing.T) {
 			fsys := closedArray(t)
 			if err := fsys.Remove(name); err != nil {
@@ -347,6 +491,24 @@ func TestDamage(t *testing.T) {
 			mustRefuse(t, fsys, name)
 		})
 	}
+	for title, f := range map[string]func(*inode){
+		"cut":    func(ino *inode) { ino.size = 1 << 20 },
+		"header": flip(1<<20 + 20),
+		"empty":  func(ino *inode) { ino.size = 0 },
+	} {
+		t.Run("volume "+title, func(t *testing.T) {
+			fsys := closedArray(t)
+			damage(fsys, vol, f)
+			mustFail(t, fsys, vol)
+		})
+	}
+	t.Run("missing "+vol, func(t *testing.T) {
+		fsys := closedArray(t)
+		if err := fsys.Remove(vol); err != nil {
+			t.Fatal(err)
+		}
+		mustFail(t, fsys, vol)
+	})
 }
 
 // TestDamagedJournal flips bits in what the journal of a killed array holds:

@@ -339,6 +339,9 @@ func (a *Array) BackgroundCopy(_ context.Context, pairs []arrayclient.Pair) erro
 		if !rec.Options.NoCopy || rec.Failed != "" {
 			return fault.New(fault.Refused, "relationship %s is not a nocopy relationship", r.pair())
 		}
+		if err := r.lost(); err != nil {
+			return fault.New(fault.Refused, "relationship %s cannot be copied: %w", r.pair(), err)
+		}
 		changes = append(changes, relChange{UID: r.uid, Copy: true})
 	}
 	if err := a.commitRecord(jsonRecord(recChanged, changes), nil); err != nil {

@@ -78,8 +78,8 @@ func readHeader(f File, name string, off int64, magic, serial string) (header, e
 		return header{}, corrupt(name, "it does not begin with %s", magic)
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v > formatVersion {
-		return header{}, fault.New(fault.Failed, "%s has format version %d, this program knows %d",
-			name, v, formatVersion).WithHint("use the version of copyserver that wrote it, or a newer one")
+		return header{}, fault.New(fault.Failed, "%s has format version %d, %w", name, v, errNewer).
+			WithHint("use the version of copyserver that wrote it, or a newer one")
 	}
 	if checksum(b[16:]) != binary.LittleEndian.Uint32(b[12:]) {
 		return header{}, corrupt(name, "the checksum of its header is wrong")
@@ -97,6 +97,9 @@ func readHeader(f File, name string, off int64, magic, serial string) (header, e
 	}
 	return h, nil
 }
+
+// errNewer is in the chain of the error for a file of a newer program.
+var errNewer = fmt.Errorf("this program knows %d", formatVersion)
 
 // corruptError is a file whose content cannot be right.
 type corruptError struct {

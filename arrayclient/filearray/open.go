@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"copyservices/arrayclient"
@@ -56,6 +57,9 @@ func Open(fsys FS, opts OpenOptions) (*Array, error) {
 // resume starts the copying of r if it has to be copied in the background.
 func (a *Array) resume(r *relationship) {
 	rec := a.relRecord(r.uid)
+	if r.lost() != nil {
+		return // it could only fail, for good
+	}
 	if !rec.Options.NoCopy && rec.Failed == "" && rec.Completed.IsZero() {
 		a.startCopy(r)
 	}
@@ -342,15 +346,52 @@ func (a *Array) syncImages() {
 	a.applyState(jsonRecord(recImagesDurable, durable))
 }
 
+// openVolumes opens all volumes. One whose files are damaged takes no I/O and is
+// listed with the reason; the others have nothing to do with that.
 func (a *Array) openVolumes() error {
 	for id, rec := range a.state.Volumes {
 		v, err := a.openVolume(rec)
+		if ofVolume(err) {
+			v = a.newVolume(rec, nil)
+			v.giveUp(err)
+			err = nil
+		}
 		if err != nil {
 			return err
 		}
 		a.volumes[id] = v
 	}
 	return a.openStages()
+}
+
+// ofVolume reports whether err, of opening a volume's file, is a matter of that
+// volume alone: not one of a program that is too old, or of a shortage.
+func ofVolume(err error) bool {
+	if err == nil || errors.Is(err, errNewer) {
+		return false
+	}
+	for _, shortage := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EINTR} {
+		if errors.Is(err, shortage) {
+			return false
+		}
+	}
+	return !isFull(err)
+}
+
+// giveUp makes v take no I/O because of what is wrong with one of its files. The
+// files stay as they are.
+func (v *volume) giveUp(cause error) {
+	cause = lostVolume(v.serial, cause)
+	v.fail(cause)
+	v.array.log.Error("volume failed", "volume", string(v.serial), "error", cause,
+		"hint", fault.HintOf(cause))
+}
+
+// lostVolume is the error for a volume of which a file is damaged.
+func lostVolume(serial arrayclient.Serial, cause error) error {
+	return fault.New(fault.Failed, "volume %s has failed: %w", serial, cause).
+		WithHint("stop copyserver, put the file back as it was and start copyserver again; "+
+			"or give the volume up: esscli delete volume %s", serial)
 }
 
 func (a *Array) openVolume(rec *volumeRecord) (*volume, error) {

@@ -47,6 +47,11 @@ func (r *relationship) checkRecording(what string) error {
 		return fault.New(fault.Refused, "relationship %s cannot be %s: it has failed", r.pair(), what).
 			WithHint("withdraw it and establish it again")
 	}
+	for _, v := range []*volume{r.source, r.target} {
+		if err := v.err(); err != nil {
+			return fault.New(fault.Refused, "relationship %s cannot be %s: %w", r.pair(), what, err)
+		}
+	}
 	return nil
 }
 

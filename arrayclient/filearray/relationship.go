@@ -124,6 +124,16 @@ func (r *relationship) err() error {
 	return nil
 }
 
+// lost returns why the image cannot be read although the relationship has not
+// failed: the files of one of its volumes have. When they are there again, so is
+// the image.
+func (r *relationship) lost() error {
+	if err := r.target.err(); err != nil || r.copied.full() {
+		return err
+	}
+	return r.source.err()
+}
+
 // describe returns r as the interface shows it.
 func (r *relationship) describe(rec *relRecord) arrayclient.Relationship {
 	d := arrayclient.Relationship{
@@ -142,9 +152,12 @@ func (r *relationship) describe(rec *relRecord) arrayclient.Relationship {
 	if r.freeze.expired() {
 		d.Reason = "the freeze was released by its timeout"
 	}
+	lost := r.lost()
 	switch {
 	case rec.Failed != "":
 		d.State, d.Reason = arrayclient.StateFailed, rec.Failed
+	case lost != nil:
+		d.State, d.Reason = arrayclient.StateFailed, lost.Error()
 	case r.freeze.active():
 		d.State = arrayclient.StateFrozen
 	case !rec.Completed.IsZero():

@@ -191,7 +191,7 @@ func (a *Array) growSegment(v *volume, grown *volumeRecord, i int) error {
 // finishExpansions does what a crash left to do.
 func (a *Array) finishExpansions() {
 	for _, id := range sortedKeys(a.volumes) {
-		if rec := a.volumeRecord(id); rec.ZeroFrom > 0 {
+		if rec := a.volumeRecord(id); rec.ZeroFrom > 0 && a.volumes[id].err() == nil {
 			if err := a.finishExpansion(a.volumes[id], rec); err != nil {
 				a.log.Error("volume not expanded", "volume", string(a.volumes[id].serial),
 					"error", err)

@@ -249,7 +249,7 @@ func TestDamagedStage(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			fsys, name := build()
 			damage(fsys, name, f)
-			mustRefuse(t, fsys, name)
+			mustFail(t, fsys, name)
 		})
 	}
 	fsys, _ := build()

@@ -127,12 +127,17 @@ func (a *Array) openStages() error {
 	}
 	for _, v := range a.volumes {
 		name, announced := stageName(v.id, v.uid), a.state.Volumes[v.id].Staged
-		if there[name] {
+		var err error
+		if v.err() != nil {
+			continue
+		} else if there[name] {
 			err = v.loadStage(name, announced)
 		} else if announced {
 			err = corrupt(name, "it is missing")
 		}
-		if err != nil {
+		if ofVolume(err) {
+			v.giveUp(err)
+		} else if err != nil {
 			return err
 		}
 	}

@@ -134,7 +134,7 @@ func TestMissingStage(t *testing.T) {
 	if err := fsys.Remove(name); err != nil {
 		t.Fatal(err)
 	}
-	mustRefuse(t, fsys, name)
+	mustFail(t, fsys, name)
 }
 
 // TestSmallAreas: a write that fits into no area of the file that is there

@@ -284,6 +284,9 @@ func (a *Array) OpenVolume(
 	if err != nil {
 		return nil, err
 	}
+	if err := v.err(); err != nil && len(v.segs) == 0 {
+		return nil, err
+	}
 	v.opens++
 	return &handle{volume: v}, nil
 }
