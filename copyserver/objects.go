@@ -3,7 +3,6 @@ package copyserver
 import (
 	"time"
 
-	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/secrets"
@@ -12,35 +11,8 @@ import (
 
 func now() time.Time { return time.Now().UTC() }
 
-// Hosts, tasks and entries are stored as they come; the store checks them and
-// compares their names without case.
-
-func (s *Server) listHosts(*call) (answer, error) {
-	all, err := s.store.Hosts().List()
-	if err != nil {
-		return answer{}, err
-	}
-	for i := range all {
-		all[i] = plainHost(all[i])
-	}
-	return ok(all)
-}
-
-// plainHost has an empty list of devices rather than null.
-func plainHost(h taskstore.Host) taskstore.Host {
-	if h.Devices == nil {
-		h.Devices = []taskstore.Device{}
-	}
-	return h
-}
-
-func (s *Server) getHost(q *call) (answer, error) {
-	h, err := s.store.Hosts().Get(q.PathValue("name"))
-	if err != nil {
-		return answer{}, noSuch(err, "run rsPrimeServer on that host")
-	}
-	return ok(plainHost(h))
-}
+// Tasks and entries are stored as they come; the store checks them and compares
+// their names.
 
 // noSuch gives a NotFound its hint.
 func noSuch(err error, hint string) error {
@@ -50,43 +22,12 @@ func noSuch(err error, hint string) error {
 	return fault.New(fault.NotFound, "%w", err).WithHint("%s", hint)
 }
 
-// putHost replaces a device map as a whole: a device that the host no longer
-// has must not stay behind, or a task would copy the wrong volume.
-func (s *Server) putHost(q *call) (answer, error) {
-	var h api.Host
-	if _, err := q.decode(&h); err != nil {
-		return answer{}, err
-	}
-	if err := q.sameName(h.Name); err != nil {
-		return answer{}, err
-	}
-	for i, d := range h.Devices {
-		serial, err := arrayclient.ParseSerial(string(d.Serial))
-		if err != nil {
-			return answer{}, err
-		}
-		h.Devices[i].Serial = serial
-	}
-	h.Primed = now()
-	if err := s.store.Hosts().Put(h); err != nil {
-		return answer{}, err
-	}
-	return s.getHost(q)
-}
-
 // sameName refuses a body about another thing than the path.
 func (q *call) sameName(name string) error {
 	if path := q.PathValue("name"); taskstore.Key(name) != taskstore.Key(path) {
 		return fault.New(fault.Usage, "the request names %q, its path %q", name, path)
 	}
 	return nil
-}
-
-func (s *Server) deleteHost(q *call) (answer, error) {
-	if err := s.store.Hosts().Delete(q.PathValue("name")); err != nil {
-		return answer{}, noSuch(err, "esscli list host shows which there are")
-	}
-	return done()
 }
 
 func (s *Server) listTasks(*call) (answer, error) {

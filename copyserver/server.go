@@ -61,6 +61,7 @@ type Server struct {
 	keys      keyLocks
 	usersMu   sync.Mutex // held over changes that must leave an admin
 	entriesMu sync.Mutex // held over changes of an entry
+	hostsMu   sync.Mutex // held over changes of a host
 	volumesMu sync.Mutex // held over changes and deletions of volumes
 	issuedMu  sync.Mutex // held over changes of credentials
 

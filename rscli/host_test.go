@@ -2,6 +2,7 @@ package rscli
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -147,10 +148,42 @@ func TestPrimeDryRunConnectsToNothing(t *testing.T) {
 		"host rich-w2k-os-1 would be primed with 2 device names\n") {
 		t.Errorf("printed\n%s", &b.stdout)
 	}
-	b.expect(b.run(newPrime, "--dry-run", "--json", "--sysroot", sysroot(t)), 0,
+	b.expect(b.run(newPrime, "--dry-run", "--sysroot", sysroot(t)), 6,
+		"error: this host has no 2105 volume")
+	b.expect(b.run(newPrime, "--dry-run", "--allow-empty", "--json", "--sysroot", sysroot(t)), 0,
 		"warning: this host has no 2105 volume")
 	if !strings.Contains(b.stdout.String(), `"devices": []`) {
 		t.Errorf("no devices are %s", &b.stdout)
+	}
+}
+
+// TestPrimeSaysWhatItIs: who it is stands in the query, beside a body that any
+// server understands.
+func TestPrimeSaysWhatItIs(t *testing.T) {
+	f := newFake(t)
+	var query, body string
+	f.handle("PUT /v1/hosts/rich-w2k-os-1", func(w http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		query, body = r.URL.RawQuery, string(text)
+		sendJSON(w, http.StatusOK, api.PrimedHost{
+			Host: api.Host{Name: "rich-w2k-os-1"}, Warnings: []string{"mind the disks"},
+		})
+	})
+	b := newBench(t)
+	root := twoVolumes(t)
+	b.expect(b.run(newPrime, "-s", f.addr(), "--sysroot", root), 0, "warning: mind the disks")
+	if query != "" || strings.Contains(body, "machine") {
+		t.Errorf("a host without an id sends %q, %s", query, body)
+	}
+	tree := hostdisktest.Tree{Root: root}
+	id := "0123456789abcdef0123456789abcdef"
+	if err := tree.File("etc/machine-id", []byte(id)); err != nil {
+		t.Fatal(err)
+	}
+	b.expect(b.run(newPrime, "-s", f.addr(), "--sysroot", root, "--replace", "--allow-empty"), 0)
+	want := "allow-empty=true&machine=acf41a0eb86349378424ded4af2dbf10&replace=true"
+	if query != want || strings.Contains(body, "machine") {
+		t.Errorf("it sends %q, %s", query, body)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/rscli/hostdisk"
 )
@@ -14,9 +15,11 @@ import (
 // primeOptions are the flags of rsPrimeServer.
 type primeOptions struct {
 	connection
-	dryRun   bool
-	sysroot  string
-	hostname string
+	dryRun     bool
+	sysroot    string
+	hostname   string
+	replace    bool
+	allowEmpty bool
 }
 
 // PrimeMain is rsPrimeServer.
@@ -33,6 +36,10 @@ func newPrime(*Env) *command {
 				Usage: "print what would be sent, connect to nothing"},
 			&cli.StringFlag{Name: "hostname", Destination: &opts.hostname,
 				Usage: "call this host otherwise `NAME`"},
+			&cli.BoolFlag{Name: "replace", Destination: &opts.replace,
+				Usage: "take the place of another machine"},
+			&cli.BoolFlag{Name: "allow-empty", Destination: &opts.allowEmpty,
+				Usage: "also if this host sees no volume"},
 			sysrootFlag(&opts.sysroot),
 		},
 		sets: [][]cli.Flag{opts.connection.flags()},
@@ -44,8 +51,9 @@ func newPrime(*Env) *command {
 
 // primeReport is what --json prints.
 type primeReport struct {
-	DryRun bool     `json:"dry_run"`
-	Host   api.Host `json:"host"`
+	DryRun   bool     `json:"dry_run"`
+	Host     api.Host `json:"host"`
+	Warnings []string `json:"warnings,omitempty"` // of the server
 }
 
 // run reads the disks before it connects: a host that cannot be read must not
@@ -56,7 +64,7 @@ func (o *primeOptions) run(ctx context.Context, e *Env) error {
 		return err
 	}
 	if o.dryRun {
-		return e.result(primeReport{true, host}, func(w io.Writer) {
+		return e.result(primeReport{DryRun: true, Host: host}, func(w io.Writer) {
 			writeDevices(w, host)
 			fmt.Fprintf(w, "host %s would be primed with %s\n", host.Name, deviceCount(host))
 		})
@@ -65,13 +73,19 @@ func (o *primeOptions) run(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	primed, err := s.PutHost(ctx, host)
+	primed, err := s.PrimeHost(ctx, host, api.PrimeOptions{
+		Machine: hostdisk.MachineID(ctx, o.sysroot), Replace: o.replace, AllowEmpty: o.allowEmpty,
+	})
 	if err != nil {
 		return err
 	}
+	for _, w := range primed.Warnings {
+		e.warn("%s", w)
+	}
 	note := fmt.Sprintf("host %s primed with %s", host.Name, deviceCount(host))
 	e.Log.Info(note)
-	return e.result(primeReport{false, primed}, func(w io.Writer) {
+	report := primeReport{Host: primed.Host, Warnings: primed.Warnings}
+	return e.result(report, func(w io.Writer) {
 		writeDevices(w, host)
 		fmt.Fprintln(w, note)
 	})
@@ -90,11 +104,9 @@ func (o *primeOptions) thisHost(ctx context.Context, e *Env) (api.Host, error) {
 	for _, w := range warnings {
 		e.warn("%s", w)
 	}
-	name := o.hostname
-	if name == "" {
-		if name, err = hostdisk.HostName(o.sysroot); err != nil {
-			return api.Host{}, err
-		}
+	name, err := o.name()
+	if err != nil {
+		return api.Host{}, err
 	}
 	host := api.Host{Name: name, OS: hostdisk.OSName(o.sysroot), Devices: []api.Device{}}
 	for _, d := range disks {
@@ -104,11 +116,32 @@ func (o *primeOptions) thisHost(ctx context.Context, e *Env) (api.Host, error) {
 			e.warn("%s is not sent: its serial %s is not one of a 2105", d.Name, d.VolumeSerial())
 		}
 	}
+	if len(host.Devices) == 0 && !o.allowEmpty {
+		return api.Host{}, fault.New(fault.Refused, "this host has no 2105 volume").
+			WithHint("disks may come late at boot; if it is to have none, give --allow-empty")
+	}
 	if len(host.Devices) == 0 {
-		e.warn("this host has no 2105 volume: the server forgets the devices it knew of %s", name)
+		e.warn("this host has no 2105 volume")
 	}
 	e.Log.Debug("read this host", "name", name, "devices", len(host.Devices))
 	return host, nil
+}
+
+// name returns what this host is called. A name that a system has because nobody
+// gave it one is that of many hosts, which would take each other's place.
+func (o *primeOptions) name() (string, error) {
+	name := o.hostname
+	if name == "" {
+		var err error
+		if name, err = hostdisk.HostName(o.sysroot); err != nil {
+			return "", err
+		}
+	}
+	if hostdisk.IsDefaultName(name) {
+		return "", fault.New(fault.Refused, "many hosts are called %s, nobody can tell which", name).
+			WithHint("call this one otherwise: --hostname NAME")
+	}
+	return name, nil
 }
 
 // writeDevices prints what was sent in the layout of rsList2105s.

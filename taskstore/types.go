@@ -90,6 +90,9 @@ type Host struct {
 	OS      string    `json:"os" yaml:"os"`
 	Devices []Device  `json:"devices" yaml:"devices"`
 	Primed  time.Time `json:"primed" yaml:"primed"` // set by the server
+	// Machine tells this machine from others of its name: 32 hex digits that
+	// the machine chose, the same every time. Empty where it gave none.
+	Machine string `json:"machine,omitempty" yaml:"machine,omitempty"` // set by the server
 }
 
 // Device is one disk of a host that is a volume of an array.

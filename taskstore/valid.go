@@ -65,6 +65,9 @@ func (h Host) Validate() error {
 	if len(h.OS) > maxEndpoint || !printable(h.OS) {
 		return fault.New(fault.Usage, "host %q: the operating system's name is not printable", h.Name)
 	}
+	if err := ValidMachine(h.Machine); err != nil {
+		return err
+	}
 	seen := make(map[string]bool, len(h.Devices))
 	for _, d := range h.Devices {
 		if err := d.validate(h.Name); err != nil {
@@ -76,6 +79,17 @@ func (h Host) Validate() error {
 		seen[d.Name] = true
 	}
 	return nil
+}
+
+// ValidMachine checks what tells a machine from others; empty is good. The error is
+// of kind Usage.
+func ValidMachine(id string) error {
+	const digits = 32
+	if id == "" || len(id) == digits && strings.Trim(id, "0123456789abcdef") == "" {
+		return nil
+	}
+	return fault.New(fault.Usage, "%.80q is not the id of a machine", id).
+		WithHint("it is %d lower-case hex digits", digits)
 }
 
 // validate leaves room for the host's name in an endpoint.

@@ -64,6 +64,23 @@ type UserChange struct {
 	Role     Role   `json:"role,omitempty"`
 }
 
+// PrimedHost is the answer to a PUT of a host.
+type PrimedHost struct {
+	Host
+	Warnings []string `json:"warnings,omitempty"` // for people
+}
+
+// PrimeOptions say more of a host that primes the server.
+type PrimeOptions struct {
+	// Machine is what tells this machine from others of its name, see Host; empty
+	// where the system knows nothing of that kind.
+	Machine string
+	// Replace takes the place of another machine that primed under this name.
+	Replace bool
+	// AllowEmpty lets a host without any device take the place of one with some.
+	AllowEmpty bool
+}
+
 // RunRequest is the body of POST /v1/tasks/{name}/runs.
 type RunRequest struct {
 	// Wait: the run lasts until the background copy is complete. The answer

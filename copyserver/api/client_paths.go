@@ -40,6 +40,30 @@ func (c *Client) PutHost(ctx context.Context, h Host) (Host, error) {
 	return out, err
 }
 
+// PrimeHost is PutHost for the host itself: what says more of it stands in the
+// request's query, which older servers pass over.
+func (c *Client) PrimeHost(ctx context.Context, h Host, opts PrimeOptions) (PrimedHost, error) {
+	path, err := pathOf("/v1/hosts", h.Name)
+	if err != nil {
+		return PrimedHost{}, err
+	}
+	query := url.Values{}
+	if opts.Machine != "" {
+		query.Set("machine", opts.Machine)
+	}
+	if opts.Replace {
+		query.Set("replace", "true")
+	}
+	if opts.AllowEmpty {
+		query.Set("allow-empty", "true")
+	}
+	var out PrimedHost
+	err = c.do(ctx, call{
+		method: http.MethodPut, path: path, query: query, repeat: safe, in: h, out: &out,
+	})
+	return out, err
+}
+
 // DeleteHost forgets a host.
 func (c *Client) DeleteHost(ctx context.Context, name string) error {
 	return c.one(ctx, http.MethodDelete, "/v1/hosts", name, nil, nil)

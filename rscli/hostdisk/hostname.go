@@ -41,6 +41,21 @@ func isHostName(name string) bool {
 	})
 }
 
+// IsDefaultName reports whether a system has the name because nobody gave it one,
+// so that many have it: localhost in its forms, and what kernels and the boot of
+// Solaris and FreeBSD say instead of a name.
+func IsDefaultName(name string) bool {
+	first, _, _ := strings.Cut(strings.ToLower(name), ".")
+	switch first {
+	case "":
+		return name == ""
+	case "localhost", "localhost4", "localhost6", "ip6-localhost", "localhost-live",
+		"(none)", "unknown", "amnesiac":
+		return true
+	}
+	return false
+}
+
 // OSName returns a text for people: PRETTY_NAME of os-release on Linux, elsewhere
 // the system's name and version ("AIX 7.2", "Windows Server 2022 Standard, build
 // 20348"), and the bare name where there is none.

@@ -48,6 +48,19 @@ func TestHostName(t *testing.T) {
 	}
 }
 
+func TestIsDefaultName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"": true, "localhost": true, "LocalHost": true, "localhost.localdomain": true,
+		"localhost.example.com": true, "localhost6.localdomain6": true, "(none)": true,
+		"unknown": true, "Amnesiac": true, "localhost-live": true,
+		"rich-w2k-os-1": false, "local": false, "localhosts": false, "db.localhost": false, "../x": false,
+	} {
+		if got := IsDefaultName(name); got != want {
+			t.Errorf("IsDefaultName(%q) = %t", name, got)
+		}
+	}
+}
+
 func TestHostNameOfTheMachine(t *testing.T) {
 	want, err := os.Hostname()
 	check(t, err)
