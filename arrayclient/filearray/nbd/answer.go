@@ -10,8 +10,8 @@ import (
 const (
 	// maxExtents is how many extents one reply to BLOCK_STATUS tells.
 	maxExtents = 1024
-	// pieceSize is how many bytes of a large read are sent at a time, which
-	// limits the memory of the read. Smaller pieces cost more wake-ups.
+	// pieceSize is how many bytes of a large read are sent at a time where there
+	// is memory for it. Smaller pieces cost more wake-ups.
 	pieceSize = 1 << 20
 	// minPiece is the room that is worth a piece of data.
 	minPiece = headerData + 4096
@@ -31,6 +31,8 @@ func (r *request) large() bool {
 // replySpace returns how many bytes answer may append.
 func (r *request) replySpace() int {
 	switch {
+	case !r.hasData():
+		return maxErrorReply
 	case r.kind == cmdRead && !r.large():
 		return max(headerData+int(r.n), maxErrorReply)
 	case r.kind == cmdBlockStatus:
@@ -39,10 +41,18 @@ func (r *request) replySpace() int {
 	return maxErrorReply
 }
 
+// hasData reports whether r is answered with more than replyBuffer holds.
+func (r *request) hasData() bool {
+	return r.err == errnoNone && (r.kind == cmdRead || r.kind == cmdBlockStatus)
+}
+
 // answer carries r out and appends its reply to dst, which must have the
-// room. Large replies are sent, not appended.
+// room. Large replies are sent, not appended, through r.mem. A part of a write
+// that is not the last to end has no reply.
 func (c *conn) answer(dst []byte, r *request) []byte {
 	switch {
+	case r.parts != nil:
+		return c.answerPart(dst, r)
 	case r.err != errnoNone:
 		return c.appendError(dst, r, r.err, "")
 	case r.kind == cmdBlockStatus:
@@ -70,7 +80,7 @@ func (c *conn) change(r *request) error {
 	var err error
 	switch r.kind {
 	case cmdWrite:
-		_, err = c.volume.WriteAt(r.payload.data, r.off)
+		_, err = c.volume.WriteAt(r.mem.data, r.off)
 	case cmdTrim:
 		err = c.zero(r, true)
 	case cmdWriteZeroes:
@@ -82,6 +92,22 @@ func (c *conn) change(r *request) error {
 		err = c.volume.Flush()
 	}
 	return err
+}
+
+// answerPart carries out a part of a write.
+func (c *conn) answerPart(dst []byte, r *request) []byte {
+	_, err := c.volume.WriteAt(r.mem.data, r.off)
+	last, err := r.parts.end(err)
+	if !last {
+		return dst
+	}
+	if err == nil && r.flags&cmdFlagFUA != 0 {
+		err = c.volume.Flush()
+	}
+	if err != nil {
+		return c.appendFailure(dst, r, err)
+	}
+	return appendSimple(dst, r.cookie, errnoNone)
 }
 
 func (c *conn) writeZeroes(r *request) error {
@@ -144,30 +170,52 @@ func (c *conn) read(p []byte, off int64) error {
 	return err
 }
 
-// sendWhole replies to a large read that must not be cut in pieces.
+// sendWhole replies to a large read that must not be cut in pieces. Where r.mem
+// does not hold all of it, it is read twice: once the header is out there is no
+// way to tell of an error but to end the connection.
 func (c *conn) sendWhole(r *request) {
-	c.hold(r.n)
-	defer c.unhold(r.n)
-	mem := getBuffer(int(r.n))
-	defer mem.release()
-	if err := c.read(mem.data, r.off); err != nil {
-		c.send(c.appendFailure(mem.all[:0], r, err))
+	err := c.tryRead(r)
+	if err != nil {
+		c.send(c.appendFailure(r.mem.all[:0], r, err))
 		return
 	}
 	var space [headerData]byte
 	head := c.appendReadHeader(space[:0], r)
 	start := headroom - len(head)
-	copy(mem.all[start:], head)
-	c.send(mem.all[start : headroom+len(mem.data)])
+	copy(r.mem.all[start:], head)
+	n := min(int64(len(r.mem.data)), r.n)
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	for off, end := r.off, r.off+r.n; off < end && !c.dead.Load(); off, start = off+n, headroom {
+		n = min(n, end-off)
+		if n < r.n {
+			err = c.read(r.mem.data[:n], off)
+		}
+		if err != nil {
+			c.cut(err)
+			return
+		}
+		c.sendLocked(r.mem.all[start : headroom+n])
+	}
+}
+
+// tryRead reads all of r into r.mem, or over and over where that is smaller.
+func (c *conn) tryRead(r *request) error {
+	size := int64(len(r.mem.data))
+	for off, end := r.off, r.off+r.n; off < end && !c.dead.Load(); off += size {
+		if err := c.read(r.mem.data[:min(size, end-off)], off); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stream replies to a large read in pieces, holes as such.
 func (c *conn) stream(r *request) {
-	mem := getBuffer(pieceSize)
-	defer mem.release()
-	empty := mem.all[headroom-headerData : headroom-headerData : headroom+pieceSize]
+	mem := r.mem
+	empty := mem.all[headroom-headerData : headroom-headerData : headroom+len(mem.data)]
 	out := empty
-	for off, end := r.off, r.off+r.n; off < end; {
+	for off, end := r.off, r.off+r.n; off < end && !c.dead.Load(); {
 		if cap(out)-len(out) < minPiece {
 			c.send(out)
 			out = empty

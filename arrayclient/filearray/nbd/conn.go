@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"copyservices/arrayclient/filearray/nbd/quota"
 )
 
 // conn is one client. One goroutine at a time has the reader's role: it takes
@@ -26,7 +28,8 @@ type conn struct {
 	in  input
 	*session
 
-	batch batch // belongs to the reader
+	batch batch   // belongs to the reader
+	rest  request // of a write, what was not read yet; belongs to the reader
 	turn  turn
 	pace  [paces]pace
 	known dataRange
@@ -34,18 +37,19 @@ type conn struct {
 	sending sync.Mutex // held while writing to nc
 
 	mu     sync.Mutex
-	ended  sync.Cond // signalled when active or held shrinks
+	ended  sync.Cond // signalled when active shrinks or the own buffer is free
 	active int       // requests being worked on by others than the reader
-	held   int       // bytes of large buffers
 	limit  int       // of active
 	quits  bool      // no further request is read
 	broken error     // why the connection was cut, or nil
 
-	leaving atomic.Bool // quits, for send
-}
+	place    *quota.Place
+	account  *quota.Account // of the session
+	ownTaken bool           // the connection's own buffer is in use; guarded by mu
 
-// maxHeld limits the memory of the large requests of one connection, in bytes.
-const maxHeld = 2 * maxPayload
+	leaving atomic.Bool // quits, for send
+	dead    atomic.Bool // there is a reason in broken: no reply will get out
+}
 
 func newConn(s *Server, nc net.Conn) *conn {
 	c := &conn{
@@ -91,6 +95,7 @@ func (c *conn) cut(reason error) {
 	defer c.mu.Unlock()
 	if c.broken == nil {
 		c.broken = reason
+		c.dead.Store(true)
 	}
 	c.quits = true
 	_ = c.raw.SetDeadline(longAgo)
@@ -127,6 +132,7 @@ func (c *conn) negotiate() error {
 	defer cancel()
 	h := handshake{
 		ctx: ctx, nc: c.raw, in: &c.in, exports: c.srv.exports, tls: c.srv.opts.TLS,
+		place: c.place, lists: c.srv.lists,
 	}
 	s, err := h.run()
 	c.nc = h.nc
@@ -136,6 +142,8 @@ func (c *conn) negotiate() error {
 	c.mu.Lock()
 	c.session = s
 	c.mu.Unlock()
+	c.account = c.srv.memory.Open(h.owner())
+	c.in.more = c.inputSpace
 	c.log = c.log.With("export", s.name, "peer", s.peer.Name)
 	if l := newLink(c.nc, c.sendBatch); l != nil {
 		c.in.src = l
@@ -163,8 +171,11 @@ func (c *conn) lead() {
 // errDisconnect says that the client took its leave.
 var errDisconnect = errors.New("disconnected by the client")
 
-// next reads a request with its payload.
+// next reads a request with its payload, or the next part of it.
 func (c *conn) next() (request, error) {
+	if c.rest.n > 0 {
+		return c.nextPart()
+	}
 	head, err := c.in.peek(headerRequest)
 	if err != nil {
 		return request{}, err
@@ -178,28 +189,41 @@ func (c *conn) next() (request, error) {
 		return r, errDisconnect
 	}
 	r.err = c.check(&r)
-	if r.kind == cmdWrite {
-		err = c.readPayload(&r)
+	switch {
+	case r.kind != cmdWrite:
+		return r, nil
+	case r.n > 2*maxPayload:
+		return r, errors.New("a write is far too big")
+	case r.err != errnoNone:
+		return r, c.in.discard(int(r.n))
 	}
-	return r, err
+	c.rest = r
+	return c.nextPart()
 }
 
-// readPayload reads what a write brings, or past it when it is refused.
-func (c *conn) readPayload(r *request) error {
-	switch {
-	case r.n > 2*maxPayload:
-		return errors.New("a write is far too big")
-	case r.err != errnoNone:
-		return c.in.discard(int(r.n))
-	}
+// nextPart reads as much of the payload of a write as there is memory for: no
+// client holds more of it by being slow.
+func (c *conn) nextPart() (request, error) {
 	c.sendBatch()
-	c.hold(r.n)
-	r.payload = getBuffer(int(r.n))
-	err := c.in.readFull(r.payload.data)
-	if err != nil {
-		c.drop(r)
+	r := c.rest
+	r.mem = c.space(r.n)
+	n := int64(len(r.mem.data))
+	last := n == r.n
+	if !last && r.parts == nil {
+		r.parts = newParts()
 	}
-	return err
+	c.rest.off, c.rest.n, c.rest.parts = r.off+n, r.n-n, r.parts
+	if last {
+		c.rest = request{}
+	} else {
+		r.parts.add()
+	}
+	r.n = n
+	err := c.in.readFull(r.mem.data)
+	if err != nil {
+		r.drop()
+	}
+	return r, err
 }
 
 // finish ends the connection in good order: replies out, volume closed.
@@ -214,6 +238,7 @@ func (c *conn) finish(err error) {
 	c.session.close()
 	c.logEnd("NBD client gone", err)
 	c.close()
+	c.account.Close()
 }
 
 // errStopped says that the server took its leave.
@@ -230,7 +255,7 @@ func (c *conn) logEnd(text string, err error) {
 	}
 	c.mu.Unlock()
 	level := slog.LevelWarn
-	for _, usual := range []error{io.EOF, errDisconnect, errAborted, errStopped} {
+	for _, usual := range []error{io.EOF, errDisconnect, errAborted, errStopped, errDisplaced} {
 		if errors.Is(err, usual) {
 			level = slog.LevelInfo
 		}
@@ -239,6 +264,7 @@ func (c *conn) logEnd(text string, err error) {
 }
 
 func (c *conn) close() {
+	c.place.Leave()
 	if t, ok := c.nc.(*tls.Conn); ok {
 		// The notice of the end is a courtesy to a client that listens.
 		_ = t.SetWriteDeadline(time.Now().Add(time.Second))
@@ -257,6 +283,11 @@ func (c *conn) send(p []byte) {
 	}
 	c.sending.Lock()
 	defer c.sending.Unlock()
+	c.sendLocked(p)
+}
+
+// sendLocked is send for who holds sending.
+func (c *conn) sendLocked(p []byte) {
 	if c.leaving.Load() {
 		c.limitSending()
 	}
@@ -286,46 +317,10 @@ func (c *conn) discharge() {
 // alone reports whether no other request is at hand, so that a slow one
 // keeps nobody waiting.
 func (c *conn) alone() bool {
-	if c.in.buffered() > 0 {
+	if c.in.buffered() > 0 || c.rest.n > 0 {
 		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.active == 0
-}
-
-// largeBuffer is the size in bytes from which buffers count against maxHeld.
-const largeBuffer = 1 << 20
-
-// hold counts n bytes of buffer. It waits while others hold too many; they
-// always can go on, since the reader holds at most half of maxHeld.
-func (c *conn) hold(n int64) {
-	if n < largeBuffer {
-		return
-	}
-	c.mu.Lock()
-	for c.held > 0 && c.held+int(n) > maxHeld {
-		c.ended.Wait()
-	}
-	c.held += int(n)
-	c.mu.Unlock()
-}
-
-func (c *conn) unhold(n int64) {
-	if n < largeBuffer {
-		return
-	}
-	c.mu.Lock()
-	c.held -= int(n)
-	c.mu.Unlock()
-	c.ended.Broadcast()
-}
-
-// drop gives back the payload of r, if it has one.
-func (c *conn) drop(r *request) {
-	if r.payload != nil {
-		r.payload.release()
-		r.payload = nil
-		c.unhold(r.n)
-	}
 }

@@ -17,7 +17,7 @@ const (
 // exportName is the old way into the transmission phase. It knows no error
 // reply.
 func (h *handshake) exportName(name string) (*session, error) {
-	s, err := h.open(name)
+	s, err := h.enter(name)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,11 @@ func (h *handshake) info(opt option) (*session, error) {
 	if !ok {
 		return nil, h.refuse(opt.code, repErrInvalid, "the option is malformed")
 	}
-	s, err := h.open(name)
+	open := h.open
+	if opt.code == optGo {
+		open = h.enter
+	}
+	s, err := open(name)
 	if err != nil {
 		return nil, h.refuse(opt.code, repUnavailable(err), messageOf(err))
 	}

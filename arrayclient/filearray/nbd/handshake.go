@@ -10,6 +10,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/nbd/quota"
 )
 
 // Limits of the handshake. A client that lists the 4096 volumes of a full
@@ -46,6 +47,8 @@ type handshake struct {
 	in      *input
 	exports Exports
 	tls     *tls.Config // nil where encryption is not offered
+	place   *quota.Place
+	lists   chan struct{} // has room for the lists that may be made at a time
 
 	secure     bool // TLS is on
 	peer       Peer
@@ -231,17 +234,56 @@ func (h *handshake) list(opt option) error {
 	if len(opt.data) > 0 {
 		return h.refuse(opt.code, repErrInvalid, "the option takes no data")
 	}
-	infos, err := h.exports.List(h.ctx, h.peer)
+	infos, err := h.exportList()
 	if err != nil {
 		return h.refuse(opt.code, repErrPolicy, messageOf(err))
 	}
 	for _, info := range infos {
+		if h.out.Len() > maxOptionData {
+			if err := h.flush(); err != nil {
+				return err
+			}
+		}
 		data := binary.BigEndian.AppendUint32(nil, uint32(len(info.Name)))
 		data = append(data, info.Name...)
 		h.reply(opt.code, repServer, append(data, info.Description...))
 	}
 	h.reply(opt.code, repAck, nil)
 	return nil
+}
+
+// exportList asks for the list, a few clients at a time: it is the one answer of
+// the handshake that takes long.
+func (h *handshake) exportList() ([]ExportInfo, error) {
+	select {
+	case h.lists <- struct{}{}:
+		defer func() { <-h.lists }()
+		return h.exports.List(h.ctx, h.peer)
+	case <-h.ctx.Done():
+		return nil, h.ctx.Err()
+	}
+}
+
+// owner is by whose name the client's connections and memory are counted.
+func (h *handshake) owner() string {
+	if h.peer.Serial != "" {
+		return h.peer.Serial
+	}
+	return quota.AddressOf(h.nc.RemoteAddr())
+}
+
+// errCrowded refuses a client that has more connections than are left for others.
+var errCrowded = fault.New(fault.Refused, "too many connections are in use")
+
+// enter is open for the transmission phase, for which the connection needs a
+// place among those that are served.
+func (h *handshake) enter(name string) (*session, error) {
+	s, err := h.open(name)
+	if err == nil && !h.place.Serve(h.owner()) {
+		s.close()
+		return nil, errCrowded
+	}
+	return s, err
 }
 
 // open returns the export called name as a session.

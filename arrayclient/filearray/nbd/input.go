@@ -16,6 +16,8 @@ type input struct {
 	// beforeRead is called when a read may have to wait for the client, so
 	// that no reply is held back meanwhile. nil for none.
 	beforeRead func()
+	// more returns a buffer for reading ahead, or nil. nil for no such buffers.
+	more func() *buffer
 
 	small [idleInput]byte
 	large *buffer
@@ -54,8 +56,8 @@ func (in *input) fill(n int) error {
 func (in *input) makeRoom() {
 	old := in.large
 	switch {
-	case in.much && in.large == nil:
-		in.large = getBuffer(busyInput)
+	case in.much && in.large == nil && in.more != nil:
+		in.large = in.more()
 	case !in.much && in.buffered() < idleInput:
 		in.large = nil
 	}

@@ -285,17 +285,18 @@ func TestDisconnectCommandWaitsForRequests(t *testing.T) {
 func TestConnectionsAreLimited(t *testing.T) {
 	s := startServer(t, Options{MaxConns: 2}, one(newMemDevice(testSize)))
 	a, _ := connect(t, s, false), connect(t, s, false)
-	nc, err := net.Dial("tcp", s.Addr().String())
-	if err != nil {
-		t.Fatal(err)
+	third := dial(t, s, flagFixedNewstyle)
+	third.want(optInfo, infoData("20313698"), repAck)
+	refusal := third.want(optGo, infoData("20313698"), repErrPolicy)
+	if text := string(refusal[0].data); !strings.Contains(text, "too many connections") {
+		t.Errorf("a third client is refused with %q", text)
 	}
-	defer nc.Close()
-	if n, _ := nc.Read(make([]byte, 1)); n != 0 {
-		t.Error("a third client is greeted")
-	}
+	old := dial(t, s, flagFixedNewstyle)
+	old.send(optionBytes(optExportName, []byte("20313698")))
+	old.wantClosed()
 	a.request(cmdDisconnect, 0, 0, 0)
 	a.wantClosed()
-	connect(t, s, false)
+	third.want(optGo, infoData("20313698"), repAck)
 }
 
 // TestManyRequestsAtOnce mixes all commands on connections with many requests

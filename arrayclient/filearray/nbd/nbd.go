@@ -8,6 +8,7 @@
 package nbd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"io"
@@ -73,8 +74,15 @@ type Options struct {
 	// Insecure allows an address other than loopback without a TLS that
 	// demands client certificates: anyone who reaches it owns the volumes.
 	Insecure bool
-	// MaxConns is how many connections are served at a time; 1024.
+	// Memory is what requests of all connections take together, in bytes; 256 MiB.
+	Memory int64
+	// MaxConns is how many connections are served at a time; 2048, or fewer where
+	// Memory has no room for them. One client, as its certificate or else its
+	// address says, has no more of them than are left for others.
 	MaxConns int
+	// MaxHandshakes is how many connections may be at their handshake at a time;
+	// 256. For further ones the oldest of the address that has most is ended.
+	MaxHandshakes int
 	// MaxInFlight is how many requests of one connection are worked on at a
 	// time; 16. The next one waits, and with it the client.
 	MaxInFlight int
@@ -86,19 +94,26 @@ type Options struct {
 }
 
 const (
-	defaultMaxConns         = 1024
+	defaultMemory           = 256 << 20
+	defaultMaxConns         = 2048
+	defaultMaxHandshakes    = 256
 	defaultMaxInFlight      = 16
 	defaultHandshakeTimeout = 30 * time.Second
 )
 
 // complete returns o with defaults filled in, or what is wrong with it.
 func (o Options) complete() (Options, error) {
-	if o.MaxConns < 0 || o.MaxInFlight < 0 || o.HandshakeTimeout < 0 {
+	if o.Memory < 0 || o.MaxConns < 0 || o.MaxHandshakes < 0 || o.MaxInFlight < 0 ||
+		o.HandshakeTimeout < 0 {
 		return o, fault.New(fault.Usage, "an NBD limit is negative")
 	}
+	o.Memory = cmp.Or(o.Memory, defaultMemory)
+	// Half of the memory is for what each connection has for itself.
+	o.MaxConns = min(cmp.Or(o.MaxConns, defaultMaxConns), int(o.Memory/2/ownMemory))
 	if o.MaxConns == 0 {
-		o.MaxConns = defaultMaxConns
+		return o, fault.New(fault.Usage, "%d bytes of memory are too few for NBD", o.Memory)
 	}
+	o.MaxHandshakes = cmp.Or(o.MaxHandshakes, defaultMaxHandshakes)
 	if o.MaxInFlight == 0 {
 		o.MaxInFlight = defaultMaxInFlight
 	}

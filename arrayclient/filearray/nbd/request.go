@@ -11,13 +11,22 @@ import (
 
 // request is one command of the transmission phase.
 type request struct {
-	cookie  uint64
-	off     int64
-	n       int64 // bytes the command is about
-	kind    uint16
-	flags   uint16
-	err     errno   // set where the request is refused as it stands
-	payload *buffer // of a write
+	cookie uint64
+	off    int64
+	n      int64 // bytes the command is about
+	kind   uint16
+	flags  uint16
+	err    errno // set where the request is refused as it stands
+	// mem is the payload of a write, or what the data of a read goes through.
+	mem *buffer
+	// parts is set where this is part of a write that is carried out in parts.
+	parts *parts
+}
+
+// drop gives the memory of r back, if it has any.
+func (r *request) drop() {
+	r.mem.release()
+	r.mem = nil
 }
 
 // parseRequest reads a header of headerRequest bytes.

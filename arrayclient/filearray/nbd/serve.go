@@ -6,8 +6,6 @@ import (
 )
 
 const (
-	// batchSize is the memory for collected replies in bytes.
-	batchSize = 128 << 10
 	// batchFull is how many bytes of replies are sent even when further
 	// requests are at hand, so that the client has something to do.
 	batchFull = 32 << 10
@@ -31,20 +29,32 @@ func (c *conn) serve(r *request) bool {
 		return c.serveInline(r)
 	}
 	c.sendBatch()
+	if r.hasData() {
+		r.mem = c.space(r.dataSize())
+	}
 	c.enlist()
 	c.srv.workers.submit(newJob(c, r))
 	return true
+}
+
+// dataSize is how much memory r is best answered through.
+func (r *request) dataSize() int64 {
+	if r.large() {
+		return min(r.n, pieceSize)
+	}
+	return int64(r.replySpace()) - headerData
 }
 
 // serveInline carries r out on the reader's goroutine.
 func (c *conn) serveInline(r *request) bool {
 	space := r.replySpace()
 	c.makeRoom(r, space)
-	mem, n := c.batch.mem.data, c.batch.n
-	c.batch.pace = r.pace()
+	batch := &c.batch
+	mem, n := batch.mem, batch.n
+	batch.pace = r.pace()
 	ticket := c.turn.begin()
-	out := c.answerTimed(mem[n:n:n+space], r)
-	c.drop(r)
+	out := c.answerTimed(mem.data[n:n:n+space], r)
+	r.drop()
 	if c.turn.end(ticket) {
 		c.batch.n += len(out)
 		if c.batch.n >= batchFull || r.large() {
@@ -52,9 +62,10 @@ func (c *conn) serveInline(r *request) bool {
 		}
 		return true
 	}
-	// The new reader has sent what was in the batch before. The memory is
-	// left to the collector, since either may finish with it first.
+	// The new reader sends what was in the batch before. Either may finish with
+	// the memory first.
 	c.send(out)
+	mem.leave()
 	c.discharge()
 	return false
 }
@@ -62,28 +73,31 @@ func (c *conn) serveInline(r *request) bool {
 // makeRoom gives the batch room for a reply of space bytes. A large request
 // has its batch to itself, a small one that is cheap to lose.
 func (c *conn) makeRoom(r *request, space int) {
-	if c.batch.n+space > batchSize || r.large() {
+	if c.batch.mem != nil && (c.batch.n+space > cap(c.batch.mem.data) || r.large()) {
 		c.sendBatch()
 	}
 	switch {
 	case c.batch.mem != nil:
-	case r.large():
-		c.batch.mem = getBuffer(space)
+	case r.hasData() && !r.large():
+		c.batch.mem = c.space(ownBuffer)
 	default:
-		c.batch.mem = getBuffer(batchSize)
+		c.batch.mem = getBuffer(replyBuffer)
+	}
+	if r.hasData() && r.large() {
+		r.mem = c.space(r.dataSize())
 	}
 }
 
 // takeOver runs on a goroutine of its own when the reader was too long at a
-// request. It leaves that request to the old reader and goes on in its place.
+// request. It leaves that request to the old reader and goes on in its place,
+// as soon as not too many are at work.
 func (c *conn) takeOver() {
-	c.mu.Lock()
-	c.active++
-	c.mu.Unlock()
 	c.pace[c.batch.pace].note(stallPeriod)
 	done := c.batch
 	c.batch = batch{}
 	c.send(done.mem.data[:done.n])
+	done.mem.leave()
+	c.enlist()
 	c.lead()
 }
 
@@ -109,8 +123,9 @@ func (c *conn) sendBatch() {
 
 // job is a request on its way to a worker.
 type job struct {
-	c *conn
-	r request
+	c     *conn
+	r     request
+	reply [maxErrorReply]byte // for one without data
 }
 
 var jobs = sync.Pool{New: func() any { return new(job) }}
@@ -122,13 +137,14 @@ func newJob(c *conn, r *request) *job {
 }
 
 func (j *job) run() {
-	c := j.c
-	mem := getBuffer(j.r.replySpace())
-	out := c.answerTimed(mem.data[:0], &j.r)
-	c.send(out)
-	mem.release()
-	c.drop(&j.r)
-	*j = job{}
+	c, r := j.c, &j.r
+	dst := j.reply[:0]
+	if r.hasData() && !r.large() {
+		dst = r.mem.all[headroom-headerData : headroom-headerData]
+	}
+	c.send(c.answerTimed(dst, r))
+	r.drop()
+	j.c, j.r = nil, request{}
 	jobs.Put(j)
 	c.discharge()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/nbd/quota"
 )
 
 // Server serves exports. Make one with New.
@@ -18,6 +19,9 @@ type Server struct {
 	listener *net.TCPListener
 	log      *slog.Logger
 	workers  *workers
+	places   *quota.Places
+	memory   *quota.Memory // of requests, beyond what each connection has for itself
+	lists    chan struct{} // has room for the lists that may be made at a time
 
 	// ctx is given to Exports and ends when Stop gives up waiting.
 	ctx    context.Context
@@ -28,6 +32,9 @@ type Server struct {
 	conns    map[*conn]struct{}
 	done     sync.WaitGroup // the accept loop and every connection
 }
+
+// listsAtOnce is how many lists of exports are made at a time.
+const listsAtOnce = 2
 
 // Bind takes the address of opts. An error is of kind Usage, or Failed where the
 // address cannot be had.
@@ -58,7 +65,10 @@ func New(opts Options, exports Exports) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, exports: exports, listener: opts.Listener, log: opts.Logger,
-		conns: make(map[*conn]struct{}),
+		conns:  make(map[*conn]struct{}),
+		places: quota.NewPlaces(opts.MaxHandshakes, opts.MaxConns),
+		memory: quota.NewMemory(opts.Memory - int64(opts.MaxConns)*ownMemory),
+		lists:  make(chan struct{}, listsAtOnce),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.workers = newWorkers(s.ctx.Done())
@@ -148,21 +158,25 @@ func (s *Server) accept() {
 	}
 }
 
-// admit starts serving nc, or drops it when there are too many.
+// errDisplaced says that the client was too long at its handshake while others
+// came.
+var errDisplaced = errors.New("made way for others at the handshake")
+
+// admit starts the handshake with nc.
 func (s *Server) admit(nc net.Conn) {
 	c := newConn(s, nc)
 	s.mu.Lock()
-	refused := s.stopping || len(s.conns) >= s.opts.MaxConns
-	if !refused {
+	stopping := s.stopping
+	if !stopping {
 		s.conns[c] = struct{}{}
 		s.done.Add(1)
 	}
 	s.mu.Unlock()
-	if refused {
-		c.log.Warn("NBD client refused", "limit", s.opts.MaxConns)
+	if stopping {
 		_ = nc.Close()
 		return
 	}
+	c.place = s.places.Enter(quota.AddressOf(nc.RemoteAddr()), func() { c.cut(errDisplaced) })
 	go c.run()
 }
 
