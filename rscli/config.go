@@ -204,7 +204,8 @@ func readConfig(e *Env, file configFile) (layer, error) {
 	})
 }
 
-// readLayer is readConfig with a check of the open file, after it was read.
+// readLayer is readConfig with a check of the open file, after it was read. Beside
+// an error of a single key it returns what the others say.
 func readLayer(e *Env, file configFile, check func(layer, *os.File) error) (layer, error) {
 	f, err := os.Open(file.path)
 	if !file.must && isAbsent(file.path, err) {
@@ -220,7 +221,7 @@ func readLayer(e *Env, file configFile, check func(layer, *os.File) error) (laye
 	}
 	l := layer{origin: file.path}
 	if err := l.parse(text); err != nil {
-		return layer{}, err
+		return l, err
 	}
 	if err := check(l, f); err != nil {
 		return layer{}, err
@@ -253,29 +254,39 @@ func (l *layer) parseMapping(m *yaml.Node) error {
 	if m.Kind != yaml.MappingNode {
 		return l.badLine(m, "not a mapping of keys to values")
 	}
+	var first error
 	fields, seen := l.fields(), map[string]bool{}
 	for i := 0; i < len(m.Content); i += 2 {
 		key, value := m.Content[i], m.Content[i+1]
-		field := fields[key.Value]
-		switch {
-		case field == nil:
-			return l.badLine(key, "unknown key %q", key.Value)
-		case seen[key.Value]:
-			return l.badLine(key, "the key %q for the second time", key.Value)
-		case field == &l.models && value.Kind == yaml.SequenceNode:
-			l.models = joinScalars(value)
-		case value.Kind != yaml.ScalarNode:
-			return l.badLine(value, "the value of %s is not plain text", key.Value)
-		case value.Tag != "!!null":
-			*field = value.Value
+		err := l.parseKey(key, value, fields[key.Value], seen[key.Value])
+		if first == nil {
+			first = err
 		}
 		seen[key.Value] = true
-		if field == &l.trust && l.trust != trustFirstUse && l.trust != trustAsk {
-			return l.badLine(value, "trust is neither %q nor %q", trustFirstUse, trustAsk)
-		}
-		if _, err := hostdisk.ParseModels(l.models); err != nil && field == &l.models {
-			return l.badLine(value, "%v", err)
-		}
+	}
+	return first
+}
+
+// parseKey takes the value of one key into field, which is nil for a key that
+// there is not.
+func (l *layer) parseKey(key, value *yaml.Node, field *string, seen bool) error {
+	switch {
+	case field == nil:
+		return l.badLine(key, "unknown key %q", key.Value)
+	case seen:
+		return l.badLine(key, "the key %q for the second time", key.Value)
+	case field == &l.models && value.Kind == yaml.SequenceNode:
+		l.models = joinScalars(value)
+	case value.Kind != yaml.ScalarNode:
+		return l.badLine(value, "the value of %s is not plain text", key.Value)
+	case value.Tag != "!!null":
+		*field = value.Value
+	}
+	if field == &l.trust && l.trust != trustFirstUse && l.trust != trustAsk {
+		return l.badLine(value, "trust is neither %q nor %q", trustFirstUse, trustAsk)
+	}
+	if _, err := hostdisk.ParseModels(l.models); err != nil && field == &l.models {
+		return l.badLine(value, "%v", err)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ type diskReport struct {
 // run reads sizes only where they are printed: each is one more file to open for
 // each of what may be thousands of disks.
 func (o *listOptions) run(ctx context.Context, e *Env) error {
-	models, err := e.models()
+	models, err := e.modelsForList()
 	if err != nil {
 		return err
 	}
