@@ -53,6 +53,30 @@ func TestBadBodies(t *testing.T) {
 	w.do("POST", "/v1/tasks", good, 201, nil)
 }
 
+// A task that a request spells shorter than answers do must not be stored where
+// it can be read and not be sent again.
+func TestLargestTask(t *testing.T) {
+	w := start(t, t.TempDir())
+	const pair = `{"source":"00013698","target":"<<<<<<<<:Disk1"},`
+	task := func(pairs int) string {
+		return `{"name":"t","type":"withdraw","pairs":[` + strings.TrimSuffix(strings.Repeat(pair, pairs), ",") + `]}`
+	}
+	inAnswers := len(pair) + 8*len(`\u003c`) - 8
+	most := api.MaxBody / inAnswers
+	w.refused("POST", "/v1/tasks", task(most+1), 400, fault.Usage, "a task has at most 4194304")
+	w.refused("PUT", "/v1/tasks/t", task(most+1), 400, fault.Usage, "a task has at most 4194304")
+	w.do("POST", "/v1/tasks", task(most-10), 201, nil)
+	var stored api.Task
+	w.do("GET", "/v1/tasks/t", nil, 200, &stored)
+	w.do("PUT", "/v1/tasks/t", stored, 200, nil)
+	file, err := taskstore.FormatTask(stored)
+	must(t, err)
+	again, err := taskstore.ReadTask(bytes.NewReader(file))
+	if err != nil || len(again.Pairs) != most-10 {
+		t.Errorf("its file: %d pairs, %v", len(again.Pairs), err)
+	}
+}
+
 func TestBadPaths(t *testing.T) {
 	w := start(t, t.TempDir())
 	host := api.Host{Name: "other"}
@@ -63,6 +87,8 @@ func TestBadPaths(t *testing.T) {
 	w.refused("GET", "/v2/server", nil, 404, fault.NotFound, "no such path")
 	w.refused("DELETE", "/v1/server", nil, 405, fault.Usage, "no method")
 	w.refused("GET", "/v1/runs?limit=0", nil, 400, fault.Usage, "limit")
+	w.refused("GET", "/v1/runs?limit=0x10", nil, 400, fault.Usage, "limit")
+	w.refused("GET", "/v1/runs?limit=", nil, 400, fault.Usage, "limit")
 	w.refused("GET", "/v1/runs/x?wait=61", nil, 400, fault.Usage, "wait")
 	w.refused("GET", "/v1/runs/x?wait=-1", nil, 400, fault.Usage, "wait")
 	w.refused("GET", "/v1/runs/x", nil, 404, fault.NotFound, "x")

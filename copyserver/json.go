@@ -13,6 +13,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/taskstore/notation"
 )
 
 func errorBody(err error) api.ErrorBody { return api.ErrorBody{Error: fault.DetailOf(err)} }
@@ -104,14 +105,14 @@ func decodeStrict(data []byte, v any) error {
 
 // wait returns how long the client is ready to wait for its answer.
 func (q *call) wait() (time.Duration, error) {
-	text := q.URL.Query().Get("wait")
-	if text == "" {
+	query := q.URL.Query()
+	if !query.Has("wait") {
 		return 0, nil
 	}
-	most := int(api.MaxWait / time.Second)
-	seconds, err := strconv.Atoi(text)
-	if err != nil || seconds < 0 || seconds > most {
-		return 0, fault.New(fault.Usage, "wait is a number of seconds from 0 to %d, not %.20q", most, text)
+	text := query.Get("wait")
+	seconds, err := notation.ParseNumber(text, 0, int64(api.MaxWait/time.Second))
+	if err != nil {
+		return 0, fault.New(fault.Usage, "wait, in seconds: %w", err)
 	}
 	return time.Duration(seconds) * time.Second, nil
 }

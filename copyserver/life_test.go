@@ -110,6 +110,14 @@ func TestNBDOutsideWithClientCertificates(t *testing.T) {
 	opts.NBDListen = "0.0.0.0:0"
 	opts.NBDTLSClientCA = filepath.Join(opts.State, tlsName, secrets.CertFile)
 	must(t, newAndStop(opts))
+	marked := filepath.Join(t.TempDir(), "marked.pem")
+	pem, err := os.ReadFile(opts.NBDTLSClientCA)
+	must(t, err)
+	must(t, os.WriteFile(marked, append([]byte("\ufeff"), pem...), 0o600))
+	opts.NBDTLSClientCA, opts.NBDTLSCert = marked, marked
+	opts.NBDTLSKey = filepath.Join(opts.State, tlsName, secrets.KeyFile)
+	must(t, newAndStop(opts))
+	opts.NBDTLSCert, opts.NBDTLSKey = "", ""
 	opts.NBDTLSClientCA, opts.NBDInsecure = "", true
 	must(t, newAndStop(opts))
 	opts.NBDListen = NoNBD

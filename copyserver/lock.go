@@ -6,10 +6,8 @@ import (
 	"path/filepath"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/filelock"
 )
-
-// errLocked is what lockFile returns when another process has the lock.
-var errLocked = errors.New("locked by another process")
 
 // folderLock keeps a second copyserver out of a state folder. The system
 // drops it with the process, however that ends.
@@ -21,9 +19,9 @@ func lockFolder(dir string) (*folderLock, error) {
 	if err != nil {
 		return nil, fault.New(fault.Failed, "cannot lock the state folder: %w", err)
 	}
-	if err := lockFile(f); err != nil {
+	if err := filelock.Try(f); err != nil {
 		f.Close()
-		if errors.Is(err, errLocked) {
+		if errors.Is(err, filelock.ErrLocked) {
 			return nil, fault.New(fault.Busy, "state folder %s is in use by another copyserver", dir).
 				WithHint("stop that one, or give this one a folder of its own with --state")
 		}

@@ -128,7 +128,7 @@ func (s *surroundings) app() *cli.App {
 		ErrWriter:       s.stderr,
 		Flags:           serverFlags(),
 		Action: func(c *cli.Context) error {
-			if err := noArguments(c); err != nil {
+			if err := plainFlags(c); err != nil {
 				return err
 			}
 			return s.serve(c)
@@ -152,10 +152,17 @@ func usageError(_ *cli.Context, err error, _ bool) error {
 	return fault.New(fault.Usage, "%w", err).WithHint("see %s --help", program)
 }
 
-func noArguments(c *cli.Context) error {
+// plainFlags refuses arguments, which no command has, and flags that are given
+// empty: their values come from variables that a script has not set.
+func plainFlags(c *cli.Context) error {
 	if c.Args().Present() {
 		return fault.New(fault.Usage, "unexpected argument %q", c.Args().First()).
 			WithHint("see %s --help", program)
+	}
+	for _, name := range c.LocalFlagNames() {
+		if c.Value(name) == "" {
+			return fault.New(fault.Usage, "--%s is empty", name).WithHint("give it a value, or leave it out")
+		}
 	}
 	return nil
 }
@@ -260,7 +267,7 @@ type findings []error
 func (f findings) Error() string { return fmt.Sprintf("%d things are wrong", len(f)) }
 
 func check(c *cli.Context, stdout io.Writer) error {
-	if err := noArguments(c); err != nil {
+	if err := plainFlags(c); err != nil {
 		return err
 	}
 	opts := DefaultOptions()

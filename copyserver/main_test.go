@@ -40,6 +40,8 @@ func TestMainEndings(t *testing.T) {
 	must(t, os.WriteFile(wrong, []byte("nbd-insecure: perhaps\n"), 0o600))
 	nonsense := filepath.Join(dir, "nonsense.yaml")
 	must(t, os.WriteFile(nonsense, []byte("{{{]] not: yaml"), 0o600))
+	empty := filepath.Join(dir, "empty.yaml")
+	must(t, os.WriteFile(empty, []byte("\ufefflisten: 127.0.0.1:0\nready-file: ''\n"), 0o600))
 	list := filepath.Join(dir, "list.yaml")
 	must(t, os.WriteFile(list, []byte("[listen]"), 0o600))
 	state := "--state=" + filepath.Join(dir, "state")
@@ -54,6 +56,12 @@ func TestMainEndings(t *testing.T) {
 		{[]string{state, "--log-level", "loud"}, 2, `"loud" is no log level`},
 		{[]string{state, "--log-format", "xml"}, 2, `"xml" is no log format`},
 		{[]string{state, "--listen", "here"}, 2, `"here" is no address`},
+		{[]string{state, "--listen", "here:99999"}, 2, `"here:99999" is no address`},
+		{[]string{state, "--listen", ""}, 2, "--listen is empty"},
+		{[]string{state, "--config="}, 2, "--config is empty"},
+		{[]string{"check", "--state", ""}, 2, "--state is empty"},
+		{[]string{"service", "install", state, "--ready-file="}, 2, "--ready-file is empty"},
+		{[]string{state, "--config", empty}, 2, empty + ": line 2: the value of ready-file is empty\n"},
 		{[]string{state, "--config", config}, 2, config + `: line 2: there is no key "lissen"` + "\n"},
 		{[]string{state, "--config", wrong}, 2, "line 1: 'perhaps' is not true or false\n"},
 		{[]string{state, "--config", list}, 2, "line 1: it is not a mapping of keys to values\n"},
@@ -96,7 +104,7 @@ func TestMainServes(t *testing.T) {
 	dir := t.TempDir()
 	state, ready := filepath.Join(dir, "state"), filepath.Join(dir, "ready")
 	config := filepath.Join(dir, "config.yaml")
-	must(t, os.WriteFile(config, []byte("state: /nowhere\nlisten: 127.0.0.1:0\nnbd-listen: none\n"+
+	must(t, os.WriteFile(config, []byte("\ufeffstate: /nowhere\nlisten: 127.0.0.1:0\nnbd-listen: none\n"+
 		"array-serial: \"13698\"\nlog-format: json\nready-file: "+ready+"\n"), 0o600))
 	ctx, cancel := context.WithCancel(t.Context())
 	var stderr syncBuffer

@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"os"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/nbd"
 	"copyservices/copyserver/runner"
 	"copyservices/taskstore"
+	"copyservices/taskstore/userfile"
 )
 
 // bindNBD reads the files that the options of NBD name and takes its address. It
@@ -68,7 +68,7 @@ func (s *Server) nbdTLS() (*tls.Config, error) {
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.opts.NBDTLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(s.opts.NBDTLSCert, s.opts.NBDTLSKey)
+		pair, err := readKeyPair(s.opts.NBDTLSCert, s.opts.NBDTLSKey)
 		if err != nil {
 			return nil, fault.New(fault.Usage, "cannot use the NBD certificate %s: %w",
 				s.opts.NBDTLSCert, err)
@@ -76,7 +76,7 @@ func (s *Server) nbdTLS() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	if path := s.opts.NBDTLSClientCA; path != "" {
-		pem, err := os.ReadFile(path)
+		pem, err := userfile.ReadFile(path, maxPEM)
 		if err != nil {
 			return nil, fault.New(fault.Usage, "cannot read the authorities of NBD clients: %w", err)
 		}
@@ -87,6 +87,21 @@ func (s *Server) nbdTLS() (*tls.Config, error) {
 		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
 	return config, nil
+}
+
+// maxPEM is the largest file of certificates or keys in bytes.
+const maxPEM = 4 << 20
+
+func readKeyPair(certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := userfile.ReadFile(certFile, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := userfile.ReadFile(keyFile, maxPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.X509KeyPair(cert, key)
 }
 
 // exports offers the volumes of all arrays that can be opened, each under its

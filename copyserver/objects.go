@@ -51,10 +51,23 @@ func (s *Server) createTask(q *call) (answer, error) {
 	if _, err := q.decode(&t); err != nil {
 		return answer{}, err
 	}
+	if err := fits(t); err != nil {
+		return answer{}, err
+	}
 	if err := s.store.Tasks().Create(t); err != nil {
 		return answer{}, err
 	}
 	return created(t)
+}
+
+// fits refuses a task that could be stored and not be sent again: a request may
+// spell it shorter than any answer does.
+func fits(t api.Task) error {
+	if n := len(encode(t)); n > taskstore.MaxTask {
+		return fault.New(fault.Usage, "task %q has %d bytes; a task has at most %d", t.Name, n, taskstore.MaxTask).
+			WithHint("make two tasks of it")
+	}
+	return nil
 }
 
 // putTask creates or replaces; the name stays as it was first written.
@@ -64,6 +77,9 @@ func (s *Server) putTask(q *call) (answer, error) {
 		return answer{}, err
 	}
 	if err := q.sameName(t.Name); err != nil {
+		return answer{}, err
+	}
+	if err := fits(t); err != nil {
 		return answer{}, err
 	}
 	if err := s.store.Tasks().Put(t); err != nil {

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,6 +15,8 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/notation"
+	"copyservices/taskstore/userfile"
 )
 
 // Options of a server.
@@ -71,17 +72,13 @@ const maxConfig = 1 << 20
 // readConfig sets in o what the YAML file at path sets. Its keys are the
 // names of the flags; an unknown one is an error.
 func (o *Options) readConfig(path string) error {
-	f, err := os.Open(path)
+	data, err := userfile.ReadFile(path, maxConfig)
 	if err != nil {
 		return fault.New(fault.Usage, "cannot read the configuration: %w", err)
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return fault.New(fault.Usage, "cannot read the configuration: %w", err)
-	}
-	if len(data) > maxConfig {
-		return fault.New(fault.Usage, "configuration %s is larger than %d bytes", path, maxConfig)
+	if err := noEmptyValues(data); err != nil {
+		return fault.New(fault.Usage, "configuration %s: %w", path, err).
+			WithHint("give it a value, or leave it out")
 	}
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
@@ -91,6 +88,22 @@ func (o *Options) readConfig(path string) error {
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return fault.New(fault.Usage, "configuration %s: more than one YAML document", path)
+	}
+	return nil
+}
+
+// noEmptyValues refuses a key with an empty value in quotes, which may come from a
+// variable that was not set. It leaves every other complaint to the decoder.
+func noEmptyValues(data []byte) error {
+	var doc yaml.Node
+	if yaml.Unmarshal(data, &doc) != nil || len(doc.Content) == 0 {
+		return nil
+	}
+	keys := doc.Content[0].Content
+	for i := 0; i+1 < len(keys); i += 2 {
+		if value := keys[i+1]; value.Kind == yaml.ScalarNode && value.Tag == "!!str" && value.Value == "" {
+			return fmt.Errorf("line %d: the value of %s is empty", value.Line, keys[i].Value)
+		}
 	}
 	return nil
 }
@@ -149,22 +162,14 @@ func (o Options) validate() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return o, errors.Join(checkAddress(o.Listen), checkNBDAddress(o.NBDListen))
+	return o, cmp.Or(notation.CheckListen(o.Listen), checkNBDAddress(o.NBDListen))
 }
 
 func checkNBDAddress(s string) error {
 	if s == NoNBD {
 		return nil
 	}
-	return checkAddress(s)
-}
-
-func checkAddress(s string) error {
-	if _, _, err := net.SplitHostPort(s); err != nil {
-		return fault.New(fault.Usage, "%q is no address to listen on", s).
-			WithHint("an address is HOST:PORT, like 127.0.0.1:8452")
-	}
-	return nil
+	return notation.CheckListen(s)
 }
 
 // logger returns what LogFormat and LogLevel ask for, writing to w. It is for

@@ -2,14 +2,15 @@ package copyserver
 
 import (
 	"encoding/json"
+	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/runner"
 	"copyservices/taskstore"
+	"copyservices/taskstore/notation"
 )
 
 // plainRun has an empty list of pairs rather than null.
@@ -73,12 +74,12 @@ const runLimit = 100
 func (s *Server) listRuns(q *call) (answer, error) {
 	limit := runLimit
 	query := q.URL.Query()
-	if text := query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			return answer{}, fault.New(fault.Usage, "limit is a number from 1 on, not %.20q", text)
+	if text := query.Get("limit"); query.Has("limit") {
+		n, err := notation.ParseNumber(text, 1, math.MaxInt32)
+		if err != nil {
+			return answer{}, fault.New(fault.Usage, "limit: %w", err)
 		}
-		limit = n
+		limit = int(n)
 	}
 	all, err := s.runner.List(query.Get("task"), limit)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"copyservices/copyserver/secrets"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/notation"
 )
 
 // What is in a state folder. The identity is written last when a folder is
@@ -296,6 +297,7 @@ func certificateNames(listen string) []string {
 	if err != nil {
 		return names
 	}
+	host = notation.WithoutZone(host)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		names = append(names, machineAddresses()...)
 	} else if ip != nil || isDNSName(host) {

@@ -51,7 +51,7 @@ func (s *surroundings) serviceCommand() *cli.Command {
 		HideHelpCommand: true,
 		OnUsageError:    usageError,
 		Action: func(c *cli.Context) error {
-			return cmp.Or(noArguments(c), usageError(c, fmt.Errorf("install or remove?"), true))
+			return cmp.Or(plainFlags(c), usageError(c, fmt.Errorf("install or remove?"), true))
 		},
 		Subcommands: []*cli.Command{{
 			Name:         "install",
@@ -73,7 +73,7 @@ func (s *surroundings) serviceCommand() *cli.Command {
 // installService refuses what the service would refuse when it starts, where
 // nobody would see it.
 func (s *surroundings) installService(c *cli.Context) error {
-	if err := noArguments(c); err != nil {
+	if err := plainFlags(c); err != nil {
 		return err
 	}
 	opts, err := options(c)
@@ -133,7 +133,7 @@ var fileFlags = map[string]bool{
 }
 
 func (s *surroundings) removeService(c *cli.Context) error {
-	if err := noArguments(c); err != nil {
+	if err := plainFlags(c); err != nil {
 		return err
 	}
 	if err := s.remove(program); err != nil {

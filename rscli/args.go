@@ -24,6 +24,7 @@ type parsed struct {
 type flagInfo struct {
 	name   string // the primary one
 	valued bool   // takes a value
+	blank  bool   // which may be empty
 }
 
 var (
@@ -111,6 +112,8 @@ func (p *parsed) takeFlag(known map[string]flagInfo, name, arg string, next []st
 		p.version = true
 	case !ok:
 		return 0, p.unknownFlag(arg)
+	case inline && info.valued:
+		return 0, p.takeValue(info, value)
 	case inline:
 		p.flags = append(p.flags, "--"+info.name+"="+value)
 	case !info.valued:
@@ -119,10 +122,20 @@ func (p *parsed) takeFlag(known map[string]flagInfo, name, arg string, next []st
 		p.wants = info.name
 		return 0, fault.New(fault.Usage, "%s needs a value", arg)
 	default:
-		p.flags = append(p.flags, "--"+info.name+"="+next[0])
-		return 1, nil
+		return 1, p.takeValue(info, next[0])
 	}
 	return 0, nil
+}
+
+// takeValue refuses an empty value: it comes from a variable that a script has not
+// set, and to go on without the flag could mean another server.
+func (p *parsed) takeValue(info flagInfo, value string) error {
+	p.flags = append(p.flags, "--"+info.name+"="+value)
+	if value == "" && !info.blank {
+		return fault.New(fault.Usage, "--%s is empty", info.name).
+			WithHint("give it a value, or leave it out")
+	}
+	return nil
 }
 
 // unknownFlag names the flag only: what follows "=" may be a secret.
@@ -184,7 +197,7 @@ func treeFlags(c *command) map[string]flagInfo {
 func addFlags(known map[string]flagInfo, flags []cli.Flag) {
 	for _, f := range flags {
 		names := f.Names()
-		info := flagInfo{name: names[0], valued: takesValue(f)}
+		info := flagInfo{name: names[0], valued: takesValue(f), blank: mayBeBlank(f)}
 		for _, name := range names {
 			known[name] = info
 		}
@@ -194,6 +207,16 @@ func addFlags(known map[string]flagInfo, flags []cli.Flag) {
 func takesValue(f cli.Flag) bool {
 	doc, ok := f.(cli.DocGenerationFlag)
 	return ok && doc.TakesValue()
+}
+
+// mayBeBlank reports whether an empty value of f has a meaning, as that of a label.
+func mayBeBlank(f cli.Flag) bool {
+	generic, ok := f.(*cli.GenericFlag)
+	if !ok {
+		return false
+	}
+	_, ok = generic.Value.(interface{ mayBeBlank() })
+	return ok
 }
 
 // asksJSON reports whether --json was seen. It holds for command lines that

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -151,7 +152,7 @@ func knownServers(e *Env) []candidate {
 	}
 	var list []candidate
 	for _, addr := range slices.Sorted(maps.Keys(pins)) {
-		list = append(list, candidate{Word: strings.TrimSuffix(addr, ":"+DefaultPort)})
+		list = append(list, candidate{Word: strings.TrimSuffix(addr, fmt.Sprint(":", DefaultPort))})
 	}
 	return list
 }

@@ -13,10 +13,14 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/rscli/hostdisk"
+	"copyservices/taskstore/userfile"
 )
 
 // A configuration file is one YAML mapping of the keys below to plain values, for
-// models also a list of them; anything else in it is refused. Where they are:
+// models also a list of them; anything else in it is refused. So is an empty
+// value in quotes: it would not take back what another file says, and may come
+// from a variable that was not set. A key without a value says nothing, as does
+// a variable of the environment that is set and empty. Where the files are:
 //
 //	user    $RSCLI_CONFIG, which must then exist, else
 //	        $XDG_CONFIG_HOME/rscli/config.yaml, else ~/.config/rscli/config.yaml
@@ -215,7 +219,7 @@ func readLayer(e *Env, file configFile, check func(layer, *os.File) error) (laye
 		return layer{}, fault.New(fault.Usage, "cannot read the configuration: %w", err)
 	}
 	defer f.Close()
-	text, err := readLimited(f)
+	text, err := userfile.Read(f, maxSmallFile)
 	if err != nil {
 		return layer{}, fault.New(fault.Usage, "cannot read the configuration %s: %w", file.path, err)
 	}
@@ -279,7 +283,10 @@ func (l *layer) parseKey(key, value *yaml.Node, field *string, seen bool) error 
 		l.models = joinScalars(value)
 	case value.Kind != yaml.ScalarNode:
 		return l.badLine(value, "the value of %s is not plain text", key.Value)
-	case value.Tag != "!!null":
+	case value.Tag == "!!null": // as if the key were not there
+	case value.Value == "":
+		return l.badLine(value, "the value of %s is empty", key.Value)
+	default:
 		*field = value.Value
 	}
 	if field == &l.trust && l.trust != trustFirstUse && l.trust != trustAsk {

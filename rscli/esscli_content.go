@@ -12,6 +12,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/userfile"
 )
 
 // Content travels as a sparse stream, see api.SparseContentType: what is a hole
@@ -207,6 +208,10 @@ func exportTarget(e *Env, path string) (receiver, error) {
 		return func(in *api.SparseReader, progress func(int64)) error {
 			return api.ReceiveStream(in, e.Stdout, progress)
 		}, nil
+	}
+	path, err := userfile.End(path)
+	if err != nil {
+		return nil, err
 	}
 	info, err := os.Stat(path)
 	mode := fs.FileMode(0o600)

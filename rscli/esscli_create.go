@@ -17,14 +17,16 @@ import (
 
 // volumeOptions are the flags of "create volume".
 type volumeOptions struct {
-	size                byteSize
-	count               int
-	label, first, array string
+	size         byteSize
+	count        number
+	label        optionalText
+	first, array string
 }
 
 // createVolume prints the serials and nothing else: scripts read them.
 func (x *essCLI) createVolume() *command {
 	o := &x.volume
+	o.count = 1
 	return x.leaf(command{
 		name: "volume", summary: "Create volumes and print their serials, one a line",
 		examples: []string{
@@ -33,8 +35,8 @@ func (x *essCLI) createVolume() *command {
 		},
 		flags: []cli.Flag{
 			&cli.GenericFlag{Name: "size", Value: &o.size, Usage: "such as 64MiB, 1GiB, 1TiB `SIZE`"},
-			&cli.IntFlag{Name: "count", Destination: &o.count, Value: 1, Usage: "how many `N`"},
-			&cli.StringFlag{Name: "label", Destination: &o.label, Usage: "what they are for `TEXT`"},
+			&cli.GenericFlag{Name: "count", Value: &o.count, Usage: "how many `N`"},
+			&cli.GenericFlag{Name: "label", Value: &o.label, Usage: "what they are for `TEXT`"},
 			&cli.StringFlag{Name: "first", Destination: &o.first,
 				Usage: "volume id of the first, three hex digits `ID`"},
 			&cli.StringFlag{Name: "array", Destination: &o.array,
@@ -49,7 +51,10 @@ func (x *essCLI) createVolume() *command {
 func (x *essCLI) runCreateVolume(ctx context.Context, e *Env) error {
 	o := x.volume
 	req := api.VolumeCreate{
-		Array: o.array, Size: int64(o.size), Count: o.count, Label: o.label, First: o.first,
+		Array: o.array, Size: int64(o.size), Count: int(o.count), First: o.first,
+	}
+	if o.label.text != nil {
+		req.Label = *o.label.text
 	}
 	if err := checkVolumes(req); err != nil {
 		return err

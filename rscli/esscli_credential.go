@@ -190,6 +190,7 @@ func (a *assignedHosts) Set(s string) error {
 }
 
 func (a *assignedHosts) String() string { return "" }
+func (a *assignedHosts) mayBeBlank()    {}
 
 // formatAssigned writes hosts as --hosts takes them.
 func formatAssigned(hosts []api.HostAccess) string {

@@ -20,7 +20,7 @@ type volumeList struct {
 // runOptions are the flags of "list run".
 type runOptions struct {
 	task  string
-	limit int
+	limit number
 }
 
 // lists returns the commands of list. Tables are for people and awk; what is
@@ -126,11 +126,11 @@ func (x *essCLI) listRuns() *command {
 		name: "run", summary: "List the runs of tasks, newest first",
 		flags: []cli.Flag{
 			&cli.StringFlag{Name: "task", Destination: &x.runs.task, Usage: "only those of a task `NAME`"},
-			&cli.IntFlag{Name: "limit", Destination: &x.runs.limit, Usage: "at most so many `N`"},
+			&cli.GenericFlag{Name: "limit", Value: &x.runs.limit, Usage: "at most so many `N`"},
 		},
 	}, "runs",
 		func(ctx context.Context, s *session, _ []string) ([]api.Run, error) {
-			return s.Runs(ctx, x.runs.task, x.runs.limit)
+			return s.Runs(ctx, x.runs.task, int(x.runs.limit))
 		},
 		[]string{"id", "task", "type", "user", "state", "percent", "started", "ended", "error"}, runRow)
 }

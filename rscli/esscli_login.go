@@ -3,7 +3,6 @@ package rscli
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
@@ -40,9 +39,8 @@ type loginReport struct {
 // runLogin stores nothing that the server did not accept. A password that is stored
 // already is not used: it may be what is to be replaced.
 func (x *essCLI) runLogin(ctx context.Context, e *Env) error {
-	all, err := readLogins(e)
-	if err != nil {
-		return err
+	if _, err := readLogins(e); err != nil {
+		return err // before anybody is asked for a password
 	}
 	x.ignorePasswords = true
 	if err := x.askUser(ctx, e); err != nil {
@@ -60,13 +58,9 @@ func (x *essCLI) runLogin(ctx context.Context, e *Env) error {
 	if len(s.servers) > 1 {
 		entry.Backup = s.servers[1]
 	}
-	if i := all.index(entry.Server); i >= 0 {
-		all[i] = entry
-	} else {
-		all = append(all, entry)
-	}
-	if err := all.write(e); err != nil {
-		return fault.New(fault.Failed, "cannot store the login: %w", err)
+	err = changeLogins(e, entry.Server, func(login) login { return entry })
+	if err != nil {
+		return fault.New(fault.Failed, "cannot store the login: %w", err).WithHint("%s", fault.HintOf(err))
 	}
 	report := loginReport{entry.Server, entry.User, e.loginsFile(), server.DefaultPassword}
 	if err := e.done(report, "logged in to %s as %s (%s)", entry.Server, entry.User, server.Role); err != nil {
@@ -121,9 +115,13 @@ func (x *essCLI) runLogout(e *Env) error {
 	if i < 0 {
 		return fault.New(fault.NotFound, "no login is stored for %s", l.server)
 	}
-	gone := all[i]
-	if err := slices.Delete(all, i, i+1).write(e); err != nil {
-		return fault.New(fault.Failed, "cannot remove the login: %w", err)
+	gone := login{Server: l.server}
+	err = changeLogins(e, l.server, func(stored login) login {
+		gone = stored
+		return login{}
+	})
+	if err != nil {
+		return fault.New(fault.Failed, "cannot remove the login: %w", err).WithHint("%s", fault.HintOf(err))
 	}
 	return e.done(loginReport{Server: gone.Server, User: gone.User, File: e.loginsFile()},
 		"logged out of %s: the password of %s is forgotten here", gone.Server, gone.User)

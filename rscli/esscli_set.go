@@ -136,6 +136,7 @@ func (o *optionalText) Set(s string) error {
 }
 
 func (o *optionalText) String() string { return "" }
+func (o *optionalText) mayBeBlank()    {}
 
 // copyRate is a flag's value in bytes a second; 0 and "none" are no bound.
 type copyRate struct{ bytes *int64 }
@@ -145,8 +146,8 @@ func (r *copyRate) Set(s string) error {
 	var size byteSize
 	if s != "0" && s != "none" {
 		if err := size.Set(s); err != nil {
-			return fault.New(fault.Usage, "%q is not a copy rate", s).
-				WithHint("a rate is bytes a second, like 50MiB, or 0 for no bound")
+			return fault.New(fault.Usage, "%.40q is not a copy rate", s).
+				WithHint("a rate is bytes a second, like 50MiB, or 0 for no bound; %s", fault.HintOf(err))
 		}
 	}
 	r.bytes = (*int64)(&size)

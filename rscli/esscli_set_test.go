@@ -37,7 +37,7 @@ func TestSetVolumeSendsWhatIsGiven(t *testing.T) {
 	closed := closedPort(t)
 	for want, flags := range map[string][]string{
 		"hint: give --label, --size or --hosts": nil,
-		`"0" is no size for a volume`:           {"--size", "0"},
+		`--size: "0": a size is not 0`:          {"--size", "0"},
 		`"64MB" is not a size`:                  {"--size", "64MB"},
 		`"rw" is nothing`:                       {"--hosts", "a:rw"},
 		"a host needs a name":                   {"--hosts", "a,"},

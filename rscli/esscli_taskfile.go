@@ -1,10 +1,8 @@
 package rscli
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -15,9 +13,6 @@ import (
 	"copyservices/copyserver/api"
 	"copyservices/taskstore"
 )
-
-// maxTaskFile is the largest task file in bytes.
-const maxTaskFile = 1 << 20
 
 // readTaskFile reads and checks a task file; "-" is standard input. Its
 // errors name the file.
@@ -31,15 +26,7 @@ func readTaskFile(e *Env, path string) (api.Task, error) {
 		defer f.Close()
 		input, name = f, path
 	}
-	text, err := io.ReadAll(io.LimitReader(input, maxTaskFile+1))
-	switch {
-	case err != nil:
-		return api.Task{}, fault.New(fault.Usage, "cannot read the task file: %w", err)
-	case len(text) > maxTaskFile:
-		return api.Task{}, fault.New(fault.Usage, "%s is no task file: it is longer than %d MiB",
-			name, maxTaskFile>>20)
-	}
-	task, err := taskstore.ReadTask(bytes.NewReader(text))
+	task, err := taskstore.ReadTask(input)
 	if err != nil {
 		return api.Task{}, fault.New(fault.Usage, "%s: %s", name, taskFileReason(err)).
 			WithHint("%s", fault.HintOf(err))

@@ -86,9 +86,9 @@ func FuzzTaskFile(f *testing.F) {
 
 func TestTaskFileTooLong(t *testing.T) {
 	b := newBench(t)
-	b.Stdin = strings.NewReader(strings.Repeat("# nonsense\n", 1<<20))
+	b.Stdin = strings.NewReader(strings.Repeat("# nonsense\n", 2<<20))
 	b.expect(b.run(newESSCLI, "apply", "-f", "-", "-s", closedPort(t)), 2,
-		"standard input is no task file: it is longer than 1 MiB")
+		"standard input: cannot read the task: it is longer than 12 MiB")
 }
 
 const fakeVolumePath = "/v1/volumes/20313698"

@@ -149,6 +149,14 @@ func sendFault(w http.ResponseWriter, status int, err error) {
 	sendJSON(w, status, api.ErrorBody{Error: fault.DetailOf(err)})
 }
 
+// readBody decodes what a command sent.
+func readBody(t *testing.T, r *http.Request, doc any) {
+	t.Helper()
+	if err := json.NewDecoder(r.Body).Decode(doc); err != nil {
+		t.Errorf("the body of %s %s: %v", r.Method, r.URL.Path, err)
+	}
+}
+
 // dropConnection is an answer that is lost.
 func dropConnection(w http.ResponseWriter) {
 	conn, _, err := w.(http.Hijacker).Hijack()
@@ -258,4 +266,11 @@ func (b *bench) document(doc any) {
 
 func pemOf(cert *x509.Certificate) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

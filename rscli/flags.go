@@ -2,13 +2,12 @@ package rscli
 
 import (
 	"context"
-	"errors"
-	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"copyservices/copyserver/api"
+	"copyservices/taskstore/notation"
 )
 
 // Flags that mean the same in two commands are declared here once, as sets.
@@ -83,12 +82,9 @@ type timeout struct {
 
 // Set reads s.
 func (t *timeout) Set(s string) error {
-	limit, err := time.ParseDuration(s)
-	if seconds, numErr := strconv.ParseUint(s, 10, 31); numErr == nil {
-		limit, err = time.Duration(seconds)*time.Second, nil
-	}
-	if err != nil || limit < 0 {
-		return errors.New("not a duration, like 90s or 5m")
+	limit, err := notation.ParseDuration(s)
+	if err != nil {
+		return err
 	}
 	*t = timeout{limit, true}
 	return nil

@@ -1,22 +1,24 @@
 package rscli
 
 import (
-	"bytes"
 	"errors"
 	"os"
-	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore"
+	"copyservices/taskstore/userfile"
 )
 
 // What "esscli login" remembers is in the file logins.yaml of the user's folder,
 // mode 0600, one entry for each server. It says what flags, environment and
-// configuration files leave open.
+// configuration files leave open. People may edit it: what it says is compared
+// by its meaning, and what is not understood is refused with its line.
 
 // login is the entry of one server.
 type login struct {
@@ -33,7 +35,7 @@ const loginsHead = "# Written by esscli login, with passwords: for nobody but th
 func (e *Env) loginsFile() string { return joinUnder(e.userDir(), "logins.yaml") }
 
 // readLogins reads the file; a missing one has no entries. One that others may
-// read is refused, as is one that login did not write.
+// read is refused.
 func readLogins(e *Env) (logins, error) {
 	path := e.loginsFile()
 	f, err := os.Open(path)
@@ -47,43 +49,171 @@ func readLogins(e *Env) (logins, error) {
 	if err := refuseShared(e, f, "holds passwords"); err != nil {
 		return nil, err
 	}
-	text, err := readLimited(f)
+	text, err := userfile.Read(f, maxSmallFile)
 	if err != nil {
-		return nil, fault.New(fault.Usage, "cannot read the stored logins in %s: %w", path, err)
+		err = badLogins("", ": "+err.Error())
 	}
 	var all logins
-	dec := yaml.NewDecoder(bytes.NewReader(text))
-	dec.KnownFields(true)
-	if dec.Decode(&all) != nil || slices.ContainsFunc(all, login.isDamaged) {
-		// The library's error may quote a password.
-		return nil, fault.New(fault.Usage, "%s is not as esscli login writes it", path).
-			WithHint("remove it and log in again")
+	if err == nil {
+		all, _, err = parseLogins(text)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Usage, "%s: %w", path, err).
+			WithHint("remove it and log in again, or correct it")
 	}
 	return all, nil
 }
 
-func (l login) isDamaged() bool { return l.Server == "" || l.User == "" || l.Password == "" }
+// badLogins is what is wrong with a file. It quotes nothing: it could be a
+// password.
+func badLogins(line, why string) error {
+	text := "it is not as esscli login writes it"
+	if line != "" {
+		text = "line " + line + " is not as esscli login writes it"
+	}
+	return errors.New(text + why)
+}
 
-// write replaces the file; without entries there is none.
-func (all logins) write(e *Env) error {
+var yamlLine = regexp.MustCompile(`line (\d+)`)
+
+// span is where an entry stands in a text: from a line up to another, counted
+// from 0.
+type span struct{ first, end int }
+
+// parseLogins returns the entries of a file, with the lines of each.
+func parseLogins(text []byte) (logins, []span, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		line := append(yamlLine.FindStringSubmatch(err.Error()), "", "")[1]
+		return nil, nil, badLogins(line, "")
+	}
+	if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
+		return nil, nil, nil
+	}
+	if doc.Content[0].Kind != yaml.SequenceNode {
+		return nil, nil, badLogins("", "")
+	}
+	var all logins
+	var spans []span
+	for _, item := range doc.Content[0].Content {
+		l, err := parseLogin(item)
+		if err == nil && all.index(l.Server) >= 0 {
+			err = badLogins(strconv.Itoa(item.Line), ": the server for the second time")
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, l)
+		spans = append(spans, span{item.Line - 1, lastLine(item)})
+	}
+	return all, spans, nil
+}
+
+func parseLogin(item *yaml.Node) (login, error) {
+	var l login
+	fields := map[string]*string{
+		"server": &l.Server, "backup_server": &l.Backup, "user": &l.User, "password": &l.Password,
+	}
+	bad := func(n *yaml.Node, why string) (login, error) {
+		return login{}, badLogins(strconv.Itoa(n.Line), why)
+	}
+	if item.Kind != yaml.MappingNode {
+		return bad(item, "")
+	}
+	for i := 0; i < len(item.Content); i += 2 {
+		key, value := item.Content[i], item.Content[i+1]
+		field := fields[key.Value]
+		if field == nil || *field != "" || value.Kind != yaml.ScalarNode || value.Decode(field) != nil {
+			return bad(key, "")
+		}
+		if field != &l.Server && field != &l.Backup {
+			continue
+		}
+		var err error
+		if *field, err = parseAddress(*field); err != nil {
+			return bad(key, ": it has no address")
+		}
+	}
+	if l.Server == "" || l.User == "" || l.Password == "" {
+		return bad(item, "")
+	}
+	return l, nil
+}
+
+// lastLine is the last line of what n holds, counted from 1.
+func lastLine(n *yaml.Node) int {
+	last := n.Line
+	for _, inner := range n.Content {
+		last = max(last, lastLine(inner))
+	}
+	return last
+}
+
+// changeLogins changes the entry of a server, under the lock of the file. The
+// entry becomes what change makes of it; one without a server is taken away.
+func changeLogins(e *Env, server string, change func(login) login) error {
 	path := e.loginsFile()
 	if path == "" {
 		return errors.New("the environment names no home folder to keep it in")
 	}
-	if len(all) == 0 {
-		return atomicfile.Remove(atomicfile.OS(), path)
-	}
-	text, err := yaml.Marshal(all)
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o700)
-	}
-	if err == nil && len(text) > maxSmallFile-len(loginsHead) {
-		err = errTooLong
-	}
+	return userfile.Change(path, maxSmallFile, func(old []byte) ([]byte, error) {
+		return editLogins(old, server, change)
+	})
+}
+
+// editLogins changes the lines of one entry and leaves all others as they are.
+// Where entries share lines that cannot be, and the file is written anew.
+func editLogins(text []byte, server string, change func(login) login) ([]byte, error) {
+	all, spans, err := parseLogins(text)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return atomicfile.Write(atomicfile.OS(), path, append([]byte(loginsHead), text...), 0o600)
+	lines := strings.SplitAfter(endedLine(string(text)), "\n")
+	at, where := all.index(server), span{len(lines) - 1, len(lines) - 1}
+	entry := login{}
+	if at >= 0 {
+		entry, where = all[at], spans[at]
+	}
+	entry = change(entry)
+	var entries logins
+	switch {
+	case entry.Server == "" && at < 0: // somebody else took it away
+		return text, nil
+	case entry.Server == "":
+		all = slices.Delete(all, at, at+1)
+	case at >= 0:
+		all[at], entries = entry, logins{entry}
+	default:
+		all, entries = append(all, entry), logins{entry}
+	}
+	head := ""
+	if len(text) == 0 {
+		head = loginsHead
+	}
+	edited := strings.Join(lines[:where.first], "") + head + entries.text() + strings.Join(lines[where.end:], "")
+	if again, _, err := parseLogins([]byte(edited)); err != nil || !slices.Equal(again, all) {
+		edited = loginsHead + all.text()
+	}
+	if len(all) == 0 && strings.TrimSpace(strings.TrimPrefix(edited, loginsHead)) == "" {
+		return nil, nil
+	}
+	return []byte(edited), nil
+}
+
+// endedLine ends a last line that is not, so that another can follow.
+func endedLine(text string) string {
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		return text + "\n"
+	}
+	return text
+}
+
+func (all logins) text() string {
+	if len(all) == 0 {
+		return ""
+	}
+	text, _ := yaml.Marshal(all) // of strings only: does not fail
+	return string(text)
 }
 
 // index returns where the entry of a server is, -1 where there is none.
@@ -120,7 +250,7 @@ func (all logins) nameServer(l *layer, local string) {
 // never used for another user.
 func (all logins) nameUser(l *layer) {
 	i := all.index(l.server)
-	if i < 0 || l.user != "" && l.user != all[i].User {
+	if i < 0 || l.user != "" && taskstore.Key(l.user) != taskstore.Key(all[i].User) {
 		return
 	}
 	l.user = all[i].User

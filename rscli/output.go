@@ -13,6 +13,7 @@ import (
 	"github.com/olekukonko/tablewriter/tw"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/notation"
 )
 
 // sticky is stdout: it counts what was written and keeps the first error, so
@@ -106,18 +107,7 @@ func filled(row []string) []string {
 
 // formatSize writes bytes in the largest binary unit that divides them, as
 // --size takes it.
-func formatSize(n int64) string {
-	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
-	i := 0
-	for n != 0 && n%1024 == 0 && i < len(units)-1 {
-		n /= 1024
-		i++
-	}
-	if i == 0 {
-		return strconv.FormatInt(n, 10)
-	}
-	return strconv.FormatInt(n, 10) + units[i]
-}
+func formatSize(n int64) string { return notation.FormatSize(n) }
 
 // formatTime writes a time in the local zone, "-" for none.
 func formatTime(t time.Time) string {

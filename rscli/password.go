@@ -14,12 +14,11 @@ import (
 	"golang.org/x/term"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/userfile"
 )
 
 // maxSmallFile is the most that is read of a configuration or password file.
 const maxSmallFile = 64 << 10
-
-var errTooLong = fmt.Errorf("it is longer than %d KiB", maxSmallFile>>10)
 
 // credentials returns user and password from what the layers say; a password
 // that none of them has is asked for on a terminal.
@@ -60,25 +59,18 @@ func readPasswordFile(e *Env, path string) (string, error) {
 
 // firstLine returns the first line without its end, which must not be empty.
 func firstLine(r io.Reader, name string) (string, error) {
-	text, err := readLimited(r)
+	text, err := userfile.Read(r, maxSmallFile)
 	if err != nil {
 		return "", fault.New(fault.Usage, "cannot read the password from %s: %w", name, err)
 	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	line = strings.TrimSuffix(line, "\r")
+	line := string(text)
+	if end := strings.IndexAny(line, "\r\n"); end >= 0 {
+		line = line[:end]
+	}
 	if line == "" {
 		return "", fault.New(fault.Usage, "there is no password in the first line of %s", name)
 	}
 	return line, nil
-}
-
-// readLimited reads a small file, or fails with errTooLong.
-func readLimited(r io.Reader) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxSmallFile+1))
-	if err == nil && len(text) > maxSmallFile {
-		err = errTooLong
-	}
-	return text, err
 }
 
 // refuseShared refuses a regular file that group or others may read. On

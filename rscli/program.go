@@ -149,15 +149,16 @@ func run(ctx context.Context, env *Env, build builder) int {
 // runs it.
 func invoke(ctx context.Context, e *Env, p parsed) error {
 	cmd := p.path[len(p.path)-1]
+	var badValue error
 	app := &cli.App{
 		Name:     cmd.name,
-		Flags:    cmd.allFlags(e),
+		Flags:    checkedFlags(cmd.allFlags(e), &badValue),
 		HideHelp: true, HideVersion: true,
 		Reader: e.Stdin, Writer: io.Discard, ErrWriter: io.Discard,
 		Compiled:                  time.Unix(0, 0), // else the library stats os.Args[0]
 		DisableSliceFlagSeparator: true,
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
-			return usageError(err) // else it prints help to stdout
+			return usageError(firstOf(badValue, err)) // else it prints help to stdout
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // else it may exit from in here
 		Action: func(*cli.Context) error {
@@ -169,6 +170,32 @@ func invoke(ctx context.Context, e *Env, p parsed) error {
 		},
 	}
 	return app.RunContext(ctx, append([]string{cmd.name}, p.flags...))
+}
+
+// checkedFlags makes the flags keep the error of the first value that is not
+// understood: of an error the library keeps the text and not the hint.
+func checkedFlags(flags []cli.Flag, failed *error) []cli.Flag {
+	for _, f := range flags {
+		if generic, ok := f.(*cli.GenericFlag); ok {
+			generic.Value = &checked{generic.Value, generic.Name, failed}
+		}
+	}
+	return flags
+}
+
+type checked struct {
+	cli.Generic
+	name   string
+	failed *error
+}
+
+// Set sets the value of the flag.
+func (c *checked) Set(s string) error {
+	err := c.Generic.Set(s)
+	if err != nil && *c.failed == nil {
+		*c.failed = fault.New(fault.Usage, "--%s: %w", c.name, err).WithHint("%s", fault.HintOf(err))
+	}
+	return err
 }
 
 // usageError gives an error of the library's flag parsing its kind.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/userfile"
 )
 
 // verb is one command of setdevice or setuser.
@@ -260,7 +261,7 @@ func lines(ctx context.Context, r io.Reader) (<-chan string, <-chan error) {
 	out, failure := make(chan string), make(chan error, 1)
 	go func() {
 		defer close(out)
-		scanner := bufio.NewScanner(r)
+		scanner := bufio.NewScanner(userfile.NewReader(r))
 		scanner.Buffer(nil, maxShellLine)
 		for scanner.Scan() {
 			select {

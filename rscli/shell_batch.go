@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"copyservices/arrayclient/fault"
 )
@@ -45,9 +44,6 @@ func (s *shell) batchLines(ctx context.Context, report *batchReport) error {
 		case line, more := <-input:
 			if !more {
 				return errors.Join(inputError(<-failure, n), s.verdict(report))
-			}
-			if n == 1 {
-				line = strings.TrimPrefix(line, "\ufeff") // as Windows editors begin a file
 			}
 			err := s.batchLine(ctx, []rune(line), n, report)
 			if errors.Is(err, errExit) {

@@ -1,27 +1,22 @@
 package rscli
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/notation"
+	"copyservices/taskstore/userfile"
 )
 
 // Which server certificates are trusted. With --cacert those that the file
@@ -30,7 +25,7 @@ import (
 //
 //	host:port sha256:64 hex digits
 //
-// and the connection must show the certificate (its DER form) with that hash.
+// in any spelling that means that, and the connection must show the certificate (its DER form) with that hash.
 // A server without a line is pinned at once on the loopback address or with
 // `trust: first-use`, after a question on a terminal, or by
 // `rsTestConnection --trust`; else it is refused.
@@ -39,10 +34,13 @@ import (
 const probeTimeout = 5 * time.Second
 
 // fingerprint returns how a certificate is written in known_servers.
-func fingerprint(cert *x509.Certificate) string {
-	sum := sha256.Sum256(cert.Raw)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
+func fingerprint(cert *x509.Certificate) string { return notation.Fingerprint(cert.Raw) }
+
+// The largest files of pins and of certificates in bytes.
+const (
+	maxPins         = 1 << 20
+	maxCertificates = 4 << 20
+)
 
 // trust decides about certificates. Its methods may be called from many
 // goroutines.
@@ -92,7 +90,7 @@ func (t *trust) verifySigned(addr string, chain []*x509.Certificate) error {
 	}
 	host, _, _ := net.SplitHostPort(addr)
 	opts := x509.VerifyOptions{
-		DNSName: host, Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(),
+		DNSName: notation.WithoutZone(host), Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(),
 	}
 	for _, ca := range t.cas {
 		opts.Roots.AddCert(ca)
@@ -147,9 +145,7 @@ func (t *trust) add(addr, print string) {
 	}
 }
 
-// keep pins and writes the file, which is read again first: another command
-// may have changed it. Two that write at the same instant can lose one pin,
-// and the question is then asked once more.
+// keep pins, here and in the file.
 func (t *trust) keep(addr, print string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -157,13 +153,8 @@ func (t *trust) keep(addr, print string) error {
 	if t.file == "" {
 		return errors.New("the environment names no home folder to keep it in")
 	}
-	pins, err := readPins(t.file)
-	if err != nil {
-		return err
-	}
-	pins[addr] = print
 	t.env.Log.Info("pinned", "server", addr, "certificate", print, "file", t.file)
-	return writePins(t.file, pins)
+	return storePin(t.file, addr, print)
 }
 
 // settle asks the user about the first of the servers that answers, if it is
@@ -261,7 +252,7 @@ func probe(ctx context.Context, addr string) (*x509.Certificate, error) {
 
 // readCertificates returns the certificates of a PEM file, at least one.
 func readCertificates(path string) ([]*x509.Certificate, error) {
-	rest, err := os.ReadFile(path)
+	rest, err := userfile.ReadFile(path, maxCertificates)
 	if err != nil {
 		return nil, fault.New(fault.Usage, "cannot read the CA file: %w", err)
 	}
@@ -286,49 +277,82 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-// readPins reads a known_servers file; a missing one is empty. A line that is not understood is an error: passing
-// over it could turn a pinned server into an unknown one.
+// readPins reads a known_servers file: fingerprints by address. A missing file is
+// empty.
 func readPins(path string) (map[string]string, error) {
-	pins := map[string]string{}
 	f, err := os.Open(path)
 	if path == "" || isAbsent(path, err) {
-		return pins, nil
+		return map[string]string{}, nil
 	}
 	if err != nil {
 		return nil, fault.New(fault.Usage, "cannot read the pinned certificates: %w", err)
 	}
 	defer f.Close()
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		fields := strings.Fields(lines.Text())
-		switch {
-		case len(fields) == 0 || fields[0][0] == '#':
-		case len(fields) == 2 && isFingerprint(fields[1]):
-			pins[fields[0]] = fields[1]
-		default:
-			return nil, fault.New(fault.Usage, "%s: line %d is not a server and its fingerprint", path, n)
-		}
-	}
-	if err := lines.Err(); err != nil {
+	text, err := userfile.Read(f, maxPins)
+	if err != nil {
 		return nil, fault.New(fault.Usage, "cannot read the pinned certificates in %s: %w", path, err)
+	}
+	return parsePins(path, string(text))
+}
+
+// parsePins reads the lines of a file. One that is not understood is an error:
+// passing over it could turn a pinned server into an unknown one.
+func parsePins(path, text string) (map[string]string, error) {
+	pins := map[string]string{}
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		addr, print, _, err := parsePin(line)
+		if err != nil {
+			return nil, fault.New(fault.Usage, "%s: line %d is not a server and its fingerprint: %w", path, n, err).
+				WithHint("a line is like copyserver.example:%d sha256: and 64 hex digits", DefaultPort)
+		}
+		if before, known := pins[addr]; known && before != print {
+			return nil, fault.New(fault.Usage, "%s: line %d: another fingerprint for %s", path, n, addr).
+				WithHint("remove the line that is not true")
+		}
+		if addr != "" {
+			pins[addr] = print
+		}
 	}
 	return pins, nil
 }
 
-func isFingerprint(s string) bool {
-	digits, ok := strings.CutPrefix(s, "sha256:")
-	sum, err := hex.DecodeString(digits)
-	return ok && err == nil && len(sum) == sha256.Size
+// parsePin reads one line; an empty one, or a comment, has no address. A comment
+// may also stand behind a pin.
+func parsePin(line string) (addr, print, comment string, err error) {
+	text := line
+	if cut := strings.Index(" "+line, " #"); cut >= 0 {
+		text, comment = line[:cut], strings.TrimSpace(line[cut:])
+	}
+	fields := strings.Fields(text)
+	if len(fields) == 0 {
+		return "", "", comment, nil
+	}
+	if addr, err = parseAddress(fields[0]); err == nil {
+		print, err = notation.ParseFingerprint(strings.Join(fields[1:], " "))
+	}
+	return addr, print, comment, err
 }
 
-// writePins replaces the file as a whole.
-func writePins(path string, pins map[string]string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	var text bytes.Buffer
-	for _, addr := range slices.Sorted(maps.Keys(pins)) {
-		fmt.Fprintln(&text, addr, pins[addr])
-	}
-	return atomicfile.Write(atomicfile.OS(), path, text.Bytes(), 0o600)
+// storePin changes or adds the line of a server; all others stay.
+func storePin(path, addr, print string) error {
+	return userfile.Change(path, maxPins, func(old []byte) ([]byte, error) {
+		if _, err := parsePins(path, string(old)); err != nil {
+			return nil, err
+		}
+		var text strings.Builder
+		stored := false
+		for line := range strings.Lines(endedLine(string(old))) {
+			if name, _, comment, _ := parsePin(line); name == addr {
+				line = strings.TrimSpace(addr+" "+print+" "+comment) + "\n"
+				stored = true
+			}
+			text.WriteString(line)
+		}
+		if !stored {
+			fmt.Fprintln(&text, addr, print)
+		}
+		return []byte(text.String()), nil
+	})
 }

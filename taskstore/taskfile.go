@@ -6,20 +6,24 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/userfile"
 )
 
-// MaxTaskFile is the largest task file in bytes: room for thousands of pairs.
-const MaxTaskFile = 4 << 20
+// MaxTask is the largest task in bytes, as JSON: room for thousands of pairs. No
+// larger one is sent or stored.
+const MaxTask = 4 << 20
+
+// MaxTaskFile is the largest task file in bytes. YAML needs more room than JSON,
+// most where names have characters that it escapes, and the file of every task
+// that is stored must be taken back.
+const MaxTaskFile = 3 * MaxTask
 
 // ReadTask reads one task file: one YAML document without unknown keys. The
 // task is valid when the error is nil; the error is of kind Usage.
 func ReadTask(r io.Reader) (Task, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxTaskFile+1))
+	data, err := userfile.Read(r, MaxTaskFile)
 	if err != nil {
-		return Task{}, fault.New(fault.Failed, "cannot read the task: %w", err)
-	}
-	if len(data) > MaxTaskFile {
-		return Task{}, fault.New(fault.Usage, "a task file has at most %d bytes", MaxTaskFile)
+		return Task{}, fault.New(fault.Usage, "cannot read the task: %w", err)
 	}
 	var t Task
 	if err := decodeYAML(data, &t); err != nil {

@@ -38,8 +38,8 @@ var layers = []layer{
 	{"rscli/...", append([]string{"rscli/...", "copyserver/api", "taskstore/..."},
 		driverImports...),
 		"the command side reaches the server through copyserver/api only; from taskstore it has " +
-			"the format of task files and the function that replaces a file safely"},
-	{"copyserver/api", append([]string{"taskstore"}, driverImports...),
+			"the format of task files, how values are written, and how files are read and changed"},
+	{"copyserver/api", append([]string{"taskstore", "taskstore/notation"}, driverImports...),
 		"the API's client is part of every command: it brings in no server code"},
 	{"copyserver/...", []string{"copyserver/...", "taskstore/...", "arrayclient/..."},
 		"the server stands above store and arrays and below the commands"},

@@ -26,7 +26,7 @@ const KeyHeader = "Idempotency-Key"
 const KeyLifetime = 24 * time.Hour
 
 // MaxBody is the largest JSON request body in bytes.
-const MaxBody = 4 << 20
+const MaxBody = taskstore.MaxTask
 
 // ErrorBody is the body of every answer that is not a success.
 type ErrorBody struct {

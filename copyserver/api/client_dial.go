@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/notation"
 )
 
 // unreachable says that no connection to a server could be made: nothing was
@@ -71,7 +72,8 @@ func (c *Client) tlsConfig(addr string, verifying func(), rejected *error) *tls.
 		cfg = c.opts.TLS(addr).Clone()
 	}
 	if cfg.ServerName == "" {
-		cfg.ServerName, _, _ = net.SplitHostPort(addr)
+		host, _, _ := net.SplitHostPort(addr)
+		cfg.ServerName = notation.WithoutZone(host)
 	}
 	cfg.MinVersion = max(cfg.MinVersion, tls.VersionTLS12)
 	cfg.NextProtos = []string{"http/1.1"}

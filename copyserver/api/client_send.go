@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -201,7 +202,9 @@ func (c *Client) build(ctx context.Context, server string, r *request) (*http.Re
 	case r.body != nil:
 		body = bytes.NewReader(r.body)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.method, "https://"+server+r.path, body)
+	// In a URL the zone of an IPv6 address stands behind an escaped "%" (RFC 6874).
+	address := "https://" + strings.ReplaceAll(server, "%", "%25") + r.path
+	req, err := http.NewRequestWithContext(ctx, r.method, address, body)
 	if err != nil {
 		return nil, fault.New(fault.Usage, "%q is not the address of a server", server).
 			WithHint("an address is HOST or HOST:PORT")

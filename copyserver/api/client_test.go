@@ -49,6 +49,18 @@ func newClient(t *testing.T, servers ...string) *Client {
 	return c
 }
 
+// The zone of an address is a part of where to connect to, whatever URLs think.
+func TestAddressWithZone(t *testing.T) {
+	c := newClient(t, "[fe80::1%Eth0]:8452")
+	req, err := c.build(t.Context(), "[fe80::1%Eth0]:8452", &request{method: "GET", path: "/v1/tasks/a%2Fb"})
+	if err != nil || req.URL.Host != "[fe80::1%Eth0]:8452" || req.URL.EscapedPath() != "/v1/tasks/a%2Fb" {
+		t.Fatalf("%v, %v", req, err)
+	}
+	if name := c.tlsConfig("[fe80::1%Eth0]:8452", func() {}, new(error)).ServerName; name != "fe80::1" {
+		t.Errorf("the certificate must name %q", name)
+	}
+}
+
 // closedPort returns an address where nothing listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
