@@ -154,8 +154,11 @@ state_sum() {
 say "installing the .deb"
 cp "$work"/old/*.deb "$work"/new/*.deb "$root/root/"
 install_deb() { inside sh -c "dpkg -i /root/copyservices-*_$1_*.deb"; }
+# The group may be there before, as after a restore of /etc/group alone.
+inside groupadd --system copyserver
 says "nothing was started" install_deb 0.0.1
 look 0.0.1
+says copyserver inside id -gn copyserver
 [ ! -e "$root/var/lib/copyserver" ] || fail "the state folder is there before the server was started"
 inside dpkg --verify copyservices-client copyservices-server
 complete_with "$root/usr" "$root/usr/share/zsh/vendor-completions"

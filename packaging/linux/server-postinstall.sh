@@ -4,10 +4,14 @@
 # that are installed from rpm. Starts nothing.
 set -e
 
+# The unit names both, and an administrator may have made either already.
+if ! getent group copyserver >/dev/null; then
+	groupadd --system copyserver
+fi
 if ! getent passwd copyserver >/dev/null; then
 	shell=/usr/sbin/nologin
 	[ -x "$shell" ] || shell=/sbin/nologin
-	useradd --system --user-group --no-create-home --home-dir /var/lib/copyserver \
+	useradd --system --gid copyserver --no-create-home --home-dir /var/lib/copyserver \
 		--comment "Copy Services server" --shell "$shell" copyserver
 fi
 
