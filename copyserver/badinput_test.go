@@ -22,6 +22,11 @@ func TestBadBodies(t *testing.T) {
 	good := `{"name":"t","type":"withdraw","pairs":[{"source":"00013698","target":"00113698"}]}`
 	for name, c := range map[string]struct{ body, text string }{
 		"unknown key":   {strings.Replace(good, "type", "kind", 1), `unknown field "kind"`},
+		"other case":    {strings.Replace(good, "type", "Type", 1), `unknown field "Type"`},
+		"twice":         {strings.Replace(good, `{"name"`, `{"name":"a","name"`, 1), `the key "name" for the second time`},
+		"twice, deep":   {strings.Replace(good, `{"source"`, `{"target":"00213698","source"`, 1), `the key "target" for the second time`},
+		"unknown, deep": {strings.Replace(good, `{"source"`, `{"Source":"00213698","source"`, 1), `unknown field "Source"`},
+		"Latin-1":       {strings.Replace(good, `"t"`, "\"t\xfc\"", 1), "it is not UTF-8"},
 		"wrong type":    {strings.Replace(good, `"t"`, `1`, 1), `key "name" cannot be a number`},
 		"two values":    {good + good, "more than one JSON value"},
 		"no JSON":       {"name: t", "invalid character"},
@@ -45,6 +50,11 @@ func TestBadBodies(t *testing.T) {
 		}
 	}
 	w.refused("POST", "/v1/tasks", good, 400, fault.Usage, "content type", "Content-Type", "text/plain")
+	size := `{"size":1048576,"size":2097152}`
+	w.refused("POST", "/v1/volumes", size, 400, fault.Usage, `the key "size" for the second time`)
+	if n := w.countVolumes(); n != 0 {
+		t.Errorf("%d volumes", n)
+	}
 	var all []api.Task
 	w.do("GET", "/v1/tasks", nil, 200, &all)
 	if len(all) != 0 {
@@ -239,6 +249,7 @@ func TestBusyTask(t *testing.T) {
 func FuzzDecodeTask(f *testing.F) {
 	f.Add(`{"name":"t","type":"withdraw","pairs":[{"source":"00013698","target":"h:d"}]}`)
 	f.Add(`{"NAME":"t","options":{"nocopy":true}}`)
+	f.Add(`{"name":"t","name":"u","options":{"nocopy":true,"nocopy":false}}`)
 	f.Add(`[`)
 	f.Fuzz(func(t *testing.T, text string) {
 		var task api.Task

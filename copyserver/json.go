@@ -1,14 +1,12 @@
 package copyserver
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"copyservices/arrayclient/fault"
@@ -82,25 +80,6 @@ func (q *call) decode(v any) ([]byte, error) {
 		return nil, err
 	}
 	return data, decodeStrict(data, v)
-}
-
-// decodeStrict takes exactly one value without unknown keys.
-func decodeStrict(data []byte, v any) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(v)
-	if err == nil {
-		if _, err = dec.Token(); errors.Is(err, io.EOF) {
-			return nil
-		}
-		err = errors.New("more than one JSON value")
-	}
-	var wrong *json.UnmarshalTypeError
-	text := strings.TrimPrefix(err.Error(), "json: ")
-	if errors.As(err, &wrong) {
-		text = "key " + strconv.Quote(wrong.Field) + " cannot be a " + wrong.Value
-	}
-	return fault.New(fault.Usage, "the request is not understood: %s", text)
 }
 
 // wait returns how long the client is ready to wait for its answer.
