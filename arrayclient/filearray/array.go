@@ -51,6 +51,7 @@ type Array struct {
 	staging  staging
 	// cannotClone is set when the file system turned out not to share blocks.
 	cannotClone atomic.Bool
+	sharing     *sharing
 	slots       chan struct{} // background copies at work at a time
 	rate        rate          // of all background copying
 
@@ -249,6 +250,10 @@ func (a *Array) applyState(r record) {
 	defer a.stateMu.Unlock()
 	if err := a.state.apply(r); err != nil {
 		panic("filearray: " + err.Error()) // it was made by this program
+	}
+	switch r.kind {
+	case recSharing, recEnded, recVolumeDeleted:
+		a.sharing.notePartners(a.state)
 	}
 }
 

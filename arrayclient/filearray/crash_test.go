@@ -124,6 +124,21 @@ func (r *crashRun) write(vol int, first, n int64) bool {
 	return true
 }
 
+// zero zeroes n sectors, which then carry the stamp 0, as they did at first.
+func (r *crashRun) zero(vol int, first, n int64) bool {
+	s := r.serials[vol]
+	r.now[s].wrote(first, n, 0)
+	for i := first; i < first+n; i++ {
+		r.now[s].acked[i] = 0
+	}
+	v, err := r.array.OpenVolume(context.Background(), s)
+	if err != nil {
+		return false
+	}
+	defer v.Close()
+	return v.Zero(first*sectorSize, n*sectorSize, true) == nil
+}
+
 func (r *crashRun) flush(vol int) bool {
 	v, err := r.array.OpenVolume(context.Background(), r.serials[vol])
 	if err != nil {
@@ -339,6 +354,11 @@ func (r *crashRun) script() {
 		func() bool { return r.flush(3) },
 		func() bool { return r.array.Close() == nil },
 	}
+	r.run(steps)
+}
+
+// run takes steps until the power goes.
+func (r *crashRun) run(steps []func() bool) {
 	for _, step := range steps {
 		if !step() {
 			return
@@ -502,13 +522,15 @@ func (o *oracle) holds(p []byte, killed bool) error {
 
 // TestCrash loses the power at every change of the disk that the script
 // makes, and opens what may be left.
-func TestCrash(t *testing.T) {
+func TestCrash(t *testing.T) { crashEverywhere(t, (*crashRun).script) }
+
+func crashEverywhere(t *testing.T, script func(*crashRun)) {
 	rng := newRand(t)
 	count := func() int {
 		r := &crashRun{t: t}
 		r.setUp()
 		before := r.fsys.changes
-		r.script()
+		script(r)
 		r.array.kill()
 		return r.fsys.changes - before
 	}()
@@ -520,7 +542,7 @@ func TestCrash(t *testing.T) {
 		r := &crashRun{t: t}
 		r.setUp()
 		r.fsys.crashAt = r.fsys.changes + k
-		r.script()
+		script(r)
 		r.array.kill()
 		for i := range *crashSeeds {
 			seed := rng.Uint64()

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"path"
+	"slices"
 	"sort"
 	"sync"
 	"syscall"
@@ -16,6 +18,10 @@ import (
 // made to fail from a given change on, as if the power went, and tells what a
 // disk may hold after that: of every block any version since the last sync,
 // of every unsynced creation or removal either outcome.
+//
+// Files can share blocks. As on XFS, a write to a shared block takes a new
+// block, and until the file is synced it may, after a crash, be found at the old
+// one again: with whatever the block's remaining owner has written there since.
 type crashFS struct {
 	mu      sync.Mutex
 	live    map[string]*inode // as processes see it
@@ -33,12 +39,22 @@ var errPower = errors.New("the power is gone")
 
 type inode struct {
 	size, storedSize int64
-	blocks           map[int64][][]byte // versions, oldest first; [0] is stored
-	unsynced         map[int64]struct{} // blocks with more than one version
+	// blocks are the places on the disk where a block of the file may be, nil
+	// for a hole: the newest last, [0] is stored.
+	blocks   map[int64][]*diskBlock
+	unsynced map[int64]struct{} // blocks that the last sync did not see
 }
 
+// diskBlock is a place on the disk.
+type diskBlock struct {
+	versions [][]byte // of what is there, oldest first
+	owners   int      // files whose newest place it is
+}
+
+func (d *diskBlock) newest() []byte { return d.versions[len(d.versions)-1] }
+
 func newInode() *inode {
-	return &inode{blocks: map[int64][][]byte{}, unsynced: map[int64]struct{}{}}
+	return &inode{blocks: map[int64][]*diskBlock{}, unsynced: map[int64]struct{}{}}
 }
 
 func newCrashFS() *crashFS {
@@ -65,13 +81,14 @@ func (c *crashFS) afterCrash(rng *rand.Rand) *crashFS {
 	defer c.mu.Unlock()
 	next := newCrashFS()
 	next.noClone = c.noClone
+	kept := map[*diskBlock]*diskBlock{}
 	for _, name := range sortedNames(c.stored, c.live) {
 		ino := c.stored[name]
 		if rng.IntN(2) == 0 {
 			ino = c.live[name]
 		}
 		if ino != nil {
-			n := ino.afterCrash(rng)
+			n := ino.afterCrash(rng, kept)
 			next.live[name], next.stored[name] = n, n
 		}
 	}
@@ -101,43 +118,43 @@ func sortedNames(maps ...map[string]*inode) []string {
 	return names
 }
 
-func (ino *inode) afterCrash(rng *rand.Rand) *inode {
+// afterCrash returns what is left of the file. kept has what is left of the
+// places on the disk that were looked at before, of other files too.
+func (ino *inode) afterCrash(rng *rand.Rand, kept map[*diskBlock]*diskBlock) *inode {
 	n := newInode()
 	n.size = ino.storedSize
 	if rng.IntN(2) == 0 {
 		n.size = ino.size
 	}
 	n.storedSize = n.size
-	numbers := make([]int64, 0, len(ino.blocks))
-	for b := range ino.blocks {
-		numbers = append(numbers, b)
-	}
-	sort.Slice(numbers, func(i, j int) bool { return numbers[i] < numbers[j] })
-	for _, b := range numbers {
-		versions := ino.blocks[b]
-		kept := versions[rng.IntN(len(versions))]
-		if rng.IntN(4) == 0 {
-			kept = torn(rng, kept, versions[rng.IntN(len(versions))])
+	for _, b := range slices.Sorted(maps.Keys(ino.blocks)) {
+		places := ino.blocks[b]
+		d := places[rng.IntN(len(places))]
+		if d == nil {
+			continue
 		}
-		if kept != nil {
-			n.blocks[b] = [][]byte{kept}
+		if kept[d] == nil {
+			kept[d] = d.afterCrash(rng)
 		}
+		kept[d].owners++
+		n.blocks[b] = []*diskBlock{kept[d]}
 	}
 	return n
+}
+
+func (d *diskBlock) afterCrash(rng *rand.Rand) *diskBlock {
+	left := d.versions[rng.IntN(len(d.versions))]
+	if rng.IntN(4) == 0 {
+		left = torn(rng, left, d.versions[rng.IntN(len(d.versions))])
+	}
+	return &diskBlock{versions: [][]byte{left}}
 }
 
 // torn is a block of which the first sectors are of one version and the rest
 // of another.
 func torn(rng *rand.Rand, a, b []byte) []byte {
-	out := make([]byte, blockSize)
 	at := 512 * rng.IntN(blockSize/512)
-	if a != nil {
-		copy(out[:at], a)
-	}
-	if b != nil {
-		copy(out[at:], b[at:])
-	}
-	return out
+	return slices.Concat(a[:at], b[at:])
 }
 
 func (c *crashFS) Open(name string) (File, error) {
@@ -177,6 +194,11 @@ func (c *crashFS) Remove(name string) error {
 	}
 	if err := c.change("remove", name); err != nil {
 		return err
+	}
+	for _, places := range c.live[name].blocks {
+		if d := places[len(places)-1]; d != nil {
+			d.owners--
+		}
 	}
 	delete(c.live, name)
 	return nil
@@ -247,19 +269,49 @@ func (f *crashFile) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-func (ino *inode) newest(block int64) []byte {
-	if v := ino.blocks[block]; len(v) > 0 {
-		return v[len(v)-1]
+// place returns where a block of the file is, nil for a hole.
+func (ino *inode) place(block int64) *diskBlock {
+	if places := ino.blocks[block]; len(places) > 0 {
+		return places[len(places)-1]
 	}
 	return nil
 }
 
-// add makes b, which may be nil for a hole, the newest version of a block.
-func (ino *inode) add(block int64, b []byte) {
-	if len(ino.blocks[block]) == 0 {
-		ino.blocks[block] = [][]byte{nil}
+func (ino *inode) newest(block int64) []byte {
+	if d := ino.place(block); d != nil {
+		return d.newest()
 	}
-	ino.blocks[block] = append(ino.blocks[block], b)
+	return nil
+}
+
+// move makes d, nil for a hole, the newest place of a block of the file.
+func (ino *inode) move(block int64, d *diskBlock) {
+	if old := ino.place(block); old != nil {
+		old.owners--
+	}
+	if d != nil {
+		d.owners++
+	}
+	if len(ino.blocks[block]) == 0 {
+		ino.blocks[block] = []*diskBlock{nil}
+	}
+	ino.blocks[block] = append(ino.blocks[block], d)
+	ino.unsynced[block] = struct{}{}
+}
+
+// add makes b the newest version of a block: where it is, if that is the file's
+// own, else in a new place.
+func (ino *inode) add(block int64, b []byte) {
+	d := ino.place(block)
+	if d == nil || d.owners > 1 {
+		before := make([]byte, blockSize)
+		if d != nil {
+			before = d.newest()
+		}
+		d = &diskBlock{versions: [][]byte{before}}
+		ino.move(block, d)
+	}
+	d.versions = append(d.versions, b)
 	ino.unsynced[block] = struct{}{}
 }
 
@@ -304,7 +356,7 @@ func (f *crashFile) Truncate(size int64) error {
 	f.ino.size = size
 	for block := range f.ino.blocks {
 		if block*blockSize >= size {
-			f.ino.add(block, nil)
+			f.ino.move(block, nil)
 		}
 	}
 	return nil
@@ -319,12 +371,13 @@ func (f *crashFile) Sync() error {
 	f.ino.storedSize = f.ino.size
 	for block := range f.ino.unsynced {
 		delete(f.ino.unsynced, block)
-		last := f.ino.newest(block)
-		if last == nil {
+		d := f.ino.place(block)
+		if d == nil {
 			delete(f.ino.blocks, block)
 			continue
 		}
-		f.ino.blocks[block] = [][]byte{last}
+		d.versions = [][]byte{d.newest()}
+		f.ino.blocks[block] = []*diskBlock{d}
 	}
 	return nil
 }
@@ -344,8 +397,8 @@ func (f *crashFile) Punch(off, n int64) error {
 		block, at := off/blockSize, off%blockSize
 		part := min(end-off, blockSize-at)
 		if part == blockSize {
-			if f.ino.newest(block) != nil {
-				f.ino.add(block, nil)
+			if f.ino.place(block) != nil {
+				f.ino.move(block, nil)
 			}
 		} else {
 			f.write(make([]byte, part), off)
@@ -360,12 +413,18 @@ func (f *crashFile) Clone(src File, off, n int64) error {
 	if f.fs.noClone {
 		return errors.ErrUnsupported
 	}
-	p := make([]byte, n)
-	if _, err := from.ReadAt(p, off); err != nil {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if err := f.fs.change("clone", f.name); err != nil {
 		return err
 	}
-	_, err := f.WriteAt(p, off)
-	return err
+	for block := off / blockSize; block < (off+n)/blockSize; block++ {
+		if d := from.ino.place(block); d != f.ino.place(block) {
+			f.ino.move(block, d)
+		}
+	}
+	f.ino.size = max(f.ino.size, off+n)
+	return nil
 }
 
 // skipHole returns an offset from off on, before which there is no data. In a

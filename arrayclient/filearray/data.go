@@ -19,6 +19,7 @@ type data struct {
 	// failed is set for good when a sync failed: nothing is known any more
 	// about what is on the disk.
 	failed atomic.Pointer[error]
+	share  *sharer
 }
 
 // err returns why the volume takes no I/O any more, nil for a good one.
@@ -30,7 +31,10 @@ func (d *data) err() error {
 }
 
 // fail makes the volume take no I/O any more.
-func (d *data) fail(cause error) { d.failed.CompareAndSwap(nil, &cause) }
+func (d *data) fail(cause error) {
+	d.failed.CompareAndSwap(nil, &cause)
+	d.share.leave()
+}
 
 // each calls f for the parts of [off, off+n) that are in one segment each.
 func (d *data) each(off, n int64, f func(s *segment, off, n int64) error) error {
@@ -99,6 +103,7 @@ func (d *data) writeEach(p []byte, off int64, write func(*segment, []byte, int64
 // write marks the segment dirty behind the write, so that a sync that runs
 // meanwhile leaves the mark for the next one.
 func (s *segment) write(p []byte, at int64) error {
+	defer s.share.release(s.share.claim(s.base+at, int64(len(p))))
 	_, err := s.WriteAt(p, at)
 	s.expose()
 	return err
@@ -106,6 +111,7 @@ func (s *segment) write(p []byte, at int64) error {
 
 // apply is write for what is in a stage too.
 func (s *segment) apply(p []byte, at int64) error {
+	defer s.share.release(s.share.claim(s.base+at, int64(len(p))))
 	_, err := s.WriteAt(p, at)
 	s.dirty.Store(true)
 	return err
@@ -118,6 +124,7 @@ func (d *data) clone(src *data, off, n int64) error {
 	}
 	return src.each(off, n, func(s *segment, at, n int64) error {
 		own := d.segs[slices.Index(src.segs, s)]
+		defer own.share.release(own.share.claim(own.base+at, n))
 		defer own.expose()
 		return own.Clone(s.File, at, n)
 	})
@@ -128,19 +135,24 @@ func (d *data) zero(off, n int64, punch bool) error {
 		return err
 	}
 	return d.each(off, n, func(s *segment, at, n int64) error {
+		if !punch {
+			return s.writeZeros(at, n)
+		}
+		defer s.share.release(s.share.claim(s.base+at, n))
 		defer s.expose()
-		if punch {
-			return s.Punch(at, n)
-		}
-		for n > 0 {
-			step := min(n, int64(len(zeros)))
-			if _, err := s.WriteAt(zeros[:step], at); err != nil {
-				return err
-			}
-			at, n = at+step, n-step
-		}
-		return nil
+		return s.Punch(at, n)
 	})
+}
+
+func (s *segment) writeZeros(at, n int64) error {
+	for n > 0 {
+		step := min(n, int64(len(zeros)))
+		if err := s.write(zeros[:step], at); err != nil {
+			return err
+		}
+		at, n = at+step, n-step
+	}
+	return nil
 }
 
 // writeOut begins to bring a range to the disk; see File.WriteOut.
@@ -175,7 +187,13 @@ func (d *data) isExposed() bool {
 }
 
 // sync makes what was written durable. When it fails the volume is failed.
-func (d *data) sync() error { return d.syncEach((*segment).sync) }
+func (d *data) sync() error {
+	err := d.syncEach((*segment).sync)
+	if err == nil {
+		d.share.synced()
+	}
+	return err
+}
 
 // flush is sync, but may leave out what is in the stage too.
 func (d *data) flush() error { return d.syncEach((*segment).flush) }
@@ -231,7 +249,10 @@ func (d *data) allocated() (int64, error) {
 	return sum, nil
 }
 
-func (d *data) close() error { return closeSegments(d.segs) }
+func (d *data) close() error {
+	d.share.leave()
+	return closeSegments(d.segs)
+}
 
 // readData reads n bytes of f from off, but for a hole at their end.
 func readData(f File, off, n int64) ([]byte, error) {

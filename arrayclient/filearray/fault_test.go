@@ -257,7 +257,7 @@ func flip(off int64) func(*inode) {
 	return func(ino *inode) {
 		b := bytes.Clone(ino.newest(off / blockSize))
 		b[off%blockSize] ^= 0x10
-		ino.blocks[off/blockSize] = [][]byte{b}
+		ino.blocks[off/blockSize] = []*diskBlock{{versions: [][]byte{b}, owners: 1}}
 	}
 }
 
@@ -544,7 +544,7 @@ func TestNewerVersion(t *testing.T) {
 		damage(fsys, metaName(slot), func(ino *inode) {
 			b := bytes.Clone(ino.newest(0))
 			b[8]++
-			ino.blocks[0] = [][]byte{b}
+			ino.blocks[0] = []*diskBlock{{versions: [][]byte{b}, owners: 1}}
 		})
 	}
 	_, err := Open(fsys, OpenOptions{})

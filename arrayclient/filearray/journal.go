@@ -51,6 +51,7 @@ const (
 	recStaged                               // offset in the volume, data; in stage files only
 	recStageChanged                         // []stageChange
 	recImagesDurable                        // []uid of relationships whose source was synced since
+	recSharing                              // uid of a relationship whose volumes may share blocks from now on
 )
 
 type record struct {

@@ -271,6 +271,7 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 	if err := a.fsys.Mkdir(stageDir); err != nil {
 		return nil, err
 	}
+	a.openSharing()
 	if err := a.openVolumes(); err != nil {
 		a.closeVolumes()
 		return nil, err
@@ -406,7 +407,10 @@ func (a *Array) newVolume(rec *volumeRecord, segs []*segment) *volume {
 	v := &volume{
 		array: a, id: rec.ID, uid: rec.UID, serial: arrayclient.MakeSerial(rec.ID, a.serial),
 	}
-	v.size, v.segs = rec.Size, segs
+	if a.sharing != nil {
+		v.join(a.sharing, rec, a.state.SharingSince)
+	}
+	v.size, v.segs = rec.Size, v.adopt(segs)
 	return v
 }
 

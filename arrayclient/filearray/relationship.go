@@ -27,8 +27,11 @@ type relationship struct {
 	// changed are the tracks that hosts changed on either side since the
 	// image was taken; nil without change recording.
 	changed *bitmap
-	failed  atomic.Pointer[string]
-	freeze  *freeze // of the establish, nil without; guarded by Array.mu
+	// mayShare says that it is noted that the target may share the source's
+	// blocks.
+	mayShare atomic.Bool
+	failed   atomic.Pointer[string]
+	freeze   *freeze // of the establish, nil without; guarded by Array.mu
 
 	ctx    context.Context // ends with the relationship and with the array
 	cancel context.CancelFunc

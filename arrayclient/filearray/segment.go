@@ -33,6 +33,9 @@ type segment struct {
 	exposed atomic.Bool // some of what is dirty is in no stage
 	syncMu  sync.Mutex
 	failed  error // of the sync that failed; guarded by syncMu
+
+	share *sharer // the volume that it is of; nil for other files
+	base  int64   // offset in the volume
 }
 
 // sync makes the writes that returned before it durable. The mutex makes a
@@ -54,7 +57,11 @@ func (s *segment) syncIf(flag *atomic.Bool) error {
 	if s.failed == nil && flag.Load() {
 		s.dirty.Store(false)
 		s.exposed.Store(false)
+		end := s.share.beginSync(trackRange{s.base / trackSize, segmentSize / trackSize})
 		s.failed = s.File.Sync()
+		if s.failed == nil && end() {
+			s.dirty.Store(true)
+		}
 	}
 	return s.failed
 }

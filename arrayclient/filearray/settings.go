@@ -79,8 +79,6 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 	if err := v.destageAlone(); err != nil {
 		return err
 	}
-	v.files.Lock()
-	defer v.files.Unlock()
 	if old.ZeroFrom > 0 {
 		if err := a.finishExpansion(v, old); err != nil || size == old.Size {
 			return err
@@ -106,8 +104,7 @@ func (a *Array) expand(v *volume, old *volumeRecord, size int64) error {
 		a.dropSegments(&grown, len(v.segs))
 		return err
 	}
-	closeSegments(v.segs)
-	v.segs = segs
+	v.replaceFiles(segs)
 	return a.finishExpansion(v, &grown)
 }
 
@@ -130,6 +127,14 @@ func (v *volume) usable() error {
 			WithHint("expand it once more to the same size")
 	}
 	return v.err()
+}
+
+// replaceFiles lets v be in segs from now on. Its gate is locked.
+func (v *volume) replaceFiles(segs []*segment) {
+	v.files.Lock()
+	defer v.files.Unlock()
+	closeSegments(v.segs)
+	v.segs = v.adopt(segs)
 }
 
 // growSegments makes the files of the grown volume and opens them.

@@ -21,6 +21,9 @@ type state struct {
 	CopyRate int64 `json:"copy_rate,omitempty"`
 	// Deleted are volumes whose files may still be there.
 	Deleted map[uint64]*volumeRecord `json:"deleted,omitempty"`
+	// SharingSince is the first uid of volumes of which it is noted with whom
+	// they share blocks. Older ones may share with each other; 0: all may.
+	SharingSince uint64 `json:"sharing_since,omitempty"`
 }
 
 type volumeRecord struct {
@@ -35,6 +38,9 @@ type volumeRecord struct {
 	// ZeroFrom is the size before an expansion of which one step is left to
 	// do; 0 otherwise.
 	ZeroFrom int64 `json:"zero_from,omitempty"`
+	// Shares are the uids of the volumes whose blocks it may share (sharing.go),
+	// in order. It stands in their records too.
+	Shares []uint64 `json:"shares,omitempty"`
 }
 
 type lastCopyRecord struct {
@@ -62,6 +68,8 @@ type relRecord struct {
 	// of the checkpoint: fewer mean that they are damaged.
 	Copied  int64 `json:"copied,omitempty"`
 	Changed int64 `json:"changed,omitempty"`
+	// Refreshed says that the target had tracks already when it began.
+	Refreshed bool `json:"refreshed,omitempty"`
 }
 
 // relSuccession is a relationship that takes the place of another: the same
@@ -100,6 +108,7 @@ type relEnd struct {
 func newState() *state {
 	return &state{
 		NextUID:       1,
+		SharingSince:  1,
 		Volumes:       map[uint16]*volumeRecord{},
 		Relationships: map[uint64]*relRecord{},
 		Deleted:       map[uint64]*volumeRecord{},
@@ -110,6 +119,7 @@ func newState() *state {
 func (s *state) clone() *state {
 	c := &state{
 		NextUID:       s.NextUID,
+		SharingSince:  s.SharingSince,
 		CopyRate:      s.CopyRate,
 		Volumes:       maps.Clone(s.Volumes),
 		Relationships: maps.Clone(s.Relationships),
@@ -134,6 +144,7 @@ func (s *state) apply(r record) error {
 		return applyOne(r, s.putVolume)
 	case recVolumeDeleted:
 		return applyOne(r, func(v *volumeRecord) {
+			s.unshare(v, nil)
 			delete(s.Volumes, v.ID)
 			s.Deleted[v.UID] = v
 		})
@@ -143,6 +154,8 @@ func (s *state) apply(r record) error {
 		return applyOne(r, func(uid *uint64) { delete(s.Deleted, *uid) })
 	case recEstablished:
 		return applyEach(r, s.establish)
+	case recSharing:
+		return applyOne(r, s.share)
 	case recImagesDurable:
 		return applyEach(r, s.imageDurable)
 	case recChanged:
@@ -157,10 +170,10 @@ func (s *state) apply(r record) error {
 }
 
 // putVolume puts v in place of the record that it was made of, which may have
-// got or lost a stage meanwhile.
+// got or lost a stage or partners meanwhile.
 func (s *state) putVolume(v *volumeRecord) {
 	if old := s.Volumes[v.ID]; old != nil && old.UID == v.UID {
-		v.Staged = old.Staged
+		v.Staged, v.Shares = old.Staged, old.Shares
 	}
 	s.Volumes[v.ID] = v
 	s.NextUID = max(s.NextUID, v.UID+1)
@@ -215,7 +228,8 @@ func (s *state) change(c *relChange) {
 }
 
 func (s *state) succeed(next *relSuccession) {
-	s.end(&relEnd{next.Old, next.New.Established, arrayclient.OutcomeComplete})
+	s.endRecord(&relEnd{next.Old, next.New.Established, arrayclient.OutcomeComplete})
+	next.New.Refreshed = true
 	s.establish(next.New)
 }
 
@@ -228,6 +242,13 @@ func (s *state) fail(f *relFailure) {
 }
 
 func (s *state) end(e *relEnd) {
+	if rel := s.Relationships[e.UID]; rel != nil && e.Outcome == arrayclient.OutcomeComplete {
+		s.endSharing(rel)
+	}
+	s.endRecord(e)
+}
+
+func (s *state) endRecord(e *relEnd) {
 	rel := s.Relationships[e.UID]
 	if rel == nil {
 		return

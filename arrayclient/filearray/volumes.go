@@ -229,7 +229,9 @@ func (a *Array) DeleteVolume(_ context.Context, serial arrayclient.Serial) error
 		return err
 	}
 	v.dropStage()
+	v.files.Lock() // a partner may be syncing them
 	v.close()
+	v.files.Unlock()
 	a.purgeVolume(rec)
 	return nil
 }
