@@ -95,6 +95,7 @@ func readMetaSlot(fsys FS, slot uint64) metaSlot {
 		return metaSlot{err: corrupt(name, "its checksum is wrong")}
 	}
 	s := newState()
+	s.SharingSince = 0 // older versions say nothing of it
 	if err := json.Unmarshal(payload, s); err != nil {
 		return metaSlot{err: corrupt(name, "%v", err)}
 	}
