@@ -35,7 +35,11 @@
 //
 // The background copy lets targets share the source's blocks where the file
 // system can do that (XFS, btrfs). A later write to the source then takes new
-// space, as its target would have before.
+// space, as its target would have before. Volumes may share blocks long after
+// their relationship has ended. A power cut can bring a volume back to a block
+// that it had left, if that was not synced, and a partner may have been written
+// there. So of volumes that may share blocks only one at a time has changes to a
+// track that are not synced; the others are synced first (sharing.go).
 //
 // Establish syncs the sources before it returns, and notes in the journal that
 // it has. What hosts write is durable when a flush that came after it has
