@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/taskstore"
 )
@@ -73,7 +74,11 @@ func TestOpensOlderState(t *testing.T) {
 		"20413698": "4444444400000000",
 		"20513698": "0000000000000000",
 	} {
-		content := w.content(serial)
+		sparse, err := api.NewSparseReader(bytes.NewReader(w.content(serial)), fault.Server)
+		must(t, err)
+		var plain bytes.Buffer
+		must(t, api.ReceiveStream(sparse, &plain, func(int64) {}))
+		content := plain.Bytes()
 		for i, want := range tracks {
 			track := content[i*arrayclient.TrackSize : (i+1)*arrayclient.TrackSize]
 			if !bytes.Equal(track, bytes.Repeat([]byte{byte(want - '0')}, len(track))) {
@@ -81,11 +86,11 @@ func TestOpensOlderState(t *testing.T) {
 			}
 		}
 	}
-	var rels []arrayclient.Relationship
+	var rels []api.Relationship
 	w.do(http.MethodGet, "/v1/relationships", nil, 200, &rels)
 	if len(rels) != 2 || rels[0].State != arrayclient.StateNoCopy ||
-		rels[1].State != arrayclient.StateComplete || rels[1].Changed != 6 {
-		t.Errorf("relationships: %+v", rels)
+		rels[1].State != arrayclient.StateComplete || *rels[1].Changed != 6 {
+		t.Errorf("relationships: %#v", rels)
 	}
 	var tasks []taskstore.Task
 	w.do(http.MethodGet, "/v1/tasks", nil, 200, &tasks)
@@ -97,7 +102,7 @@ func TestOpensOlderState(t *testing.T) {
 		t.Errorf("tasks %+v, hosts %+v, runs %+v", tasks, hosts, runs)
 	}
 	w.as("cimuser", "cimpass").do(http.MethodGet, "/v1/tasks/VMWare_W2K_FC", nil, 200, nil)
-	w.do(http.MethodPost, "/v1/tasks/nightly/runs", map[string]any{}, 200, nil)
+	w.do(http.MethodPost, "/v1/tasks/nightly/runs", map[string]any{}, 201, nil)
 	w.end()
 	wantInOrder(t, dir)
 }

@@ -133,6 +133,7 @@ func TestTargetFails(t *testing.T) {
 // TestBackgroundTargetFails is the same in the background copy.
 func TestBackgroundTargetFails(t *testing.T) {
 	fsys := newCrashFS()
+	fsys.noClone = true
 	a := createTestArray(t, fsys)
 	defer a.Close()
 	v := mustCreate(t, a, 1<<20, 2)
