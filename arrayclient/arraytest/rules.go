@@ -232,7 +232,7 @@ func (b *bench) badVolumes() {
 	_, err := b.array.CreateVolumes(b.ctx, arrayclient.VolumeSpec{
 		Size: VolumeSize, First: arrayclient.FormatVolumeID(v[0].VolumeID()), Count: 2,
 	})
-	b.fails(err, fault.Refused, v[0])
+	b.fails(err, fault.Usage, v[0])
 	list, err := b.array.Volumes(b.ctx)
 	if err != nil || len(list) != 1 {
 		b.t.Fatalf("%d volumes instead of 1: %v", len(list), err)
