@@ -118,28 +118,30 @@ func oneLine(s string) string {
 
 func (s *surroundings) app() *cli.App {
 	return &cli.App{
-		Name:  program,
-		Usage: "the Copy Services server",
-		UsageText: program + " --state DIR [flags]\n" + program + " check --state DIR\n" +
-			program + " service install|remove [flags]",
-		Version:         Version,
-		HideHelpCommand: true,
-		Writer:          s.stdout,
-		ErrWriter:       s.stderr,
-		Flags:           serverFlags(),
+		Name:                  program,
+		Version:               Version,
+		HideHelpCommand:       true,
+		HideVersion:           true,
+		CustomAppHelpTemplate: serverHelp(),
+		Writer:                s.stdout,
+		ErrWriter:             s.stderr,
+		Flags:                 append(serverFlags(), &cli.BoolFlag{Name: "version", Aliases: []string{"v"}}),
 		Action: func(c *cli.Context) error {
 			if err := plainFlags(c); err != nil {
+				return err
+			}
+			if c.Bool("version") {
+				_, err := fmt.Fprintf(s.stdout, "%s (copyservices) %s\n", program, Version)
 				return err
 			}
 			return s.serve(c)
 		},
 		Commands: []*cli.Command{s.serviceCommand(), {
-			Name:         "check",
-			Usage:        "verify everything in a state folder that no server has open",
-			UsageText:    program + " check --state DIR",
-			Flags:        []cli.Flag{stateFlag()},
-			OnUsageError: usageError,
-			Action:       func(c *cli.Context) error { return check(c, s.stdout) },
+			Name:               "check",
+			CustomHelpTemplate: checkHelp(),
+			Flags:              []cli.Flag{stateFlag()},
+			OnUsageError:       usageError,
+			Action:             func(c *cli.Context) error { return check(c, s.stdout) },
 		}},
 		OnUsageError:   usageError,
 		ExitErrHandler: func(*cli.Context, error) {},
@@ -165,35 +167,6 @@ func plainFlags(c *cli.Context) error {
 		}
 	}
 	return nil
-}
-
-func stateFlag() cli.Flag {
-	return &cli.StringFlag{Name: "state", Usage: "the state folder", TakesFile: true}
-}
-
-func serverFlags() []cli.Flag {
-	d := DefaultOptions()
-	text := func(name, value, usage string) cli.Flag {
-		return &cli.StringFlag{Name: name, DefaultText: value, Usage: usage}
-	}
-	return []cli.Flag{
-		stateFlag(),
-		text("config", "", "YAML `FILE` whose keys are the names of these flags"),
-		text("listen", d.Listen, "HTTPS `ADDRESS`; port 0 picks a free one"),
-		text("nbd-listen", d.NBDListen, "`ADDRESS` on which volumes are exported, or "+NoNBD),
-		&cli.BoolFlag{Name: "nbd-insecure",
-			Usage: "export on an address other than loopback without client certificates"},
-		&cli.BoolFlag{Name: "nbd-tls",
-			Usage: "export to hosts with a credential of this server, each what is assigned to it"},
-		text("nbd-tls-cert", "", "PEM `FILE` of the certificate that NBD shows"),
-		text("nbd-tls-key", "", "PEM `FILE` of its key"),
-		text("nbd-tls-client-ca", "",
-			"PEM `FILE` of the authorities of the certificates that NBD clients must show"),
-		text("array-serial", "random", "`SERIAL` of the array when it is created: 5 letters or digits"),
-		text("ready-file", "", "`FILE` written when connections are accepted"),
-		text("log-format", d.LogFormat, "text or json"),
-		text("log-level", d.LogLevel, "debug, info, warn or error"),
-	}
 }
 
 // options puts together defaults, configuration file and flags, the last

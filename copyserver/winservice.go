@@ -45,27 +45,24 @@ func asService(events service.Events, args []string) service.Body {
 // that an argument is unexpected.
 func (s *surroundings) serviceCommand() *cli.Command {
 	return &cli.Command{
-		Name:            "service",
-		Usage:           "install or remove the Windows service",
-		UsageText:       program + " service install --state DIR [flags]\n" + program + " service remove",
-		HideHelpCommand: true,
-		OnUsageError:    usageError,
+		Name:               "service",
+		CustomHelpTemplate: serviceHelp(),
+		HideHelpCommand:    true,
+		OnUsageError:       usageError,
 		Action: func(c *cli.Context) error {
 			return cmp.Or(plainFlags(c), usageError(c, fmt.Errorf("install or remove?"), true))
 		},
 		Subcommands: []*cli.Command{{
-			Name:         "install",
-			Usage:        "register a service that runs with these flags",
-			UsageText:    program + " service install --state DIR [flags]",
-			Flags:        serverFlags(),
-			OnUsageError: usageError,
-			Action:       s.installService,
+			Name:               "install",
+			CustomHelpTemplate: installHelp(),
+			Flags:              serverFlags(),
+			OnUsageError:       usageError,
+			Action:             s.installService,
 		}, {
-			Name:         "remove",
-			Usage:        "stop the service and remove it; the state folder stays",
-			UsageText:    program + " service remove",
-			OnUsageError: usageError,
-			Action:       s.removeService,
+			Name:               "remove",
+			CustomHelpTemplate: serviceHelp(),
+			OnUsageError:       usageError,
+			Action:             s.removeService,
 		}},
 	}
 }

@@ -97,6 +97,14 @@ func (p *parsed) takeWord(word string) error {
 			return nil
 		}
 	}
+	switch {
+	case len(p.path) == 1 && word == "help":
+		p.help = true
+		return nil
+	case len(p.path) == 1 && word == versionName:
+		p.version = true
+		return nil
+	}
 	return fault.New(fault.Usage, "%s does not know %q", p.words(), word).
 		WithHint("it knows %s", strings.Join(subNames(cur), ", "))
 }
@@ -149,6 +157,9 @@ func (p *parsed) unknownFlag(arg string) error {
 // flags of other branches of the tree.
 func (p *parsed) checkFit(given []string) error {
 	cur := p.path[len(p.path)-1]
+	if len(p.path) == 1 && len(cur.sub) > 0 && len(given) == 0 && !p.version {
+		p.help = true // nothing at all was asked for
+	}
 	if len(cur.sub) > 0 && !p.help && !p.version {
 		return fault.New(fault.Usage, "%s: a command is missing", p.words()).
 			WithHint("one of %s", strings.Join(subNames(cur), ", "))

@@ -262,6 +262,7 @@ func TestScripts(t *testing.T) {
 func TestKindsAreOfCommands(t *testing.T) {
 	free := []string{
 		"esscli create task", "esscli create host", "esscli create user", "esscli delete credential",
+		"esscli show credential",
 	}
 	words, flags := map[string]bool{}, map[string]bool{}
 	everyPath(func(_ builder, path []*command) {

@@ -131,7 +131,7 @@ func (x *essCLI) runImport(ctx context.Context, e *Env, args []string) error {
 func send(
 	ctx context.Context, e *Env, s *session, img *image, volume api.Volume,
 ) (api.Volume, error) {
-	bar := e.newProgress(string(volume.Serial))
+	bar := e.newByteProgress(string(volume.Serial))
 	defer bar.end()
 	var begun atomic.Bool
 	done, err := s.WriteContent(ctx, volume.Serial, func(w io.Writer) error {
@@ -172,7 +172,7 @@ func (x *essCLI) runExport(ctx context.Context, e *Env, args []string) error {
 	if err != nil {
 		return err
 	}
-	bar := e.newProgress(string(serial))
+	bar := e.newByteProgress(string(serial))
 	defer bar.end()
 	var size int64
 	err = s.ReadContent(ctx, serial, func(in *api.SparseReader) error {

@@ -44,6 +44,21 @@ type deleteReport struct {
 	Error      *errorDetail `json:"error,omitempty"`
 }
 
+// revokeReport is the same for credentials.
+type revokeReport struct {
+	Revoked    []string     `json:"revoked"`
+	NotRevoked []string     `json:"not_revoked,omitempty"`
+	Error      *errorDetail `json:"error,omitempty"`
+}
+
+// endOf is what becomes of a thing that is deleted: a credential stays in the list.
+func endOf(kind string) string {
+	if kind == "credential" {
+		return "revoked"
+	}
+	return "deleted"
+}
+
 // deleting is a command that deletes things in the order in which they are
 // named, up to the first that fails. It does not ask: scripts run it.
 func (x *essCLI) deleting(
@@ -76,11 +91,11 @@ func deleteAll(e *Env, kind string, names []string, act func(name string) error)
 	for i, name := range names {
 		if err = act(name); err != nil {
 			report.NotDeleted = names[i:]
-			err = notDeleted(err, names[i+1:])
+			err = notDone(err, endOf(kind), names[i+1:])
 			break
 		}
 		report.Deleted = append(report.Deleted, name)
-		text := kind + " " + oneLine(name) + " deleted"
+		text := kind + " " + oneLine(name) + " " + endOf(kind)
 		e.Log.Info(text)
 		if !e.JSON && !e.Quiet {
 			fmt.Fprintln(e.Stdout, text)
@@ -93,16 +108,19 @@ func deleteAll(e *Env, kind string, names []string, act func(name string) error)
 		d := detailOf(err)
 		report.Error = &d
 	}
+	if endOf(kind) == "revoked" {
+		return firstOf(err, writeJSON(e.Stdout, revokeReport{report.Deleted, report.NotDeleted, report.Error}))
+	}
 	return firstOf(err, writeJSON(e.Stdout, report))
 }
 
-// notDeleted makes err name what was not tried because of it.
-func notDeleted(err error, rest []string) error {
+// notDone makes err name what was not tried because of it.
+func notDone(err error, done string, rest []string) error {
 	if len(rest) == 0 {
 		return err
 	}
 	d := fault.DetailOf(err)
-	d.Message += "; not deleted: " + strings.Join(rest, ", ")
+	d.Message += "; not " + done + ": " + strings.Join(rest, ", ")
 	return d.Err()
 }
 

@@ -29,10 +29,10 @@ func (x *essCLI) lists() []*command {
 	return []*command{
 		listing(x, command{name: "volume", synopsis: "[SERIAL...]", summary: "List volumes", most: -1},
 			"volumes", listVolumes,
-			[]string{"serial", "size", "allocated", "label", "hosts", "failed"}, volumeRow),
+			[]string{"serial", "size", "allocated", "label", "devices", "failed"}, volumeRow),
 		listing(x, command{name: "task", summary: "List the stored tasks"}, "tasks",
 			func(ctx context.Context, s *session, _ []string) ([]api.Task, error) { return s.Tasks(ctx) },
-			[]string{"name", "type", "pairs", "options"}, taskRow),
+			[]string{"name", "type", "options", "pairs"}, taskRow),
 		listing(x, command{name: "host", summary: "List the primed hosts"}, "hosts",
 			func(ctx context.Context, s *session, _ []string) ([]api.Host, error) { return s.Hosts(ctx) },
 			[]string{"name", "os", "devices", "primed"}, hostRow),
@@ -90,12 +90,13 @@ func volumeRow(v api.Volume) []string {
 	}
 }
 
+// taskRow has the pairs last: the arrow between two devices has blanks.
 func taskRow(t api.Task) []string {
 	pairs := make([]string, len(t.Pairs))
 	for i, p := range t.Pairs {
-		pairs[i] = p.Source + ":" + p.Target
+		pairs[i] = pairText(p)
 	}
-	return []string{t.Name, string(t.Type), strings.Join(pairs, ","), optionNames(t.Options)}
+	return []string{t.Name, string(t.Type), optionNames(t.Options), strings.Join(pairs, ",")}
 }
 
 func hostRow(h api.Host) []string {

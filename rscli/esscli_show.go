@@ -17,15 +17,16 @@ import (
 // shows returns the commands of show.
 func (x *essCLI) shows() []*command {
 	return []*command{
-		showing(x, "volume", "SERIAL", "20313698", fetchVolume, writeVolume),
-		showing(x, "task", "NAME", "NIGHTLY", named((*api.Client).Task), writeTask),
-		showing(x, "host", "NAME", "esx1", named((*api.Client).Host), writeHost),
-		showing(x, "array", "ARRAY", "2105.13698", fetchArray, writeArray),
-		showing(x, "relationship", "S:T", "20313698:20413698", fetchRelationship, writeRelationship),
-		showing(x, "run", "ID", "20261122-020350-3d3aaf",
+		showing(x, "volume", "SERIAL...", "20313698", fetchVolume, writeVolume),
+		showing(x, "task", "NAME...", "NIGHTLY", named((*api.Client).Task), writeTask),
+		showing(x, "host", "NAME...", "esx1", named((*api.Client).Host), writeHost),
+		showing(x, "array", "ARRAY...", "2105.13698", fetchArray, writeArray),
+		showing(x, "relationship", "S:T...", "20313698:20413698", fetchRelationship, writeRelationship),
+		showing(x, "run", "ID...", "20261122-020350-3d3aaf",
 			func(ctx context.Context, s *session, id string) (api.Run, error) { return s.Run(ctx, id, 0) },
 			writeRun),
-		showing(x, "user", "NAME", "backup", fetchUser, writeUser),
+		showing(x, "user", "NAME...", "backup", fetchUser, writeUser),
+		showing(x, "credential", "SERIAL...", "51c0ffee", fetchCredential, writeCredentialRecord),
 	}
 }
 
@@ -38,26 +39,46 @@ func named[T any](
 	}
 }
 
-// showing is a command that prints one thing.
+// showing is a command that prints things: with --json one as it is, more as a list
+// prints them. Where one cannot be had, none is printed.
 func showing[T any](
 	x *essCLI, name, argument, example string,
 	fetch func(ctx context.Context, s *session, name string) (T, error), write func(io.Writer, T),
 ) *command {
 	return x.leaf(command{
-		name: name, synopsis: argument, summary: "Show one " + name, least: 1, most: 1,
+		name: name, synopsis: argument, summary: "Show a " + name + ", or more", least: 1, most: -1,
 		examples: examplesOf("show "+name, example),
 		run: func(ctx context.Context, e *Env, args []string) error {
 			s, err := x.connect(ctx, e)
 			if err != nil {
 				return err
 			}
-			thing, err := fetch(ctx, s, args[0])
-			if err != nil {
-				return err
+			things := make([]T, len(args))
+			for i, arg := range args {
+				if things[i], err = fetch(ctx, s, arg); err != nil {
+					return err
+				}
 			}
-			return e.result(thing, func(w io.Writer) { write(w, thing) })
+			var doc any = map[string][]T{name + "s": things}
+			if len(things) == 1 {
+				doc = things[0]
+			}
+			return e.result(doc, func(w io.Writer) { writeEach(w, name, things, write) })
 		},
 	})
+}
+
+// writeEach parts things by an empty line, tasks as YAML parts documents.
+func writeEach[T any](w io.Writer, name string, things []T, write func(io.Writer, T)) {
+	for i, thing := range things {
+		switch {
+		case i > 0 && name == "task":
+			fmt.Fprintln(w, "---")
+		case i > 0:
+			fmt.Fprintln(w)
+		}
+		write(w, thing)
+	}
 }
 
 func fetchVolume(ctx context.Context, s *session, name string) (api.Volume, error) {
@@ -92,8 +113,14 @@ func fetchRelationship(ctx context.Context, s *session, name string) (api.Relati
 			return r, nil
 		}
 	}
+	hint := "esscli list relationship shows those that exist"
+	for _, r := range relationships {
+		if r.Source == pair.Target && r.Target == pair.Source {
+			hint = fmt.Sprintf("there is %s:%s, the other way round", r.Source, r.Target)
+		}
+	}
 	return api.Relationship{}, fault.New(fault.NotFound, "there is no relationship %s", pair).
-		WithHint("esscli list relationship shows those that exist")
+		WithHint("%s", hint)
 }
 
 // fetchUser picks from the list: the API has no path for reading one user.
@@ -109,6 +136,21 @@ func fetchUser(ctx context.Context, s *session, name string) (api.User, error) {
 	}
 	return api.User{}, fault.New(fault.NotFound, "there is no user named %q", name).
 		WithHint("esscli list user shows those that exist")
+}
+
+// fetchCredential picks from the list: the API has no path for reading one.
+func fetchCredential(ctx context.Context, s *session, serial string) (api.Credential, error) {
+	credentials, err := s.Credentials(ctx)
+	if err != nil {
+		return api.Credential{}, err
+	}
+	for _, c := range credentials {
+		if strings.EqualFold(c.Serial, serial) {
+			return c, nil
+		}
+	}
+	return api.Credential{}, fault.New(fault.NotFound, "there is no credential %q", serial).
+		WithHint("esscli list credential shows those that exist")
 }
 
 // field is a line of what show prints. One without a value, or without a
@@ -136,8 +178,8 @@ func writeVolume(w io.Writer, v api.Volume) {
 	fields := []field{
 		{"serial", string(v.Serial)}, {"array", v.Array}, {"size", exactSize(v.Size)},
 		{"allocated", exactSize(v.Allocated)}, {"label", v.Label}, {"created", formatTime(v.Created)},
-		{"failed", v.Failed}, {"hosts", strings.Join(v.Hosts, ", ")},
-		{"assigned", formatAssigned(v.Assigned)},
+		{"failed", v.Failed}, {"devices", strings.Join(v.Hosts, ", ")},
+		{"hosts", formatAssigned(v.Assigned)},
 	}
 	if c := v.LastCopy; c != nil {
 		fields = append(fields, field{"copy of", string(c.Source)},
@@ -206,5 +248,12 @@ func writeUser(w io.Writer, u api.User) {
 	writeFields(w, []field{
 		{"name", u.Name}, {"role", string(u.Role)}, {"password", password},
 		{"created", formatTime(u.Created)},
+	})
+}
+
+func writeCredentialRecord(w io.Writer, c api.Credential) {
+	writeFields(w, []field{
+		{"serial", c.Serial}, {"host", c.Host}, {"created", formatTime(c.Created)},
+		{"expires", formatTime(c.Expires)}, {"revoked", formatTime(c.Revoked)},
 	})
 }

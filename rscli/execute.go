@@ -177,12 +177,21 @@ func writeDryRun(w io.Writer, run api.Run) {
 	}
 }
 
+// pairText writes serials as S:T, which commands take; names of devices, which have
+// colons of their own, are set apart by an arrow.
+func pairText(p api.TaskPair) string {
+	if strings.Contains(p.Source+p.Target, ":") {
+		return p.Source + " -> " + p.Target
+	}
+	return p.Source + ":" + p.Target
+}
+
 // describePair writes a pair with the names that the task has for it, where
 // those are others than the serials.
 func describePair(p api.ResolvedPair) string {
 	text := p.Source + ":" + p.Target
 	if p.From.Source != p.Source || p.From.Target != p.Target {
-		text += fmt.Sprintf(" (%s, %s)", oneLine(p.From.Source), oneLine(p.From.Target))
+		text += " (" + oneLine(pairText(p.From)) + ")"
 	}
 	return text
 }

@@ -183,6 +183,7 @@ type bench struct {
 	home     string
 	vars     map[string]string
 	terminal bool
+	columns  int // of the terminal
 	stdout   bytes.Buffer
 	stderr   bytes.Buffer
 }
@@ -201,6 +202,7 @@ func newBench(t *testing.T) *bench {
 		Stdin: strings.NewReader(""), Stdout: &b.stdout, Stderr: &b.stderr, GOOS: "linux",
 		Getenv:     func(key string) string { return b.vars[key] },
 		IsTerminal: func(any) bool { return b.terminal },
+		Columns:    func(any) int { return b.columns },
 		ReadSecret: func(context.Context) (string, error) { return "", io.EOF },
 		// Nothing listens there: a test may have to do with its own servers only.
 		LocalServer: "127.0.0.1:1",

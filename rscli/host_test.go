@@ -198,3 +198,12 @@ func TestPrimeRefused(t *testing.T) {
 	}
 	b.expect(b.run(newPrime, "-s", closedPort(t), "--sysroot", twoVolumes(t)), 3)
 }
+
+// What was not sent has no time of its arrival.
+func TestDryRunOfPrimeHasNoTime(t *testing.T) {
+	b := newBench(t)
+	b.expect(b.run(newPrime, "--dry-run", "--json", "--sysroot", "../testscripts/hosts/rich-w2k-os-1"), 0)
+	if got := b.stdout.String(); strings.Contains(got, "primed") || !strings.Contains(got, "20313698") {
+		t.Errorf("printed %s", got)
+	}
+}

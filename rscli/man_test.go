@@ -85,6 +85,32 @@ func TestManPagesAgainstSubcommands(t *testing.T) {
 	}
 }
 
+// TestSynopsisOfESSCLI: every verb with every object that the synopsis has for it
+// is a command.
+func TestSynopsisOfESSCLI(t *testing.T) {
+	known := map[string]bool{}
+	everyPath(func(_ builder, path []*command) { known[(&parsed{path: path}).words()] = true })
+	words := regexp.MustCompile(`(?m)^\.Cm ([a-z |]+)$`)
+	seen := 0
+	for _, form := range strings.Split(sectionOf(readPage(t, "esscli.1"), "SYNOPSIS"), ".Nm\n")[1:] {
+		parts := words.FindAllStringSubmatch(form, -1)
+		for _, verb := range strings.Split(parts[0][1], " | ") {
+			if len(parts) == 1 || verb == "completion" {
+				parts = append(parts[:1], []string{"", ""})
+			}
+			for _, object := range strings.Split(parts[1][1], " | ") {
+				seen++
+				if name := strings.TrimSpace("esscli " + verb + " " + object); !known[name] {
+					t.Errorf("the synopsis has %q, the program has not", name)
+				}
+			}
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d commands were looked at", seen)
+	}
+}
+
 // TestManPagesAgainstExitCodes: every page of a program has the same whole
 // table. Nothing quiesces yet.
 func TestManPagesAgainstExitCodes(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/renderer"
@@ -22,6 +23,7 @@ type sticky struct {
 	w       io.Writer
 	written int64
 	err     error
+	columns int // of the terminal that it is, else 0
 }
 
 func (s *sticky) Write(p []byte) (int, error) {
@@ -65,8 +67,17 @@ func writeJSON(w io.Writer, doc any) error {
 }
 
 // writeTable prints rows under a header as columns that line up, without any
-// lines, so that awk reads them. An empty cell is printed as "-".
+// lines, so that awk reads them. An empty cell is printed as "-". On a terminal
+// that is too narrow long cells are cut, and where that is not enough, each row
+// becomes a block of lines.
 func writeTable(w io.Writer, header []string, rows [][]string) {
+	for i, row := range rows {
+		rows[i] = filled(row)
+	}
+	if s, ok := w.(*sticky); ok && s.columns > 0 && !fitTable(header, rows, s.columns) {
+		writeBlocks(w, header, rows)
+		return
+	}
 	var text strings.Builder
 	table := tablewriter.NewTable(&text,
 		tablewriter.WithRenderer(renderer.NewBlueprint(tw.Rendition{
@@ -85,7 +96,7 @@ func writeTable(w io.Writer, header []string, rows [][]string) {
 	)
 	table.Header(header)
 	for _, row := range rows {
-		if err := table.Append(filled(row)); err != nil {
+		if err := table.Append(row); err != nil {
 			break
 		}
 	}
@@ -103,6 +114,56 @@ func filled(row []string) []string {
 		cells[i] = orDash(oneLine(cell))
 	}
 	return cells
+}
+
+const (
+	columnGap = 2 // blanks between the columns of a table
+	// leastCell is how far a cell may be cut: no time, serial or id of a run is longer.
+	leastCell = 25
+)
+
+// fitTable cuts the longest cells of rows until the table fits so many columns,
+// and reports whether it does. Where it does not, nothing is cut.
+func fitTable(header []string, rows [][]string, columns int) bool {
+	widths := make([]int, len(header))
+	for _, row := range append([][]string{header}, rows...) {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	most := columns // of a cell
+	for ; tableWidth(widths, most) > columns; most-- {
+		if most < leastCell {
+			return false
+		}
+	}
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = cut(cell, most)
+		}
+	}
+	return true
+}
+
+// tableWidth is how wide a table is whose cells have at most so many columns.
+func tableWidth(widths []int, most int) int {
+	sum := columnGap * (len(widths) - 1)
+	for _, width := range widths {
+		sum += min(width, most)
+	}
+	return sum
+}
+
+// writeBlocks prints each row as lines of a name and a value, as show does.
+func writeBlocks(w io.Writer, header []string, rows [][]string) {
+	for i, row := range rows {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		for j, cell := range row {
+			fmt.Fprintf(w, "%-12s %s\n", header[j], cell)
+		}
+	}
 }
 
 // formatSize writes bytes in the largest binary unit that divides them, as

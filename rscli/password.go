@@ -136,11 +136,29 @@ func (e *Env) askPassword(ctx context.Context, prompt string) (string, error) {
 
 // isTerminal reports whether stream is a file that is a terminal.
 func isTerminal(stream any) bool {
+	f, ok := fileOf(stream)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// terminalColumns is the width of the terminal that stream is, else 0.
+func terminalColumns(stream any) int {
+	f, ok := fileOf(stream)
+	if !ok {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
+}
+
+func fileOf(stream any) (*os.File, bool) {
 	if s, ok := stream.(*sticky); ok {
 		stream = s.w
 	}
 	f, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	return f, ok
 }
 
 // readSecret reads a line without echo. When ctx ends first, it gives the

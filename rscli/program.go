@@ -44,6 +44,9 @@ type Env struct {
 	GOOS string
 	// IsTerminal reports whether a stream of this Env is a terminal.
 	IsTerminal func(stream any) bool
+	// Columns is the width of the terminal that a stream is, 0 where it is none or
+	// does not tell.
+	Columns func(stream any) int
 	// ReadSecret reads a line from the terminal behind Stdin without echo.
 	ReadSecret func(ctx context.Context) (string, error)
 
@@ -66,7 +69,8 @@ type Env struct {
 func ProcessEnv() *Env {
 	e := &Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, GOOS: runtime.GOOS, IsTerminal: isTerminal, LocalServer: localServer,
+		Getenv: os.Getenv, GOOS: runtime.GOOS, IsTerminal: isTerminal, Columns: terminalColumns,
+		LocalServer: localServer,
 	}
 	e.ReadSecret = func(ctx context.Context) (string, error) { return readSecret(ctx, e.Stdin) }
 	return e
@@ -116,7 +120,7 @@ func endingSignals() []os.Signal {
 // as a signal does.
 func run(ctx context.Context, env *Env, build builder) int {
 	e := *env
-	e.out = &sticky{w: e.Stdout}
+	e.out = &sticky{w: e.Stdout, columns: e.Columns(e.Stdout)}
 	e.Stdout = e.out
 	e.Log = slog.New(slog.DiscardHandler)
 	root := build(&e)

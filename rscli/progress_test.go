@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 func TestProgressBar(t *testing.T) {
@@ -55,5 +56,55 @@ func TestNoBarWithoutATerminal(t *testing.T) {
 	b.terminal, b.JSON = true, true
 	if p != nil || b.newProgress("copy") != nil || b.stderr.Len() > 0 {
 		t.Errorf("a bar was drawn: %q", &b.stderr)
+	}
+}
+
+// Whatever is shown fits the terminal, the last column free, so that no line wraps
+// and is left behind.
+func TestProgressFits(t *testing.T) {
+	var screen strings.Builder
+	columns := 0
+	now := time.Unix(0, 0)
+	for _, label := range []string{"x", "20313698", strings.Repeat("Übung ", 30)} {
+		for columns = 1; columns <= 120; columns++ {
+			p := &progress{
+				w: &screen, label: label, bytes: true, now: func() time.Time { return now },
+				start: now.Add(-time.Minute), columns: func() int { return columns },
+			}
+			for _, total := range []int64{1 << 30, 0} {
+				screen.Reset()
+				p.drawn = time.Time{}
+				p.update(1<<29, total)
+				for _, frame := range strings.Split(screen.String(), "\r") {
+					if n := utf8.RuneCountInString(frame); n > max(columns-1, 1) {
+						t.Errorf("%d columns on a terminal of %d: %q", n, columns, frame)
+					}
+				}
+				if total > 0 && columns > 6 && !strings.Contains(screen.String(), "50 %") {
+					t.Errorf("%d columns do not tell how far it is: %q", columns, &screen)
+				}
+			}
+		}
+	}
+}
+
+func TestProgressShowsBytesAndRate(t *testing.T) {
+	p := &progress{label: "v", bytes: true, columns: func() int { return 80 }}
+	got := p.line(4*time.Second, 1<<29, 1<<30)
+	want := "v [" + strings.Repeat("#", 15) + strings.Repeat(".", 15) +
+		"]  50 %, 4s left, 512MiB of 1GiB, 128MiB/s"
+	if got != want {
+		t.Errorf("drew %q, want %q", got, want)
+	}
+	if got = p.line(4*time.Second, 1<<29, 0); got != "v 4s, 512MiB, 128MiB/s" {
+		t.Errorf("of unknown length: %q", got)
+	}
+}
+
+func TestNoBarOnADumbTerminal(t *testing.T) {
+	b := newBench(t)
+	b.terminal, b.vars["TERM"] = true, "dumb"
+	if b.newProgress("copy") != nil {
+		t.Error("a bar would be drawn")
 	}
 }

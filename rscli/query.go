@@ -112,7 +112,7 @@ func reportVolume(v api.Volume, all []api.Relationship) volumeReport {
 // words of a line are as many for every volume, so that awk can count them.
 func writeVolumes(w io.Writer, reports []volumeReport) {
 	header := []string{
-		"volume", "size", "role", "state", "peers", "hosts", "copy-of", "copied", "outcome",
+		"volume", "size", "role", "state", "peers", "devices", "copy-of", "copied", "outcome",
 	}
 	rows := make([][]string, len(reports))
 	for i, r := range reports {

@@ -39,7 +39,7 @@ func TestQuery(t *testing.T) {
 	b.expect(b.run(newQuery, append(serials, "-s", f.addr())...), 0)
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local).Format("2006-01-02T15:04:05Z07:00")
 	want := [][]string{
-		{"volume", "size", "role", "state", "peers", "hosts", "copy-of", "copied", "outcome"},
+		{"volume", "size", "role", "state", "peers", "devices", "copy-of", "copied", "outcome"},
 		{"20313698", "64MiB", "source", "copying,failed", "20413698,20613698", "w2k:Disk1,lin:/dev/sdb",
 			"-", "-", "-"},
 		{"20413698", "1000", "target", "copying", "20313698", "-", "20313698", at, "active"},

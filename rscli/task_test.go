@@ -59,7 +59,7 @@ func TestExecuteDryRun(t *testing.T) {
 	b := newBench(t)
 	b.expect(b.run(newExecuteTask, "--dry-run", taskName, "-s", f.addr()), 0)
 	want := "task VMWare_W2K_FC would do: establish, 1 pair\n" +
-		"  20313698:20413698 (rich-w2k-os-1:Disk1, 20413698)\n"
+		"  20313698:20413698 (rich-w2k-os-1:Disk1 -> 20413698)\n"
 	if got := b.stdout.String(); got != want {
 		t.Errorf("printed %q", got)
 	}

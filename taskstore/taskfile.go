@@ -25,7 +25,7 @@ func ReadTask(r io.Reader) (Task, error) {
 	if err != nil {
 		return Task{}, fault.New(fault.Usage, "cannot read the task: %w", err)
 	}
-	var t Task
+	t := Task{Type: TaskEstablish} // unless the file says else, as for esscli create task
 	if err := decodeYAML(data, &t); err != nil {
 		return Task{}, fault.New(fault.Usage, "not a task: %w", err).
 			WithHint("a task has the keys name, type, pairs and options")

@@ -89,7 +89,7 @@ type Host struct {
 	Name    string    `json:"name" yaml:"name"`
 	OS      string    `json:"os" yaml:"os"`
 	Devices []Device  `json:"devices" yaml:"devices"`
-	Primed  time.Time `json:"primed" yaml:"primed"` // set by the server
+	Primed  time.Time `json:"primed,omitzero" yaml:"primed"` // set by the server
 	// Machine tells this machine from others of its name: 32 hex digits that
 	// the machine chose, the same every time. Empty where it gave none.
 	Machine string `json:"machine,omitempty" yaml:"machine,omitempty"` // set by the server

@@ -170,3 +170,11 @@ func TestLoadFileMissing(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// The type that a task has on the command line by default it has in a file too.
+func TestTaskFileWithoutType(t *testing.T) {
+	task, err := taskstore.ReadTask(strings.NewReader("name: T\npairs:\n- {source: 20313698, target: 20413698}\n"))
+	if err != nil || task.Type != taskstore.TaskEstablish {
+		t.Errorf("%+v, %v", task, err)
+	}
+}

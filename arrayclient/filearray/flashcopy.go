@@ -317,11 +317,20 @@ func (a *Array) lookupRelationships(pairs []arrayclient.Pair) ([]*relationship, 
 			return nil, err
 		}
 		if tgt.target == nil || tgt.target.source != src {
-			return nil, fault.New(fault.NotFound, "no relationship %s", p)
+			return nil, noRelationship(p, src, tgt)
 		}
 		rels = append(rels, tgt.target)
 	}
 	return rels, nil
+}
+
+// noRelationship also looks whether the pair was named the wrong way round.
+func noRelationship(p arrayclient.Pair, src, tgt *volume) error {
+	err := fault.New(fault.NotFound, "no relationship %s", p)
+	if src.target != nil && src.target.source == tgt {
+		return err.WithHint("there is %s:%s, the other way round", p.Target, p.Source)
+	}
+	return err.WithHint("esscli list relationship shows those that exist")
 }
 
 // BackgroundCopy starts the copying of nocopy relationships; see
