@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lab is where the power goes: a folder that close removes, and the program
+// under test.
+type lab struct {
+	options
+	out io.Writer
+	top string
+	bad int
+}
+
+// memoryDir is a file system in memory, taken where it has that much room.
+const (
+	memoryDir  = "/dev/shm"
+	roomNeeded = 8 << 30
+)
+
+func newLab(ctx context.Context, o options, out io.Writer) (*lab, error) {
+	l := &lab{options: o, out: out}
+	if l.dir == "" {
+		l.dir = os.TempDir()
+		var st unix.Statfs_t
+		if unix.Statfs(memoryDir, &st) == nil && int64(st.Bavail)*st.Bsize > roomNeeded {
+			l.dir = memoryDir
+		}
+	}
+	var err error
+	if l.top, err = os.MkdirTemp(l.dir, "powerloss-"); err != nil {
+		return nil, err
+	}
+	if l.program == "" {
+		if l.program, err = l.build(ctx, ""); err != nil {
+			return nil, errors.Join(err, l.close())
+		}
+	}
+	l.program, err = filepath.Abs(l.program)
+	return l, err
+}
+
+func (l *lab) close() error { return os.RemoveAll(l.top) }
+
+// build builds copyserver with the build tags and returns its file.
+func (l *lab) build(ctx context.Context, tags string) (string, error) {
+	program := filepath.Join(l.top, "copyserver"+tags)
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", program, "./cmd/copyserver")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return program, nil
+}
+
+// trial is one drive on one file system and the crashes after it.
+type trial struct {
+	*lab
+	fs   fileSystem
+	seed uint64
+	work string
+	bad  int // points
+}
+
+func (l *lab) newRun(fs fileSystem, seed uint64) *trial {
+	return &trial{lab: l, fs: fs, seed: seed,
+		work: filepath.Join(l.top, fmt.Sprintf("%s-%d", fs.name, seed))}
+}
+
+func (t *trial) run(ctx context.Context) (err error) {
+	limit := seconds(t.seconds) + 2*time.Minute + time.Duration(t.points)*30*time.Second
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("it took too long"))
+	defer cancel()
+	if err := os.MkdirAll(t.work, 0o700); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(t.work)) }()
+	log, err := newWriteLog(filepath.Join(t.work, "log"))
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	d, err := t.drive(ctx, log)
+	if err != nil {
+		return err
+	}
+	return t.crashes(ctx, log, d)
+}
+
+// drive lets hosts and administrators work on a new file system.
+func (t *trial) drive(ctx context.Context, log *writeLog) (_ *drive, err error) {
+	path := filepath.Join(t.work, "disk")
+	disk, err := newFileStore(path, t.size)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, disk.Close(), os.Remove(path)) }()
+	dev := &device{size: t.size, store: disk, log: log}
+	m, err := plug(ctx, dev, t.work)
+	if err != nil {
+		return nil, err
+	}
+	defer m.unplug()
+	if err := t.fs.make(ctx, m.disk); err != nil {
+		return nil, err
+	}
+	if err := t.fs.mountOn(ctx, m.disk, m.dir); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.unmount()) }()
+	d := &drive{
+		device: dev, program: t.program, seed: t.seed,
+		state: filepath.Join(m.dir, stateName), base: filepath.Join(t.work, "drive"),
+	}
+	begun := time.Now()
+	if err := d.run(ctx, seconds(t.seconds)); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(t.out, "%s, seed %d: %.0f s, %d entries of %d MiB; %s\n", t.fs.name, t.seed,
+		time.Since(begun).Seconds(), log.position(), log.size()>>20, &d.counts)
+	return d, nil
+}
+
+// crashes loses the power at random moments of the drive.
+func (t *trial) crashes(ctx context.Context, log *writeLog, d *drive) error {
+	base, err := newFileStore(filepath.Join(t.work, "base"), t.size)
+	if err != nil {
+		return err
+	}
+	defer base.Close()
+	again, err := newWriteLog(filepath.Join(t.work, "again"))
+	if err != nil {
+		return err
+	}
+	defer again.close()
+	v := &verifier{program: t.program, work: t.work, size: t.size, fs: t.fs, lives: d.lives, again: again}
+	r := &rebuilder{log: log, base: base}
+	rnd := rand.New(rand.NewPCG(t.seed, 1<<32))
+	begun := time.Now()
+	for i, c := range chooseCrashes(rnd, t.points, d.lives[volumes-1].created.to, log, d.spans) {
+		disk, err := r.disk(c, rand.New(rand.NewPCG(c.seed, 0)))
+		if err != nil {
+			return err
+		}
+		if err := t.crash(ctx, v, c, disk, fmt.Sprintf("point %d of %d", i+1, t.points), log); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(t.out, "%s, seed %d: %d points in %.0f s, %d volumes compared, %d points bad\n",
+		t.fs.name, t.seed, t.points, time.Since(begun).Seconds(), v.checked, t.bad)
+	return nil
+}
+
+// crash looks at what one crash leaves, and a second one if there is to be one.
+func (t *trial) crash(
+	ctx context.Context, v *verifier, c crash, disk *overlay, name string, log *writeLog,
+) error {
+	first := disk.clone()
+	before, err := v.look(ctx, disk, c.position)
+	if err != nil {
+		return err
+	}
+	where := fmt.Sprintf("%s, seed %d, %s (position %d, last flush %d, %s)", t.fs.name, t.seed,
+		name, c.position, log.lastFlush(c.position), c.loss)
+	if len(before.bad) > 0 || !c.again {
+		return t.report(where, before, first, log, c)
+	}
+	second, how, err := v.crashAgain(first, rand.New(rand.NewPCG(c.seed, 1)))
+	if err != nil {
+		return err
+	}
+	first = second.clone()
+	after, err := v.look(ctx, second, c.position)
+	if err != nil {
+		return err
+	}
+	compareLooks(before, after)
+	return t.report(where+", "+how, after, first, log, c)
+}
+
+// report tells what is bad, if anything is.
+func (t *trial) report(where string, s *seen, disk *overlay, log *writeLog, c crash) error {
+	if len(s.bad) == 0 {
+		return nil
+	}
+	t.bad++
+	fmt.Fprintf(t.out, "BAD %s: %d findings\n", where, len(s.bad))
+	const most = 4
+	for _, b := range s.bad[:min(len(s.bad), most)] {
+		fmt.Fprintf(t.out, "    %s\n", b.what)
+		for _, line := range append(log.traces("expected", b.token, b.block, c.position),
+			log.traces("found", b.found, b.block, c.position)...) {
+			fmt.Fprintf(t.out, "        %s\n", line)
+		}
+	}
+	if t.keep == "" {
+		return nil
+	}
+	path := filepath.Join(t.keep, fmt.Sprintf("%s-%d-%d.img", t.fs.name, t.seed, c.position))
+	fmt.Fprintf(t.out, "    the disk is in %s\n", path)
+	return errors.Join(os.MkdirAll(t.keep, 0o700), disk.saveTo(path, t.size))
+}
