@@ -170,14 +170,22 @@ func (b *batch) syncTargets() {
 		}
 	}
 	if len(targets) == 1 {
-		targets[0].sync()
+		targets[0].syncTarget()
 		return
 	}
 	var wg sync.WaitGroup
 	for _, t := range targets {
-		wg.Go(func() { t.sync() }) // its error stays in the volume
+		wg.Go(func() { t.syncTarget() }) // its error stays in the volume
 	}
 	wg.Wait()
+}
+
+// syncTarget makes durable what the volume holds as a target.
+func (v *volume) syncTarget() error {
+	if !syncsTargets {
+		return nil
+	}
+	return v.sync()
 }
 
 // marksRecord returns the marks as a record, together with the failures of

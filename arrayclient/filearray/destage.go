@@ -294,7 +294,7 @@ func syncAhead(marks []mark) {
 			m.rel.target.gate.RLock()
 			defer m.rel.target.gate.RUnlock()
 			if m.rel.ctx.Err() == nil { // else the volume may be gone
-				m.rel.target.sync()
+				m.rel.target.syncTarget()
 			}
 		})
 	}

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // starter starts child processes from one thread that lives as long as the
@@ -33,20 +39,64 @@ func start(cmd *exec.Cmd) error {
 	return <-done
 }
 
-// insideVariable is set in the environment of the process that does the work.
+// insideVariable has in the environment of the process that does the work the
+// folder for it.
 const insideVariable = "POWERLOSS_INSIDE"
 
-// apart runs the harness once more, in a mount namespace of its own: what it
-// mounts goes with it, however it ends. It returns the exit code.
-func apart() int {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), insideVariable+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	if err := start(cmd); err != nil {
-		os.Stderr.WriteString("powerloss: error: " + err.Error() + "\n")
-		return 1
+// apart runs the harness once more. However that one ends, by its time limit too,
+// all that it started ends with it, and what it mounted is unmounted.
+func (o options) apart(args []string) (err error) {
+	top, err := o.makeTop()
+	if err != nil {
+		return err
 	}
-	cmd.Wait()
-	return cmd.ProcessState.ExitCode()
+	defer func() { err = errors.Join(err, clearTop(top)) }()
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), insideVariable+"="+top)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if err := start(cmd); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	limit := time.After(o.limit())
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case s := <-signals:
+			cmd.Process.Signal(s)
+		case <-limit:
+			cmd.Process.Kill()
+			return errors.Join(errors.New("it took too long"), <-ended)
+		}
+	}
+}
+
+// memoryDir is a file system in memory, taken where it has room.
+const (
+	memoryDir  = "/dev/shm"
+	roomNeeded = 8 << 30 // bytes
+)
+
+// makeTop makes the folder in which everything happens.
+func (o options) makeTop() (string, error) {
+	dir := o.dir
+	var st unix.Statfs_t
+	if dir == "" && unix.Statfs(memoryDir, &st) == nil &&
+		int64(st.Bavail)*int64(st.Bsize) > roomNeeded {
+		dir = memoryDir
+	}
+	return os.MkdirTemp(dir, "powerloss-")
+}
+
+// clearTop removes the folder, and unmounts what a harness that was killed left.
+func clearTop(top string) error {
+	for _, dir := range []string{mountDir, fuseDir} {
+		unix.Unmount(filepath.Join(top, trialDir, dir), unix.MNT_DETACH)
+	}
+	return os.RemoveAll(top)
 }

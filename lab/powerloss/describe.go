@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -30,7 +31,7 @@ func describeTokens(list []token) string {
 		return "anything that was written"
 	}
 	var words []string
-	for _, t := range list {
+	for _, t := range slices.Compact(slices.Sorted(slices.Values(list))) {
 		if t == zeros {
 			words = append(words, "zeros")
 		} else {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,102 +11,111 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
-// lab is where the power goes: a folder that close removes, and the program
-// under test.
+// lab is where the power goes: a folder, and the program under test.
 type lab struct {
 	options
-	out io.Writer
 	top string
-	bad int
+	out io.Writer
 }
 
-// memoryDir is a file system in memory, taken where it has that much room.
-const (
-	memoryDir  = "/dev/shm"
-	roomNeeded = 8 << 30
-)
-
-func newLab(ctx context.Context, o options, out io.Writer) (*lab, error) {
-	l := &lab{options: o, out: out}
-	if l.dir == "" {
-		l.dir = os.TempDir()
-		var st unix.Statfs_t
-		if unix.Statfs(memoryDir, &st) == nil && int64(st.Bavail)*st.Bsize > roomNeeded {
-			l.dir = memoryDir
-		}
-	}
-	var err error
-	if l.top, err = os.MkdirTemp(l.dir, "powerloss-"); err != nil {
-		return nil, err
-	}
+// prepare builds the program under test, if it is not given.
+func (l *lab) prepare(ctx context.Context) (err error) {
 	if l.program == "" {
-		if l.program, err = l.build(ctx, ""); err != nil {
-			return nil, errors.Join(err, l.close())
-		}
+		l.program, err = l.build(ctx, "")
 	}
-	l.program, err = filepath.Abs(l.program)
-	return l, err
+	return err
 }
 
-func (l *lab) close() error { return os.RemoveAll(l.top) }
-
-// build builds copyserver with the build tags and returns its file.
-func (l *lab) build(ctx context.Context, tags string) (string, error) {
-	program := filepath.Join(l.top, "copyserver"+tags)
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", program, "./cmd/copyserver")
+// build builds copyserver with a build tag and returns its file.
+func (l *lab) build(ctx context.Context, tag string) (string, error) {
+	program := filepath.Join(l.top, "copyserver"+tag)
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tag, "-o", program, "./cmd/copyserver")
+	cmd.WaitDelay = time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return program, nil
 }
 
+// control sees that builds are found out that leave out a sync: then the harness
+// sees what it is for.
+func (l *lab) control(ctx context.Context) error {
+	for _, tag := range []string{"lossy_targets", "lossy_volumes"} {
+		program, err := l.build(ctx, tag)
+		if err != nil {
+			return err
+		}
+		c := *l
+		c.program, c.keep, c.out = program, "", io.Discard
+		c.seconds, c.points = min(l.seconds, 8), 60
+		t := c.newTrial(fileSystems[0], l.seed)
+		t.untilBad = true
+		bad, err := t.run(ctx)
+		if err != nil {
+			return fmt.Errorf("a build with the tag %s: %w", tag, err)
+		}
+		if bad == 0 {
+			return fmt.Errorf("a build with the tag %s leaves out a sync, and nothing bad is seen: "+
+				"this test sees nothing", tag)
+		}
+		fmt.Fprintf(l.out, "a build with the tag %s is found out\n", tag)
+	}
+	return nil
+}
+
+// diskSize is the size of the disk that file systems are made on.
+const diskSize = 3 << 29
+
 // trial is one drive on one file system and the crashes after it.
 type trial struct {
 	*lab
-	fs   fileSystem
-	seed uint64
-	work string
-	bad  int // points
+	fs       fileSystem
+	seed     uint64
+	work     string
+	bad      int  // points
+	untilBad bool // the first is enough
 }
 
-func (l *lab) newRun(fs fileSystem, seed uint64) *trial {
-	return &trial{lab: l, fs: fs, seed: seed,
-		work: filepath.Join(l.top, fmt.Sprintf("%s-%d", fs.name, seed))}
+func (l *lab) newTrial(fs fileSystem, seed uint64) *trial {
+	return &trial{lab: l, fs: fs, seed: seed, work: filepath.Join(l.top, trialDir)}
 }
 
-func (t *trial) run(ctx context.Context) (err error) {
-	limit := seconds(t.seconds) + 2*time.Minute + time.Duration(t.points)*30*time.Second
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, errors.New("it took too long"))
+// run returns how many points are bad.
+func (t *trial) run(ctx context.Context) (bad int, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, t.trialLimit(), errors.New("it took too long"))
 	defer cancel()
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s, seed %d: %w", t.fs.name, t.seed, cmp.Or(context.Cause(ctx), err))
+		}
+	}()
 	if err := os.MkdirAll(t.work, 0o700); err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(t.work)) }()
 	log, err := newWriteLog(filepath.Join(t.work, "log"))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer log.close()
 	d, err := t.drive(ctx, log)
-	if err != nil {
-		return err
+	if err == nil {
+		err = t.crashes(ctx, log, d)
 	}
-	return t.crashes(ctx, log, d)
+	return t.bad, err
 }
 
 // drive lets hosts and administrators work on a new file system.
 func (t *trial) drive(ctx context.Context, log *writeLog) (_ *drive, err error) {
 	path := filepath.Join(t.work, "disk")
-	disk, err := newFileStore(path, t.size)
+	disk, err := newFileStore(path, diskSize)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, disk.Close(), os.Remove(path)) }()
-	dev := &device{size: t.size, store: disk, log: log}
+	dev := &device{size: diskSize, store: disk, log: log}
 	m, err := plug(ctx, dev, t.work)
 	if err != nil {
 		return nil, err
@@ -123,7 +133,7 @@ func (t *trial) drive(ctx context.Context, log *writeLog) (_ *drive, err error) 
 		state: filepath.Join(m.dir, stateName), base: filepath.Join(t.work, "drive"),
 	}
 	begun := time.Now()
-	if err := d.run(ctx, seconds(t.seconds)); err != nil {
+	if err := d.run(ctx, time.Duration(t.seconds)*time.Second); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(t.out, "%s, seed %d: %.0f s, %d entries of %d MiB; %s\n", t.fs.name, t.seed,
@@ -133,7 +143,7 @@ func (t *trial) drive(ctx context.Context, log *writeLog) (_ *drive, err error) 
 
 // crashes loses the power at random moments of the drive.
 func (t *trial) crashes(ctx context.Context, log *writeLog, d *drive) error {
-	base, err := newFileStore(filepath.Join(t.work, "base"), t.size)
+	base, err := newFileStore(filepath.Join(t.work, "base"), diskSize)
 	if err != nil {
 		return err
 	}
@@ -143,7 +153,7 @@ func (t *trial) crashes(ctx context.Context, log *writeLog, d *drive) error {
 		return err
 	}
 	defer again.close()
-	v := &verifier{program: t.program, work: t.work, size: t.size, fs: t.fs, lives: d.lives, again: again}
+	v := &verifier{program: t.program, work: t.work, fs: t.fs, lives: d.lives, again: again}
 	r := &rebuilder{log: log, base: base}
 	rnd := rand.New(rand.NewPCG(t.seed, 1<<32))
 	begun := time.Now()
@@ -154,6 +164,9 @@ func (t *trial) crashes(ctx context.Context, log *writeLog, d *drive) error {
 		}
 		if err := t.crash(ctx, v, c, disk, fmt.Sprintf("point %d of %d", i+1, t.points), log); err != nil {
 			return err
+		}
+		if t.bad > 0 && t.untilBad {
+			break
 		}
 	}
 	fmt.Fprintf(t.out, "%s, seed %d: %d points in %.0f s, %d volumes compared, %d points bad\n",
@@ -195,8 +208,11 @@ func (t *trial) report(where string, s *seen, disk *overlay, log *writeLog, c cr
 	}
 	t.bad++
 	fmt.Fprintf(t.out, "BAD %s: %d findings\n", where, len(s.bad))
-	const most = 4
-	for _, b := range s.bad[:min(len(s.bad), most)] {
+	told := map[string]int{} // by volume
+	for _, b := range s.bad {
+		if told[b.volume]++; told[b.volume] > 2 {
+			continue
+		}
 		fmt.Fprintf(t.out, "    %s\n", b.what)
 		for _, line := range append(log.traces("expected", b.token, b.block, c.position),
 			log.traces("found", b.found, b.block, c.position)...) {
@@ -208,5 +224,5 @@ func (t *trial) report(where string, s *seen, disk *overlay, log *writeLog, c cr
 	}
 	path := filepath.Join(t.keep, fmt.Sprintf("%s-%d-%d.img", t.fs.name, t.seed, c.position))
 	fmt.Fprintf(t.out, "    the disk is in %s\n", path)
-	return errors.Join(os.MkdirAll(t.keep, 0o700), disk.saveTo(path, t.size))
+	return errors.Join(os.MkdirAll(t.keep, 0o700), disk.saveTo(path, diskSize))
 }

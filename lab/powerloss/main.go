@@ -16,18 +16,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 )
 
-func main() {
-	if os.Getenv(insideVariable) == "" {
-		os.Exit(apart())
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
-}
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // options are what the command line asks for.
 type options struct {
@@ -36,23 +30,27 @@ type options struct {
 	points      int
 	seed        uint64
 	rounds      int
+	controls    bool
 	program     string // copyserver; empty: it is built
-	dir         string
-	keep        string
-	size        int64
+	dir         string // empty: one that fits
+	keep        string // empty: nothing is kept
 }
 
 func readOptions(args []string, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("powerloss", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	names := flags.String("fs", "all", "`LIST` of ext4, xfs, xfs-noreflink and btrfs, parted by commas")
+	names := flags.String("fs", "all",
+		"`LIST` of ext4, xfs, xfs-noreflink and btrfs, parted by commas")
 	flags.IntVar(&o.seconds, "seconds", 20, "how many `seconds` hosts and administrators work")
-	flags.IntVar(&o.points, "points", 60, "how many `points` in time the power goes")
-	flags.Uint64Var(&o.seed, "seed", 1, "`SEED` of all that is random")
-	flags.IntVar(&o.rounds, "rounds", 1, "how many `rounds` each file system gets, each with another seed")
-	flags.StringVar(&o.program, "bin", "", "test the copyserver in `FILE`, not one built of this folder")
-	flags.StringVar(&o.dir, "dir", "", "work in a new folder of `DIR`; by default in memory")
+	flags.IntVar(&o.points, "points", 60, "at how many `points` in time the power goes")
+	flags.Uint64Var(&o.seed, "seed", 1, "`SEED` of what is random; moments differ all the same")
+	flags.IntVar(&o.rounds, "rounds", 1, "how many `rounds`, each with the next seed")
+	flags.BoolVar(&o.controls, "controls", false,
+		"see too that builds that leave out a sync are found out")
+	flags.StringVar(&o.program, "bin", "",
+		"test the copyserver in `FILE`, not one built of this folder")
+	flags.StringVar(&o.dir, "dir", "", "work in a new folder of `DIR`; in memory where it has room")
 	flags.StringVar(&o.keep, "keep", "", "put disks with bad blocks into `DIR`")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -61,48 +59,79 @@ func readOptions(args []string, stderr io.Writer) (options, error) {
 		flags.Usage()
 		return o, errors.New("no arguments are taken, and numbers are at least 1")
 	}
-	o.size = 3 << 29
 	var err error
 	o.fileSystems, err = selectFileSystems(*names)
 	return o, err
 }
 
+// The exit codes.
+const (
+	exitGood  = 0
+	exitBad   = 1 // something is bad, or could not be tested
+	exitUsage = 2
+)
+
 // run is main with everything of the process given.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdout, stderr io.Writer) int {
 	o, err := readOptions(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return exitGood
+	case err != nil:
+		fmt.Fprintf(stderr, "powerloss: error: %v\n", err)
+		return exitUsage
 	}
-	if err == nil {
-		err = o.run(ctx, stdout)
+	top, inside := os.LookupEnv(insideVariable)
+	if inside {
+		debug.SetGCPercent(400)
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		err = o.test(ctx, top, stdout)
+	} else if missing := o.missing(); missing != nil {
+		return o.notTested(missing, stdout)
+	} else {
+		err = o.apart(args)
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "powerloss: error: %v\n", err)
-		return 1
+		return exitBad
 	}
-	return 0
+	return exitGood
 }
 
-func (o options) run(ctx context.Context, out io.Writer) (err error) {
-	l, err := newLab(ctx, o, out)
-	if err != nil {
+// test does all trials, with files in the folder top.
+func (o options) test(ctx context.Context, top string, out io.Writer) error {
+	l := &lab{options: o, top: top, out: out}
+	if err := l.prepare(ctx); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, l.close()) }()
+	bad := 0
 	for round := range o.rounds {
 		for _, fs := range o.fileSystems {
-			r := l.newRun(fs, o.seed+uint64(round))
-			if err := r.run(ctx); err != nil {
-				return fmt.Errorf("%s, seed %d: %w", fs.name, r.seed, err)
+			n, err := l.newTrial(fs, o.seed+uint64(round)).run(ctx)
+			if err != nil {
+				return err
 			}
-			l.bad += r.bad
+			bad += n
 		}
 	}
-	if l.bad > 0 {
-		return fmt.Errorf("%d bad points", l.bad)
+	if bad > 0 {
+		return fmt.Errorf("%d bad points", bad)
+	}
+	if o.controls {
+		return l.control(ctx)
 	}
 	return nil
 }
 
-// seconds makes a time of a number of seconds.
-func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+// limit is how long all of it may take.
+func (o options) limit() time.Duration {
+	trials := o.rounds * len(o.fileSystems)
+	return time.Duration(trials+2) * (o.trialLimit() + commandLimit)
+}
+
+// trialLimit is how long one trial may take.
+func (o options) trialLimit() time.Duration {
+	return 2*time.Minute + time.Duration(o.seconds)*time.Second +
+		time.Duration(o.points)*30*time.Second
+}

@@ -40,10 +40,17 @@ type mounted struct {
 	ended  chan struct{} // nbdfuse has
 }
 
+// The folders of a trial on which something is mounted.
+const (
+	trialDir = "trial"
+	mountDir = "mnt"
+	fuseDir  = "fuse"
+)
+
 // plug makes a file of the device, in the folder work.
 func plug(ctx context.Context, d *device, work string) (_ *mounted, err error) {
-	m := &mounted{dir: filepath.Join(work, "mnt"), ended: make(chan struct{})}
-	fuse, socket := filepath.Join(work, "fuse"), filepath.Join(work, "socket")
+	m := &mounted{dir: filepath.Join(work, mountDir), ended: make(chan struct{})}
+	fuse, socket := filepath.Join(work, fuseDir), filepath.Join(work, "socket")
 	m.disk = filepath.Join(fuse, "disk")
 	for _, dir := range []string{m.dir, fuse} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -17,7 +17,6 @@ import (
 type verifier struct {
 	program string
 	work    string // folder for all it needs
-	size    int64  // of the disk
 	fs      fileSystem
 	lives   []*life
 	again   *writeLog // of the recovery, for a second crash
@@ -26,10 +25,11 @@ type verifier struct {
 
 // bad is something that a crash must not leave.
 type bad struct {
-	what  string
-	block int   // if it is about one
-	token token // of what should be there
-	found token
+	what   string
+	volume string // its serial, if it is about one
+	block  int    // and about a block
+	token  token  // of what should be there
+	found  token
 }
 
 // seen is what one look at a rebuilt disk found.
@@ -49,7 +49,7 @@ func (v *verifier) look(ctx context.Context, o *overlay, position int) (*seen, e
 		return nil, err
 	}
 	result := &seen{content: map[uint32][]token{}}
-	m, err := plug(ctx, &device{size: v.size, store: o, log: v.again}, v.work)
+	m, err := plug(ctx, &device{size: diskSize, store: o, log: v.again}, v.work)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (v *verifier) compareVolume(
 				return bad{}, true
 			}
 			return bad{fmt.Sprintf("volume %s block %d: expected %s, found %s",
-				serial, block, describeTokens(want), describePage(page)), block, last(want), t}, false
+				serial, block, describeTokens(want), describePage(page)), string(serial), block, last(want), t}, false
 		}
 		if b, good := verdict(l.possible(block, position, false)); !good {
 			undone = append(undone, b)
@@ -230,7 +230,7 @@ func compareLooks(before, after *seen) {
 			if was[block] != is[block] {
 				after.bad = append(after.bad, bad{fmt.Sprintf(
 					"volume %03X block %d: the second crash made write %d of write %d",
-					id, block, is[block], was[block]), block, was[block], is[block]})
+					id, block, is[block], was[block]), "", block, was[block], is[block]})
 				break
 			}
 		}
