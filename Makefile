@@ -32,11 +32,17 @@ test:
 demo: build
 	@KEEP=$(KEEP) ./demo/demo.sh
 
-# The random tests of the array and of the server, for hours if need be.
+# The random tests of the array and of the server, and power loss, for hours if need be.
 torture:
 	go test ./arrayclient/filearray -run TestModel -ops 2000000 -timeout 2h
 	go test ./arrayclient/filearray -run TestCrash -crash-seeds 50 -timeout 2h
 	go test ./testscripts -run TestKills -kills 2000 -timeout 2h
+	go run ./lab/powerloss -seconds 30 -points 250 -rounds 4 -controls
+
+# copyserver on real file systems whose disk loses its power. It needs root, loop
+# devices and nbdfuse, and says loudly when it cannot run.
+powerloss:
+	go run ./lab/powerloss -seconds 8 -points 20 -controls
 
 # Two guests in QEMU replay the white paper, on volumes of a server here.
 guests: build
@@ -116,5 +122,5 @@ packages:
 clean:
 	rm -rf bin dist
 
-.PHONY: all build test torture demo guests wine bench platforms completions install install-client \
+.PHONY: all build test torture powerloss demo guests wine bench platforms completions install install-client \
 	install-server packages clean

@@ -59,6 +59,9 @@ var layers = []layer{
 		"the measurements run the binaries from outside, as users do, so that no change inside " +
 			"can change what is measured; where the time of a command would hide that of the " +
 			"array, they call the array as the server does"},
+	{"lab/powerloss", []string{"copyserver/api", "taskstore", "arrayclient", "arrayclient/fault"},
+		"the power goes under the binary as users run it, so the harness knows of it what the " +
+			"API's client knows; from inside it would see what is in memory, not on the disk"},
 	{"packaging/...", nil,
 		"what packs the binaries takes them as files, and could pack anything"},
 	{"guests", nil, "guests get the binaries as files: what they run is what is installed"},
