@@ -18,6 +18,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/service"
+	"copyservices/taskstore/result"
 )
 
 // How the program ends: "copyserver: error: " and one sentence on stderr, then
@@ -71,7 +72,13 @@ type surroundings struct {
 }
 
 func (s *surroundings) run(ctx context.Context, args []string) int {
+	// The library does not say when it could not print a help.
+	out := &result.Writer{W: s.stdout}
+	s.stdout = out
 	err := s.app().RunContext(ctx, append([]string{program}, args...))
+	if err == nil {
+		err = out.Err()
+	}
 	if err == nil {
 		return 0
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -95,6 +96,27 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 	if code, stdout, _ = execute(t, "--version"); code != 0 || !strings.Contains(stdout, Version) {
 		t.Errorf("version: code %d, %q", code, stdout)
+	}
+}
+
+type fullOutput struct{}
+
+func (fullOutput) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestLostOutputIsNoSuccess(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	opts := testOptions(state)
+	opts.State = state
+	must(t, newAndStop(opts))
+	for _, args := range [][]string{
+		{"--help"}, {"--version"}, {"check", "--help"}, {"check", "--state", state}, {"service", "install", "--help"},
+	} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), args, fullOutput{}, &stderr)
+		if want := "copyserver: error: cannot write the result: no space left on device\n"; code != 1 ||
+			stderr.String() != want {
+			t.Errorf("%q: code %d, %s", args, code, &stderr)
+		}
 	}
 }
 

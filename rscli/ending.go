@@ -49,7 +49,7 @@ func (e *Env) end(err error) int {
 		d.Hint = "the password is the one that esscli login stored; if it was changed, log in again"
 	}
 	e.complain("", d)
-	if e.JSON && e.out.written == 0 {
+	if e.JSON && e.out.Written == 0 {
 		// A stdout that cannot be written to is not worth a second error.
 		_ = writeJSON(e.Stdout, errorDocument{d})
 	}

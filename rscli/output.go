@@ -13,35 +13,9 @@ import (
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
 
-	"copyservices/arrayclient/fault"
 	"copyservices/taskstore/notation"
+	"copyservices/taskstore/result"
 )
-
-// sticky is stdout: it counts what was written and keeps the first error, so
-// that a full disk behind a redirection is never taken for success.
-type sticky struct {
-	w       io.Writer
-	written int64
-	err     error
-	columns int // of the terminal that it is, else 0
-}
-
-func (s *sticky) Write(p []byte) (int, error) {
-	n, err := s.w.Write(p)
-	s.written += int64(n)
-	if s.err == nil {
-		s.err = err
-	}
-	return n, err
-}
-
-// failure is the first error of writing, nil when everything was written.
-func (s *sticky) failure() error {
-	if s.err == nil {
-		return nil
-	}
-	return fault.New(fault.Failed, "cannot write the result: %w", s.err)
-}
 
 // result prints what a command found: doc with --json, else what text writes;
 // with --quiet only the document.
@@ -53,7 +27,7 @@ func (e *Env) result(doc any, text func(w io.Writer)) error {
 		return nil
 	}
 	text(e.Stdout)
-	return e.out.failure()
+	return e.out.Err()
 }
 
 // writeJSON writes one document, indented for people, on lines of its own.
@@ -74,7 +48,7 @@ func writeTable(w io.Writer, header []string, rows [][]string) {
 	for i, row := range rows {
 		rows[i] = filled(row)
 	}
-	if s, ok := w.(*sticky); ok && s.columns > 0 && !fitTable(header, rows, s.columns) {
+	if out, ok := w.(*result.Writer); ok && out.Columns > 0 && !fitTable(header, rows, out.Columns) {
 		writeBlocks(w, header, rows)
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/result"
 	"copyservices/taskstore/userfile"
 )
 
@@ -154,8 +155,8 @@ func terminalColumns(stream any) int {
 }
 
 func fileOf(stream any) (*os.File, bool) {
-	if s, ok := stream.(*sticky); ok {
-		stream = s.w
+	if w, ok := stream.(*result.Writer); ok {
+		stream = w.W
 	}
 	f, ok := stream.(*os.File)
 	return f, ok

@@ -19,6 +19,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/result"
 )
 
 // Version of the suite; the release build sets it.
@@ -59,7 +60,7 @@ type Env struct {
 	// --log keeps. Never nil in a running command.
 	Log *slog.Logger
 
-	out     *sticky
+	out     *result.Writer
 	journal *journal // of --log; nil without
 	// fromLogin: the password in use is the one that "esscli login" stored.
 	fromLogin bool
@@ -120,7 +121,7 @@ func endingSignals() []os.Signal {
 // as a signal does.
 func run(ctx context.Context, env *Env, build builder) int {
 	e := *env
-	e.out = &sticky{w: e.Stdout, columns: e.Columns(e.Stdout)}
+	e.out = &result.Writer{W: e.Stdout, Columns: e.Columns(e.Stdout)}
 	e.Stdout = e.out
 	e.Log = slog.New(slog.DiscardHandler)
 	root := build(&e)
@@ -141,7 +142,7 @@ func run(ctx context.Context, env *Env, build builder) int {
 	}
 	e.JSON = e.JSON || p.asksJSON()
 	if err == nil {
-		err = e.out.failure()
+		err = e.out.Err()
 	}
 	if err != nil && ctx.Err() != nil && fault.KindOf(err) != fault.Interrupted {
 		err = fault.New(fault.Interrupted, "interrupted")

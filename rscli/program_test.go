@@ -130,7 +130,15 @@ func TestLostOutputIsNoSuccess(t *testing.T) {
 	for _, args := range [][]string{nil, {"--json"}} {
 		b := newBench(t)
 		b.Stdout = fullDisk{}
-		b.expect(b.run(newTestConnection, append(args, "-s", f.addr())...), 1, "no space left on device")
+		b.expect(b.run(newTestConnection, append(args, "-s", f.addr())...), 1,
+			"error: cannot write the result: no space left on device\n")
+	}
+	for _, build := range everyCommand {
+		for _, flag := range []string{"--help", "--version"} {
+			b := newBench(t)
+			b.Stdout = fullDisk{}
+			b.expect(b.run(build, flag), 1, "error: cannot write the result: no space left on device\n")
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"copyservices/taskstore/result"
 )
 
 func (p *pty) echoes() bool {
@@ -23,7 +25,7 @@ func TestSecretIsNotShown(t *testing.T) {
 	p := &pty{t: t}
 	p.open()
 	go p.watch()
-	if !isTerminal(p.slave) || !isTerminal(&sticky{w: p.slave}) {
+	if !isTerminal(p.slave) || !isTerminal(&result.Writer{W: p.slave}) {
 		t.Error("a terminal is not taken for one")
 	}
 	type answer struct {

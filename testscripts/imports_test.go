@@ -38,7 +38,7 @@ var layers = []layer{
 	{"rscli/...", append([]string{"rscli/...", "copyserver/api", "taskstore/..."},
 		driverImports...),
 		"the command side reaches the server through copyserver/api only; from taskstore it has " +
-			"the format of task files, how values are written, and how files are read and changed"},
+			"the format of task files, how values are written, and how files are read and written"},
 	{"copyserver/api", append([]string{"taskstore", "taskstore/notation"}, driverImports...),
 		"the API's client is part of every command: it brings in no server code"},
 	{"copyserver/...", []string{"copyserver/...", "taskstore/...", "arrayclient/..."},
