@@ -65,7 +65,10 @@ func parseHost(s string) (string, bool) {
 		return ip.String(), !strings.ContainsFunc(ip.Zone(), unfit)
 	}
 	name := strings.ToLower(s)
-	return name, name != "" && len(name) < 256 && !strings.ContainsFunc(name, unfit)
+	// The last part of a host name is not all digits (RFC 3696, section 2): what
+	// ends like that is meant for an IPv4 address.
+	isName := !isDigits(name[strings.LastIndexByte(name, '.')+1:])
+	return name, isName && name != "" && len(name) < 256 && !strings.ContainsFunc(name, unfit)
 }
 
 // unfit: a character that neither a host name nor the name of an interface

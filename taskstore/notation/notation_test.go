@@ -41,7 +41,7 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%q: %q, %v", text, a, err)
 		}
 	}
-	for _, text := range []string{"[server]:1", "[server]", "fe80::1%", "fe80::1%a b", "[10.0.0.1]:5", "a:+5", "::1]:5"} {
+	for _, text := range []string{"[server]:1", "[server]", "fe80::1%", "fe80::1%a b", "[10.0.0.1]:5", "a:+5", "::1]:5", "10.0.0.256", "1.2.3:5", "7"} {
 		if a, err := notation.ParseAddress(text); fault.KindOf(err) != fault.Usage {
 			t.Errorf("%q: %q, %v", text, a, err)
 		}
