@@ -25,6 +25,8 @@ build:
 		-o $(BIN)/ $(BINARIES:%=./cmd/%)
 
 test:
+	@echo 'go vet, then the tests of every package, each named when it is done:'
+	@echo 'about four minutes on two idle cores, the first time two more to compile.'
 	go vet ./...
 	go test $(TESTFLAGS) ./...
 
