@@ -26,7 +26,7 @@ build:
 
 test:
 	@echo 'go vet, then the tests of every package, each named when it is done:'
-	@echo 'about four minutes on two idle cores, the first time two more to compile.'
+	@echo 'about four minutes on two idle cores, longer beside other work.'
 	go vet ./...
 	go test $(TESTFLAGS) ./...
 
