@@ -53,7 +53,7 @@ func newESSCLI(*Env) *command {
 			x.branch("show", "Show one thing; a task as apply takes it", x.shows()...),
 			x.branch("set", "Change a volume, array, relationship or user", x.sets()...),
 			x.branch("delete", "Delete things; a relationship is withdrawn", x.deletes()...),
-			x.apply(), x.login(), x.logout(),
+			x.apply(), x.status(), x.login(), x.logout(),
 			x.branch("import", "Write an image to a volume", x.importVolume()),
 			x.branch("export", "Write a volume to an image", x.exportVolume()),
 			x.completion(), x.candidates(),
