@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
 	"copyservices/copyserver/auth"
+	"copyservices/copyserver/runner"
 	"copyservices/taskstore"
 )
 
@@ -38,6 +40,7 @@ type call struct {
 	w       *responseWriter
 	control *http.ResponseController
 	user    taskstore.User
+	arrived time.Time // its head
 	// frees: it makes way for more space, and done twice does no harm, so a
 	// full disk that cannot take its key is no reason not to do it.
 	frees bool
@@ -107,7 +110,7 @@ func (s *Server) unrouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Req
 func (s *Server) endpoint(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rw := w.(*responseWriter)
-		q := &call{Request: r, w: rw, control: http.NewResponseController(w)}
+		q := &call{Request: r, w: rw, control: http.NewResponseController(w), arrived: rw.arrived}
 		var a answer
 		err := s.admit(rt, q)
 		if err == nil {
@@ -170,15 +173,14 @@ func remoteAddr(r *http.Request) netip.Addr {
 // that the server cannot take must not end the others, nor the arrays' work.
 func (s *Server) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rw := &responseWriter{ResponseWriter: w}
+		rw := &responseWriter{ResponseWriter: w, clock: &s.clock, arrived: time.Now()}
 		id := requestID()
 		rw.Header().Set("X-Request-Id", id)
-		start := time.Now()
 		defer func() {
 			if p := recover(); p != nil {
 				s.panicked(rw, id, p)
 			}
-			s.logRequest(rw, r, id, time.Since(start))
+			s.logRequest(rw, r, id, time.Since(rw.arrived))
 			if rw.cut {
 				panic(http.ErrAbortHandler) // closes the connection
 			}
@@ -242,18 +244,22 @@ type responseWriter struct {
 	cut    bool // the answer broke off: the client must not take it for whole
 	// stranger: user is what somebody claims to be, and is not.
 	stranger bool
+
+	clock   *clock
+	arrived time.Time
 }
 
-// WriteHeader notes the status.
+// WriteHeader notes the status, and stamps the answer.
 func (w *responseWriter) WriteHeader(status int) {
 	w.status = status
+	w.Header().Set(api.ClockHeader, w.clock.stamp())
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write notes the status of an answer that begins without one.
 func (w *responseWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	return w.ResponseWriter.Write(p)
 }
@@ -275,6 +281,10 @@ func statusOf(err error) int {
 		return http.StatusForbidden
 	case errors.Is(err, fault.ErrExists):
 		return http.StatusConflict
+	case errors.Is(err, runner.ErrStopping):
+		return http.StatusServiceUnavailable
+	case errors.As(err, new(errStamp)):
+		return http.StatusPreconditionFailed
 	}
 	switch fault.KindOf(err) {
 	case fault.Usage:

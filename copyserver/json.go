@@ -84,14 +84,28 @@ func (q *call) decode(v any) ([]byte, error) {
 
 // wait returns how long the client is ready to wait for its answer.
 func (q *call) wait() (time.Duration, error) {
+	return q.duration("wait", time.Second, api.MaxWait)
+}
+
+// maxLine is far more than anybody waits for another run.
+const maxLine = 365 * 24 * time.Hour
+
+// line returns how long a request for a run stands in line.
+func (q *call) line() (time.Duration, error) {
+	return q.duration("line", time.Millisecond, maxLine)
+}
+
+// duration returns a number of units that the query may name; 0 where it does not.
+func (q *call) duration(name string, unit, most time.Duration) (time.Duration, error) {
 	query := q.URL.Query()
-	if !query.Has("wait") {
+	if !query.Has(name) {
 		return 0, nil
 	}
-	text := query.Get("wait")
-	seconds, err := notation.ParseNumber(text, 0, int64(api.MaxWait/time.Second))
+	n, err := notation.ParseNumber(query.Get(name), 0, int64(most/unit))
 	if err != nil {
-		return 0, fault.New(fault.Usage, "wait, in seconds: %w", err)
+		return 0, fault.New(fault.Usage, "%s, in %s: %w", name, unitNames[unit], err)
 	}
-	return time.Duration(seconds) * time.Second, nil
+	return time.Duration(n) * unit, nil
 }
+
+var unitNames = map[time.Duration]string{time.Second: "seconds", time.Millisecond: "milliseconds"}

@@ -99,7 +99,11 @@ func (s *Server) recall(ctx context.Context, id idempotency) (a answer, found bo
 		return a, false, nil
 	}
 	if run, ok := s.runner.ByKey(ctx, id.key); ok {
-		if err := id.sameAs(run.Body, run.Started); err != nil {
+		err := id.sameAs(run.Body, run.Started)
+		if err == nil && (run.State == taskstore.RunQueued || run.Untouched) {
+			return a, false, nil // it has not been carried out yet
+		}
+		if err != nil {
 			return a, true, err
 		}
 		return answer{status: http.StatusCreated, body: run}, true, nil
@@ -151,6 +155,9 @@ func (s *Server) once(q *call, body []byte, prepare func() (act, error)) (answer
 		return a, err
 	}
 	do, err := prepare()
+	if err == nil {
+		err = s.inTime(q)
+	}
 	if err != nil {
 		return answer{}, err
 	}

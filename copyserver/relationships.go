@@ -81,7 +81,7 @@ func (s *Server) withdraw(q *call) (answer, error) {
 		return answer{}, err
 	}
 	q.frees = true
-	return s.onPairs(q, body, req.Pairs, http.StatusOK, runner.Withdraw)
+	return s.onPairs(q, body, req.Pairs, http.StatusOK, s.runner.Withdraw)
 }
 
 // onPairs resolves the pairs once, before anything is recorded: a repeated

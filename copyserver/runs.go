@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
+	"sync"
 	"time"
 
 	"copyservices/arrayclient/fault"
@@ -30,6 +31,9 @@ func (s *Server) startRun(q *call) (answer, error) {
 		return answer{}, err
 	}
 	ask := runner.Request{Task: q.PathValue("name"), User: q.user.Name, Wait: req.Wait}
+	if ask.Until, err = s.until(q); err != nil {
+		return answer{}, err
+	}
 	if req.DryRun {
 		run, err := s.runner.DryRun(q.Context(), ask)
 		return answer{status: http.StatusOK, body: run}, err
@@ -38,11 +42,16 @@ func (s *Server) startRun(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if ask.Line, err = q.line(); err != nil {
+		return answer{}, err
+	}
 	unlock, err := s.keys.lock(q.Context(), id.key)
 	if err != nil {
 		return answer{}, err
 	}
-	defer unlock()
+	// Who stands in line may be taken over from by a repetition.
+	ask.InLine = sync.OnceFunc(unlock)
+	defer ask.InLine()
 	if a, found, err := s.recall(q.Context(), id); found || err != nil {
 		return a, err
 	}
@@ -50,6 +59,9 @@ func (s *Server) startRun(q *call) (answer, error) {
 	run, err := s.runner.Start(q.Context(), ask)
 	if err != nil {
 		return answer{}, err
+	}
+	if run.State == taskstore.RunQueued {
+		return answer{status: http.StatusAccepted, body: run}, nil
 	}
 	return created(run)
 }

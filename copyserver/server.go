@@ -59,6 +59,7 @@ type Server struct {
 	runner    *runner.Runner
 	auth      *auth.Authenticator
 	keys      keyLocks
+	clock     clock
 	usersMu   sync.Mutex // held over changes that must leave an admin
 	entriesMu sync.Mutex // held over changes of an entry
 	hostsMu   sync.Mutex // held over changes of a host
@@ -120,7 +121,7 @@ func newServer(opts Options, seams seams) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, logger: opts.Logger, failed: make(chan error, 1),
-		bodyTimeout: cmp.Or(seams.bodyTimeout, bodyTimeout),
+		clock: newClock(), bodyTimeout: cmp.Or(seams.bodyTimeout, bodyTimeout),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if err := s.setUp(seams); err != nil {

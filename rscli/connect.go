@@ -57,7 +57,10 @@ func (s *session) authenticate(ctx context.Context, e *Env, l layer) error {
 	s.Client = api.New(api.Options{
 		Servers: s.servers, User: s.user, Password: s.password,
 		TLS: s.trust.config, UserAgent: e.Name + "/" + Version,
-		Note: func(text string) { e.Log.Warn(text) }, NoAnswerHint: s.noAnswerHint(),
+		Note:         func(text string) { e.Log.Warn(text) },
+		Warn:         func(text string) { e.warn("%s", text) },
+		Known:        s.trust.known,
+		NoAnswerHint: s.noAnswerHint(),
 	})
 	return nil
 }

@@ -115,7 +115,7 @@ func (o *executeOptions) follow(
 	defer bar.end()
 	for run.State == taskstore.RunRunning {
 		bar.update(int64(run.Percent), 100)
-		next, err := s.Run(ctx, run.ID, o.timeout.pollWait(bar))
+		next, err := s.Run(api.Patient(ctx), run.ID, o.timeout.pollWait(bar))
 		switch {
 		case ctx.Err() != nil:
 			return run, stillRunning(ctx, run.Task, o.timeout)

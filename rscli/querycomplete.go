@@ -63,6 +63,7 @@ func (o *queryCompleteOptions) await(
 ) (api.Completion, error) {
 	bar := e.newProgress(task)
 	defer bar.end()
+	ctx = api.Patient(ctx)
 	c, err := s.Completion(ctx, task, 0)
 	for err == nil && !c.Complete {
 		if o.timeout.once() {

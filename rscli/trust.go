@@ -2,8 +2,10 @@ package rscli
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -135,6 +137,16 @@ func (t *trust) pin(addr string) (string, bool) {
 	defer t.mu.Unlock()
 	pinned, known := t.pins[addr]
 	return pinned, known
+}
+
+// known returns the certificate that is pinned for addr, as api.Options wants it.
+func (t *trust) known(addr string) (sum [sha256.Size]byte, ok bool) {
+	pinned, ok := t.pin(addr)
+	if digits, err := hex.DecodeString(strings.TrimPrefix(pinned, "sha256:")); ok && err == nil {
+		copy(sum[:], digits)
+		return sum, true
+	}
+	return sum, false
 }
 
 // add pins and keeps the pin; where it cannot be kept it holds for this

@@ -2,42 +2,36 @@ package rscli
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/taskstore"
 )
 
-// How long a command that waits for another run of its task pauses between two
-// questions: a run without --wait takes moments, one with it may take hours.
-const (
-	firstPause   = 100 * time.Millisecond
-	longestPause = 2 * time.Second
-)
-
-// start starts a task. While another run of it goes on, it asks again for as long
-// as --wait-lock says, and once more at the end. Each question has a key of its
-// own: the one before was answered. Who waits longest has no right to be next.
+// start starts a task. While another run of it goes on it stands in the server's
+// line for as long as --wait-lock says: all its requests have one key, by which
+// the server knows whose place it is.
 func (o *executeOptions) start(
 	ctx context.Context, e *Env, s *session, task string,
 ) (api.Run, error) {
+	if o.wait || o.waitLock.limit > 0 {
+		ctx = api.Patient(ctx)
+	}
+	ctx = api.WithKey(ctx, api.NewKey())
 	end := time.Now().Add(o.waitLock.limit)
-	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		run, err := s.RunTask(ctx, task, api.RunRequest{Wait: o.wait, DryRun: o.dryRun})
-		busy := run.ID == "" && fault.KindOf(err) == fault.Busy
-		left := time.Until(end)
-		if busy && o.waitLock.limit > 0 && left <= 0 {
+	for {
+		req := api.RunRequest{Wait: o.wait, DryRun: o.dryRun, Line: max(0, time.Until(end))}
+		run, err := s.RunTask(ctx, task, req)
+		switch {
+		case err == nil && run.State == taskstore.RunQueued:
+			e.Log.Info("waiting for another run of the task", "task", task, "for", req.Line)
+		case fault.KindOf(err) == fault.Busy && run.ID == "" && o.waitLock.limit > 0 && !time.Now().Before(end):
 			return run, waitedInVain(err, o.waitLock)
-		}
-		if !busy || left <= 0 {
+		case err != nil && ctx.Err() != nil && o.waitLock.limit > 0:
+			return run, o.leaveLine(ctx, s, task, err)
+		default:
 			return run, err
-		}
-		e.Log.Info("waiting for another run of the task", "task", task, "for", left.Round(time.Second))
-		// Some chance in it keeps commands that cron started together apart.
-		pause = pause/2 + rand.N(pause)
-		if err := sleep(ctx, min(pause, left)); err != nil {
-			return run, stoppedInLine(ctx, task, o.timeout)
 		}
 	}
 }
@@ -48,6 +42,25 @@ func waitedInVain(err error, lock timeout) error {
 	return d.Err()
 }
 
+// leaveTime bounds the last request of a command that leaves the line.
+const leaveTime = time.Second
+
+// leaveLine ends the waiting of a command whose time is up. The server would
+// notice by itself that it is gone, but only after a while.
+func (o *executeOptions) leaveLine(ctx context.Context, s *session, task string, err error) error {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
+	defer cancel()
+	run, left := s.LeaveLine(last, task, api.RunRequest{Wait: o.wait, DryRun: o.dryRun})
+	if run.ID != "" { // its turn came at the last moment
+		return stillRunning(ctx, task, o.timeout)
+	}
+	switch fault.KindOf(left) {
+	case fault.Busy, fault.TimedOut:
+		return stoppedInLine(ctx, task, o.timeout)
+	}
+	return err
+}
+
 // stoppedInLine is the error for a task that did not get its turn.
 func stoppedInLine(ctx context.Context, task string, t timeout) error {
 	if ctx.Err() == context.Canceled {
@@ -55,16 +68,4 @@ func stoppedInLine(ctx context.Context, task string, t timeout) error {
 	}
 	return fault.New(fault.TimedOut, "another run of task %s still goes on after %s", task, t.limit).
 		WithHint("this one was not started")
-}
-
-// sleep pauses; the error is that of ctx when it ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -2,35 +2,53 @@ package rscli
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
 	"copyservices/taskstore"
 )
 
-// serveBusy lets the task be busy for so many requests.
-func serveBusy(f *fakeServer, times int32) {
+// serveLine lets a run stand in line for so many requests, and then begin. One
+// that is not ready to wait is refused, as is one whose time in line is over.
+func serveLine(f *fakeServer, times int32) {
 	var asked atomic.Int32
-	f.handle(runsPath(taskName), func(w http.ResponseWriter, _ *http.Request) {
-		if asked.Add(1) <= times {
-			sendFault(w, http.StatusConflict, fault.New(fault.Busy,
-				"task %s is already running", taskName))
+	f.handle(runsPath(taskName), func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the end of the client is seen only then
+		line, _ := strconv.Atoi(r.URL.Query().Get("line"))
+		hold := time.NewTimer(time.Duration(min(line, 100)) * time.Millisecond)
+		defer hold.Stop()
+		switch {
+		case asked.Add(1) > times:
+			sendJSON(w, http.StatusCreated, sampleRun(taskstore.RunDone))
+			return
+		case line > 0:
+			select {
+			case <-hold.C:
+			case <-r.Context().Done():
+			}
+		}
+		if line <= 100 {
+			sendFault(w, http.StatusConflict, fault.New(fault.Busy, "task %s is already running", taskName))
 			return
 		}
-		sendJSON(w, http.StatusCreated, sampleRun(taskstore.RunDone))
+		sendJSON(w, http.StatusAccepted, sampleRun(taskstore.RunQueued))
 	})
 }
 
 func TestWaitingInLine(t *testing.T) {
 	f := newFake(t)
-	serveBusy(f, 2)
+	serveLine(f, 2)
 	b := newBench(t)
 	b.expect(b.run(newExecuteTask, "--wait-lock", "1m", taskName, "-s", f.addr()), 0)
 	_, keys := f.requests()
-	if len(keys) != 3 || keys[0] == keys[1] || keys[1] == keys[2] {
-		t.Errorf("idempotency keys %q: each question is a request of its own", keys)
+	if len(keys) != 3 || keys[0] != keys[1] || keys[1] != keys[2] {
+		t.Errorf("idempotency keys %q: the server knows by one whose place in line it is", keys)
 	}
 	if b.stderr.Len() > 0 {
 		t.Errorf("it says %q", &b.stderr)
@@ -39,7 +57,7 @@ func TestWaitingInLine(t *testing.T) {
 
 func TestWaitingInVain(t *testing.T) {
 	f := newFake(t)
-	serveBusy(f, 1<<30)
+	serveLine(f, 1<<30)
 	b := newBench(t)
 	args := []string{taskName, "-s", f.addr()}
 	for _, lock := range [][]string{nil, {"--wait-lock", "0"}} {
@@ -59,13 +77,18 @@ func TestWaitingInVain(t *testing.T) {
 func TestInterruptedInLine(t *testing.T) {
 	f := newFake(t)
 	ctx, interrupt := context.WithCancel(t.Context())
-	f.handle(runsPath(taskName), func(w http.ResponseWriter, _ *http.Request) {
-		sendFault(w, http.StatusConflict, fault.New(fault.Busy, "task is already running"))
+	f.handle(runsPath(taskName), func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get(api.BeginHeader) == "0" {
+			sendFault(w, http.StatusConflict, fault.New(fault.Busy, "it stands in line no longer"))
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body) // the end of the client is seen only then
 		interrupt()
+		<-r.Context().Done()
 	})
 	b := newBench(t)
 	b.expect(b.runContext(ctx, newExecuteTask, "--wait-lock", "1h", taskName, "-s", f.addr()), 130,
-		"interrupted")
+		"interrupted while another run of task")
 }
 
 // A run that started and failed for whatever reason was this command's turn.

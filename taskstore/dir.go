@@ -203,6 +203,7 @@ func itself[T any](v T) T { return v }
 func cloneRun(r Run) Run {
 	r.Pairs = slices.Clone(r.Pairs)
 	r.Warnings = slices.Clone(r.Warnings)
+	r.Before = slices.Clone(r.Before)
 	if r.Error != nil {
 		detail := *r.Error
 		r.Error = &detail
@@ -231,7 +232,7 @@ func Prune(runs Collection[Run], keep int, spare func(Run) bool) (int, error) {
 	}
 	pruned := 0
 	for _, r := range all[:max(0, len(all)-keep)] {
-		if r.State == RunRunning || spare(r) {
+		if r.State == RunRunning || r.State == RunQueued || spare(r) {
 			continue
 		}
 		if err := runs.Delete(r.ID); err != nil && fault.KindOf(err) != fault.NotFound {

@@ -46,6 +46,7 @@ type RunState string
 
 // The states of a run.
 const (
+	RunQueued      RunState = "queued" // in line for another run of the task, not begun
 	RunRunning     RunState = "running"
 	RunDone        RunState = "done"
 	RunFailed      RunState = "failed"
@@ -73,6 +74,15 @@ type Run struct {
 	// of that request.
 	Key  string `json:"-" yaml:"key,omitempty"`
 	Body string `json:"-" yaml:"body,omitempty"`
+	// Queued is when it was asked for, of a run that stood in line.
+	Queued time.Time `json:"queued,omitzero" yaml:"queued,omitempty"`
+	// Before has for each pair when the copy was established that its target
+	// held before the run, zero for none: what is there now tells by it whether
+	// the run got to the array. Runs of early servers have none.
+	Before []time.Time `json:"-" yaml:"before,omitempty"`
+	// Untouched: the server ended before the run got to the array, so that the
+	// request for it may still be carried out.
+	Untouched bool `json:"-" yaml:"untouched,omitempty"`
 	// Percent copied over all pairs; of a running run, as of the answer.
 	Percent int `json:"percent" yaml:"percent"`
 }

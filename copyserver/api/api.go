@@ -21,6 +21,15 @@ import (
 // letters, digits and '-'.
 const KeyHeader = "Idempotency-Key"
 
+// ClockHeader is in every answer: a stamp of the server's clock, which was read
+// before the answer was sent.
+const ClockHeader = "Server-Clock"
+
+// BeginHeader says of a keyed request how long it may still be begun: a number
+// of milliseconds from its arrival, or, as "MILLISECONDS after STAMP", from when
+// a stamp of the server's clock was read.
+const BeginHeader = "Begin-Within"
+
 // KeyLifetime is how long the server answers a repeated key from memory. A
 // key that is used again later than that is refused.
 const KeyLifetime = 24 * time.Hour
@@ -87,6 +96,10 @@ type RunRequest struct {
 	// comes at once all the same; GET /v1/runs/{id}?wait=SECONDS follows it.
 	Wait   bool `json:"wait,omitempty"`
 	DryRun bool `json:"dry_run,omitempty"`
+	// Line is how long it may stand in line while another run of the task goes
+	// on; 0 for not at all. It is not part of the body but of the query, since a
+	// repeated request has less of it left.
+	Line time.Duration `json:"-"`
 }
 
 // Completion is the answer of GET /v1/tasks/{name}/completion: how far the

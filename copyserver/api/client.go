@@ -41,12 +41,18 @@ type Options struct {
 	// 0 means DefaultDialTimeout. Time spent in VerifyConnection, where a
 	// person may be asked, does not count.
 	DialTimeout time.Duration
-	// Note, if not nil, is told in one line why a server was passed over or
-	// a request repeated.
+	// Note, if not nil, is told in one line why a request is repeated.
 	Note func(text string)
 	// NoAnswerHint is the hint of the error when no server answers; empty for the
 	// client's own.
 	NoAnswerHint string
+	// Warn, if not nil, is told what the user should know: that another server
+	// is asked than the one before, that a server is away and is waited for, and
+	// that it is back.
+	Warn func(text string)
+	// Known, if not nil, returns the certificate (in DER, by its SHA-256) that a
+	// server showed in the past; ok is false where it is not known.
+	Known func(addr string) (sum [sha256.Size]byte, ok bool)
 }
 
 // Client calls the REST API. Its methods may be used from many goroutines.
@@ -55,11 +61,14 @@ type Options struct {
 // that is not the Copy Services API, TimedOut and Interrupted for the end of
 // the context.
 //
-// Server B is asked when A cannot be connected to. When the answer of A is
+// Server B is asked when A does not answer, and shows the certificate of A:
+// then both serve one state folder, one after the other. When the answer of A is
 // lost after a request went out, a reading or repeatable request is sent
-// again; one with an idempotency key is sent again with the same key, to B
-// only if B shows the certificate of A, for then both serve one state folder
-// and B knows the key. Once a server has answered, it is asked first.
+// again; one with an idempotency key is sent again with the same key, which B
+// knows too. Once a server has answered, it is asked first.
+//
+// A keyed request whose context has a deadline says so: the server does not
+// begin later what it asks for.
 type Client struct {
 	opts      Options
 	transport *http.Transport
@@ -68,8 +77,10 @@ type Client struct {
 	maxAnswer int64
 
 	mu      sync.Mutex
-	current int // index of the server that answered last
+	current int  // index of the server that answered last
+	reached bool // a server has answered
 	peers   map[string]fingerprint
+	stamps  map[string]stamp
 }
 
 // fingerprint is the SHA-256 of a server's certificate.
@@ -87,6 +98,7 @@ func New(opts Options) *Client {
 		opts:      opts,
 		maxAnswer: MaxAnswer,
 		peers:     map[string]fingerprint{},
+		stamps:    map[string]stamp{},
 		backoff:   []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second},
 	}
 	c.transport = &http.Transport{
@@ -141,7 +153,7 @@ func (c *Client) answered(server string) {
 	defer c.mu.Unlock()
 	for i, s := range c.opts.Servers {
 		if s == server {
-			c.current = i
+			c.current, c.reached = i, true
 			return
 		}
 	}
@@ -151,6 +163,26 @@ func (c *Client) note(text string) {
 	if c.opts.Note != nil {
 		c.opts.Note(text)
 	}
+}
+
+func (c *Client) warn(text string) {
+	if c.opts.Warn != nil {
+		c.opts.Warn(text)
+	}
+}
+
+type patientContext struct{}
+
+// Patient makes the calls with the returned context go on asking, until the
+// context ends, when a server that has answered before, or that the request
+// went to, is away: it may be starting again.
+func Patient(ctx context.Context) context.Context {
+	return context.WithValue(ctx, patientContext{}, true)
+}
+
+func isPatient(ctx context.Context) bool {
+	patient, _ := ctx.Value(patientContext{}).(bool)
+	return patient
 }
 
 type keyContext struct{}

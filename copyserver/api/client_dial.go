@@ -93,8 +93,9 @@ func (c *Client) remember(addr string, state tls.ConnectionState) {
 	c.peers[addr] = sha256.Sum256(state.PeerCertificates[0].Raw)
 }
 
-// sameCertificate reports whether server b shows the certificate that a did.
-// It connects to b anew.
+// sameCertificate reports whether server b shows the certificate that a did, now
+// or in the past. It connects to b anew. Of a server that was never seen it is
+// not known.
 func (c *Client) sameCertificate(ctx context.Context, a, b string) (bool, error) {
 	conn, err := c.dialTLS(ctx, "tcp", b)
 	if err != nil {
@@ -104,7 +105,10 @@ func (c *Client) sameCertificate(ctx context.Context, a, b string) (bool, error)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	seen, ok := c.peers[a]
-	return ok && seen == c.peers[b], nil
+	if !ok && c.opts.Known != nil {
+		seen, ok = c.opts.Known(a)
+	}
+	return !ok || seen == c.peers[b], nil
 }
 
 func isCertificateError(err error) bool {

@@ -90,19 +90,28 @@ func reason(err error) string {
 
 // noAnswer is the error of a request that no server answered.
 func (c *Client) noAnswer(r *request, failures []error, sent bool) error {
-	texts := make([]string, len(failures))
-	for i, err := range failures {
-		texts[i] = err.Error()
+	all := textOf(failures)
+	hint := cmp.Or(c.opts.NoAnswerHint,
+		"check that copyserver runs there and that --server names its host and port")
+	var other *stranger
+	if errors.As(failures[len(failures)-1], &other) {
+		hint = "server B is a copyserver that takes over the state folder of server A: " +
+			"see rsTestConnection, and if A has a new certificate pin it with --trust"
 	}
-	all := strings.Join(texts, "; ")
 	if sent && r.repeat != safe {
 		return fault.New(fault.Connection,
 			"the answer was lost, the request may have been carried out: %s", all).
 			WithHint("look whether it was: rsQuery, esscli list run")
 	}
-	hint := cmp.Or(c.opts.NoAnswerHint,
-		"check that copyserver runs there and that --server names its host and port")
 	return fault.New(fault.Connection, "no answer from %s", all).WithHint("%s", hint)
+}
+
+func textOf(failures []error) string {
+	texts := make([]string, len(failures))
+	for i, err := range failures {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
 }
 
 // stopped is the error of a request whose context ended.
@@ -123,6 +132,12 @@ func stopped(ctx context.Context, r *request, sent bool) error {
 func answerError(server string, resp *http.Response, body []byte) error {
 	var e ErrorBody
 	if json.Unmarshal(body, &e) == nil && e.Error.Kind != "" && e.Error.Message != "" {
+		switch resp.StatusCode {
+		case http.StatusPreconditionFailed:
+			return errStamp
+		case http.StatusServiceUnavailable:
+			return &lost{server, e.Error.Err()}
+		}
 		return e.Error.Err()
 	}
 	switch resp.StatusCode {

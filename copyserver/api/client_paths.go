@@ -104,14 +104,22 @@ func (c *Client) DeleteTask(ctx context.Context, name string) error {
 
 // RunTask runs a stored task. Of a run that was started and failed it returns
 // both the run and RunError of it.
+//
+// With req.Line it may return a run in the state queued: with the same key, see
+// WithKey, the next call takes its old place in line.
 func (c *Client) RunTask(ctx context.Context, name string, req RunRequest) (Run, error) {
 	path, err := pathOf("/v1/tasks", name, "runs")
 	if err != nil {
 		return Run{}, err
 	}
 	var out Run
-	err = c.do(ctx, call{method: http.MethodPost, path: path, repeat: keyed, in: req, out: &out})
-	if err != nil {
+	q := call{
+		method: http.MethodPost, path: path, repeat: keyed, wait: min(req.Line, MaxWait), in: req, out: &out,
+	}
+	if req.Line > 0 {
+		q.query = url.Values{"line": {strconv.FormatInt(max(1, req.Line.Milliseconds()), 10)}}
+	}
+	if err = c.do(ctx, q); err != nil {
 		return Run{}, err
 	}
 	return out, RunError(out)

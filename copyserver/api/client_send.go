@@ -51,46 +51,95 @@ type lost struct {
 func (e *lost) Error() string { return e.server + ": " + reason(e.err) }
 func (e *lost) Unwrap() error { return e.err }
 
+// patience is the pause between two rounds in which no server answered.
+const patience = 200 * time.Millisecond
+
 // send carries r to the first server that answers it.
 func (c *Client) send(ctx context.Context, r *request) error {
-	var failures []error
-	sent := false
+	sent, waiting := false, false
+	for {
+		failures, gone, err := c.round(ctx, r, sent)
+		sent = sent || gone
+		switch {
+		case failures == nil:
+			if waiting {
+				c.warn(c.Answered() + " answers again")
+			}
+			return err
+		case ctx.Err() != nil:
+			return stopped(ctx, r, sent)
+		case !c.waits(ctx, r, sent):
+			return c.noAnswer(r, failures, sent)
+		}
+		if !waiting {
+			c.warn("no answer from " + textOf(failures) + "; asking on")
+		}
+		waiting = true
+		if pause(ctx, patience) != nil {
+			return stopped(ctx, r, sent)
+		}
+	}
+}
+
+// waits reports whether r is to be sent again when no server has answered it.
+func (c *Client) waits(ctx context.Context, r *request, sent bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again := r.stream == nil && (r.repeat != never || !sent)
+	return isPatient(ctx) && again && (sent || c.reached)
+}
+
+// round asks each server once. Without failures one of them has answered, and
+// err is what it said.
+func (c *Client) round(
+	ctx context.Context, r *request, before bool,
+) (failures []error, sent bool, err error) {
+	sent = before
 	servers := c.order()
 	for i, server := range servers {
 		if i > 0 {
-			if err := c.moveOn(ctx, r, servers[i-1], server, sent); err != nil {
-				failures = append(failures, err)
-				break
+			err := c.moveOn(ctx, r, servers[i-1], server, sent)
+			if final := new(fault.Error); errors.As(err, &final) && !sent && !isPatient(ctx) {
+				return nil, sent, final // of a certificate that is not trusted
 			}
-			c.note("trying " + server + ": " + failures[i-1].Error())
+			if err != nil {
+				return append(failures, err), sent, nil
+			}
 		}
 		gone, err := c.persist(ctx, r, server, sent)
 		sent = sent || gone
 		if !isSilence(err) {
+			if i > 0 {
+				c.warn(server + " answers in place of " + failures[i-1].Error())
+			}
 			c.answered(server)
-			return err
-		}
-		if ctx.Err() != nil {
-			return stopped(ctx, r, sent)
+			return nil, sent, err
 		}
 		failures = append(failures, err)
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return c.noAnswer(r, failures, sent)
+	return failures, sent, nil
 }
 
 // moveOn returns nil if r may go to server b after a did not answer it.
 func (c *Client) moveOn(ctx context.Context, r *request, a, b string, sent bool) error {
-	switch {
-	case !sent || r.repeat == safe && r.stream == nil:
-		return nil
-	case r.repeat != keyed:
+	if sent && (r.repeat == never || r.stream != nil) {
 		return fmt.Errorf("%s was not asked: the request could be carried out twice", b)
 	}
 	same, err := c.sameCertificate(ctx, a, b)
 	if err == nil && !same {
-		return fmt.Errorf("%s was not asked: it has another certificate than %s", b, a)
+		return &stranger{a, b}
 	}
 	return err
+}
+
+// stranger says that server b is not of the same state folder as a.
+type stranger struct{ a, b string }
+
+func (e *stranger) Error() string {
+	return e.b + " was not asked: it has another certificate than " + e.a
 }
 
 // persist sends r to one server, again where that is allowed. sent reports
@@ -109,7 +158,7 @@ func (c *Client) persist(
 		switch {
 		case !isSilence(err):
 			return sent, repeated(r, err, sent)
-		case !sent || ctx.Err() != nil || try >= c.tries(r) || time.Now().After(end):
+		case !sent || ctx.Err() != nil || try >= c.tries(r) || time.Now().After(end) || isPatient(ctx):
 			return sent, err
 		}
 		c.note("asking again: " + err.Error())
@@ -148,8 +197,24 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// attempt sends r once. It returns *unreachable, *lost, or what is final.
-func (c *Client) attempt(caller context.Context, server string, r *request) error {
+// attempt sends r, again with a new stamp of the server's clock where the one it
+// had is of an earlier process. It returns what try does.
+func (c *Client) attempt(ctx context.Context, server string, r *request) error {
+	for n := 0; ; n++ {
+		begin, err := c.begin(ctx, server, r)
+		if err == nil {
+			err = c.try(ctx, server, r, begin)
+		}
+		if n == maxStamps || !errors.Is(err, errStamp) {
+			return err
+		}
+	}
+}
+
+// try sends r once. It returns *unreachable, *lost, or what is final.
+func (c *Client) try(
+	caller context.Context, server string, r *request, begin string,
+) error {
 	ctx, cancel := context.WithCancelCause(caller)
 	defer cancel(nil)
 	timer := time.AfterFunc(time.Hour, func() { cancel(errSilent) })
@@ -175,6 +240,9 @@ func (c *Client) attempt(caller context.Context, server string, r *request) erro
 	if err != nil {
 		return err
 	}
+	if begin != "" {
+		req.Header.Set(BeginHeader, begin)
+	}
 	resp, err := c.roundTrip(req)
 	if err != nil {
 		return classify(ctx, server, err, connected.Load())
@@ -186,6 +254,7 @@ func (c *Client) attempt(caller context.Context, server string, r *request) erro
 		return &lost{server, context.Cause(ctx)}
 	}
 	alive()
+	c.setClock(server, resp)
 	err = r.take(server, resp, alive)
 	if err != nil && ctx.Err() != nil {
 		return &lost{server, context.Cause(ctx)}

@@ -144,7 +144,7 @@ func TestClientGoesToBWhenADoesNotAnswer(t *testing.T) {
 	b := serve(t, func(w http.ResponseWriter, r *http.Request) { writeJSON(w, 201, Run{ID: "1"}) })
 	var notes []string
 	c := newClient(t, a, addrOf(b))
-	c.opts.Note = func(text string) { notes = append(notes, text) }
+	c.opts.Warn = func(text string) { notes = append(notes, text) }
 	for range 2 {
 		if run, err := c.RunTask(t.Context(), "X", RunRequest{}); err != nil || run.ID != "1" {
 			t.Fatalf("%+v, %v", run, err)
@@ -291,7 +291,7 @@ func TestClientRepeatsReading(t *testing.T) {
 		hangUp(w, r)
 	}
 	whole := func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, 200, []Host{{Name: "h"}}) }
-	b := serve(t, whole, newCertificate(t))
+	b := serve(t, whole)
 	hosts, err := newClient(t, addrOf(serve(t, cut)), addrOf(b)).Hosts(t.Context())
 	if err != nil || len(hosts) != 1 {
 		t.Errorf("%v, %v", hosts, err)
@@ -328,6 +328,9 @@ func TestClientWaitsNoLongerThanTimeout(t *testing.T) {
 func TestClientEndsWithItsContext(t *testing.T) {
 	arrived := make(chan bool, 2)
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" {
+			return
+		}
 		io.Copy(io.Discard, r.Body)
 		arrived <- true
 		<-r.Context().Done()

@@ -13,12 +13,12 @@ type act func(ctx context.Context, r Resolved) (warnings []string, err error)
 
 // actOf returns what t does to arr. The error of kind Refused is for an array
 // that has no such act.
-func actOf(t taskstore.Task, arr arrayclient.Array) (act, error) {
+func (r *Runner) actOf(t taskstore.Task, arr arrayclient.Array) (act, error) {
 	switch t.Type {
 	case taskstore.TaskEstablish:
 		return establish(t.Options), nil
 	case taskstore.TaskWithdraw:
-		return Withdraw, nil
+		return r.Withdraw, nil
 	case taskstore.TaskResync:
 		if a, ok := arr.(arrayclient.Resyncer); ok {
 			return plain(a.Resync), nil
@@ -66,9 +66,9 @@ func plain(do func(context.Context, []arrayclient.Pair) error) act {
 	}
 }
 
-// Withdraw ends the relationships of r and warns of the targets whose content
+// withdraw ends the relationships of r and warns of the targets whose content
 // is undefined from then on.
-func Withdraw(ctx context.Context, r Resolved) (warnings []string, err error) {
+func withdraw(ctx context.Context, r Resolved) (warnings []string, err error) {
 	undefined, err := r.Array.Withdraw(ctx, r.Pairs)
 	for _, p := range undefined {
 		warnings = append(warnings, "the content of "+string(p.Target)+

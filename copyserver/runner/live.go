@@ -2,10 +2,12 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
+	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore"
 )
@@ -13,8 +15,9 @@ import (
 // live is a run that this process executes.
 type live struct {
 	resolved Resolved
-	acted    chan struct{} // closed when the array has done its part
-	over     chan struct{} // closed when the run has ended
+	acted    chan struct{}        // closed when the array has done its part
+	over     chan struct{}        // closed when the run has ended
+	looks    chan chan<- struct{} // asks the follower to look, and to close what it gets afterwards
 
 	mu         sync.Mutex
 	run        taskstore.Run
@@ -24,6 +27,7 @@ type live struct {
 func newLive(run taskstore.Run, resolved Resolved) *live {
 	return &live{
 		run: run, resolved: resolved, acted: make(chan struct{}), over: make(chan struct{}),
+		looks: make(chan chan<- struct{}),
 	}
 }
 
@@ -46,8 +50,8 @@ func (l *live) change(f func(*taskstore.Run)) {
 
 // execute does the run's work, and with Wait leaves a goroutine behind that
 // follows its copies.
-func (r *Runner) execute(ctx context.Context, l *live, do act) {
-	warnings, err := do(ctx, l.resolved)
+func (r *Runner) execute(ctx context.Context, l *live, q Request, do act) {
+	warnings, err := inTime(ctx, l.resolved, q, do)
 	l.change(func(run *taskstore.Run) { run.Warnings = warnings })
 	close(l.acted)
 	if err != nil || !l.run.Wait || !copies(l.run.Type) {
@@ -58,6 +62,24 @@ func (r *Runner) execute(ctx context.Context, l *live, do act) {
 		return
 	}
 	r.work.Go(func() { r.follow(l) })
+}
+
+// inTime does what do says, unless it is too late to begin. The array is told
+// too: it may have to wait for something before it begins.
+func inTime(ctx context.Context, r Resolved, q Request, do act) ([]string, error) {
+	if err := q.late(); err != nil {
+		return nil, err
+	}
+	if !q.Until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, q.Until)
+		defer cancel()
+	}
+	warnings, err := do(ctx, r)
+	if err != nil && errors.Is(err, context.DeadlineExceeded) {
+		err = q.late()
+	}
+	return warnings, err
 }
 
 // percentNow is for the record only: it is 0 where it cannot be known.
@@ -73,16 +95,74 @@ func (r *Runner) percentNow(ctx context.Context, l *live) int {
 }
 
 // follow ends with the copies, or with the server: then the run stays running
-// on disk.
+// on disk, and the next server follows it.
 func (r *Runner) follow(l *live) {
 	resolved := l.resolved.copying(l.run.Type)
-	_, err := follow(r.stopping, resolved, time.Time{}, func(p progress) {
+	_, err := follow(r.stopping, resolved, time.Time{}, l.looks, func(p progress) {
 		l.change(func(run *taskstore.Run) { run.Percent = p.percent })
 	})
 	if r.stopping.Err() != nil {
-		return // the next start reports it as interrupted
+		return
 	}
 	r.finish(l, err)
+}
+
+// Withdraw ends the relationships of w as act does. Runs that wait for those
+// copies have ended when it returns.
+func (r *Runner) Withdraw(ctx context.Context, w Resolved) (warnings []string, err error) {
+	warnings, err = withdraw(ctx, w)
+	if err == nil {
+		r.lookAgain(w)
+	}
+	return warnings, err
+}
+
+// lookAgain lets the runs that follow copies of the same pairs find out at once
+// what became of them.
+func (r *Runner) lookAgain(w Resolved) {
+	gone := make(map[arrayclient.Pair]bool, len(w.Pairs))
+	for _, p := range w.Pairs {
+		gone[p] = true
+	}
+	var affected []*live
+	r.mu.Lock()
+	for _, l := range r.live {
+		if l.isFollowing(gone) {
+			affected = append(affected, l)
+		}
+	}
+	r.mu.Unlock()
+	for _, l := range affected {
+		looked := make(chan struct{})
+		select {
+		case l.looks <- looked:
+			select {
+			case <-looked:
+			case <-l.over:
+			case <-r.stopping.Done():
+			}
+		case <-l.over:
+		case <-r.stopping.Done():
+		}
+	}
+}
+
+// isFollowing reports whether the run waits for copies of one of pairs.
+func (l *live) isFollowing(pairs map[arrayclient.Pair]bool) bool {
+	select {
+	case <-l.over:
+		return false
+	case <-l.acted:
+	default:
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.run.Wait || !copies(l.run.Type) {
+		return false
+	}
+	return slices.ContainsFunc(l.resolved.copying(l.run.Type).Pairs,
+		func(p arrayclient.Pair) bool { return pairs[p] })
 }
 
 // finish records the end of a run.
@@ -121,6 +201,7 @@ func (r *Runner) record(l *live) {
 	defer r.mu.Unlock()
 	if key := taskstore.Key(run.Task); r.busy[key] == l {
 		delete(r.busy, key)
+		defer func() { go r.serve(key) }()
 	}
 	if err == nil {
 		delete(r.live, run.ID)
@@ -144,40 +225,4 @@ func (r *Runner) recordLeft() {
 	for _, l := range left {
 		r.record(l)
 	}
-}
-
-// interrupted marks a run of an earlier process.
-func (r *Runner) interrupted(ctx context.Context, run taskstore.Run) {
-	detail := fault.New(fault.Server, "the server ended in the middle of run %s of task %s",
-		run.ID, run.Task).
-		WithHint("see with rsFlashCopyQuery what it did, and run the task again")
-	if p, err := r.lookBack(ctx, run); err == nil {
-		run.Percent = p.percent
-		detail = fault.New(fault.Server,
-			"the server ended during run %s of task %s, whose copies were established and go on",
-			run.ID, run.Task).
-			WithHint("rsQueryComplete %s waits for them", run.Task)
-	}
-	run.State, run.Ended = taskstore.RunInterrupted, time.Now().UTC()
-	d := fault.DetailOf(detail)
-	run.Error = &d
-	r.logger.Warn("run was interrupted", "run", run.ID, "task", run.Task)
-	l := newLive(run, Resolved{})
-	close(l.acted)
-	close(l.over)
-	r.live[run.ID] = l
-	r.record(l)
-}
-
-// lookBack looks at the copies of a run of which it is not known whether the
-// array did its part.
-func (r *Runner) lookBack(ctx context.Context, run taskstore.Run) (progress, error) {
-	if run.Type != taskstore.TaskEstablish {
-		return progress{}, fault.New(fault.Refused, "only an establish leaves a trace")
-	}
-	resolved, err := resolvedOf(r.arrays, run)
-	if err != nil {
-		return progress{}, err
-	}
-	return look(ctx, resolved, run.Started.Add(-clockSlack))
 }

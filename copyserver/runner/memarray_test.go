@@ -22,6 +22,7 @@ type memArray struct {
 	gate    chan struct{} // nil, or acts wait until it is closed
 	entered chan struct{} // told of every act that waits
 	acts    int
+	pace    time.Duration // how long an act takes
 }
 
 const memTracks = 16
@@ -53,11 +54,63 @@ func (a *memArray) hold() (release func()) {
 	return func() { close(gate) }
 }
 
+// letGo holds up no further act.
+func (a *memArray) letGo() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gate = nil
+}
+
+// forget ends all relationships.
+func (a *memArray) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.rels)
+}
+
+// state is what an array holds.
+type state struct {
+	volumes map[arrayclient.Serial]arrayclient.Volume
+	rels    map[arrayclient.Pair]arrayclient.Relationship
+}
+
+func (a *memArray) save() state {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := state{map[arrayclient.Serial]arrayclient.Volume{}, map[arrayclient.Pair]arrayclient.Relationship{}}
+	for serial, v := range a.volumes {
+		s.volumes[serial] = *v
+		if v.LastCopy != nil {
+			last := *v.LastCopy
+			copied := *v
+			copied.LastCopy = &last
+			s.volumes[serial] = copied
+		}
+	}
+	for p, rel := range a.rels {
+		s.rels[p] = *rel
+	}
+	return s
+}
+
+func (a *memArray) restore(s state) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.rels)
+	for serial, v := range s.volumes {
+		a.volumes[serial] = &v
+	}
+	for p, rel := range s.rels {
+		a.rels[p] = &rel
+	}
+}
+
 func (a *memArray) begin() {
 	a.mu.Lock()
 	a.acts++
 	gate := a.gate
 	a.mu.Unlock()
+	time.Sleep(a.pace)
 	if gate != nil {
 		a.entered <- struct{}{}
 		<-gate

@@ -137,11 +137,14 @@ func (e *ended) read() error {
 }
 
 // follow looks again and again, telling each what it saw, until the copies
-// are complete, hopeless or ctx ends, and returns the last.
+// are complete, hopeless or ctx ends, and returns the last. It looks at once when
+// looks, which may be nil, asks it to, and says so if that was not its last look.
 func follow(
-	ctx context.Context, r Resolved, since time.Time, each func(progress),
+	ctx context.Context, r Resolved, since time.Time, looks <-chan chan<- struct{},
+	each func(progress),
 ) (progress, error) {
 	pause := firstLook
+	var asked chan<- struct{}
 	for {
 		p, err := look(ctx, r, since)
 		if err != nil {
@@ -151,9 +154,15 @@ func follow(
 		if p.complete {
 			return p, nil
 		}
+		if asked != nil {
+			close(asked)
+			asked = nil
+		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
+		case asked = <-looks:
+			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()
 			return p, ctx.Err()

@@ -51,7 +51,9 @@ func TestWaitForACopyThatFails(t *testing.T) {
 	}
 }
 
-func TestInterruptedRuns(t *testing.T) {
+// TestRunsGoOnAfterARestart: a run whose copies were established is followed
+// again, one that was cut off before that is interrupted.
+func TestRunsGoOnAfterARestart(t *testing.T) {
 	w := newWorld(t)
 	waiting := w.run(runner.Request{Task: "fc", Wait: true})
 	cut := taskstore.Run{
@@ -63,22 +65,101 @@ func TestInterruptedRuns(t *testing.T) {
 	w.restart()
 	run, err := w.Get(t.Context(), waiting.ID, 0)
 	must(t, err)
-	if run.State != taskstore.RunInterrupted || !strings.Contains(run.Error.Message, "go on") ||
-		run.Error.Kind != fault.Server {
+	if run.State != taskstore.RunRunning || run.Error != nil {
 		t.Errorf("the waiting run is %+v, %+v", run, run.Error)
 	}
+	_, err = w.Start(t.Context(), runner.Request{Task: "fc"})
+	wantKind(t, err, fault.Busy, waiting.ID)
 	run, err = w.Get(t.Context(), "cut", 0)
 	must(t, err)
-	if run.State != taskstore.RunInterrupted || strings.Contains(run.Error.Message, "go on") {
+	if run.State != taskstore.RunInterrupted || run.Error.Kind != fault.Server {
 		t.Errorf("the cut run is %+v, %+v", run, run.Error)
 	}
+	w.restart()
 	c, err := w.Completion(t.Context(), "fc", 0)
 	if err != nil || c.Complete {
-		t.Errorf("completion of the interrupted task: %+v, %v", c, err)
+		t.Errorf("completion: %+v, %v", c, err)
 	}
 	w.array.step(memTracks)
 	if c, err = w.Completion(t.Context(), "fc", 0); err != nil || !c.Complete {
 		t.Errorf("completion in the end: %+v, %v", c, err)
+	}
+	run, err = w.Get(t.Context(), waiting.ID, time.Minute)
+	if err != nil || run.State != taskstore.RunDone || run.Percent != 100 {
+		t.Errorf("in the end: %+v, %v", run, err)
+	}
+}
+
+// TestCopiesThatEndedWithoutTheServer: what came of a run's copies meanwhile is
+// what came of the run.
+func TestCopiesThatEndedWithoutTheServer(t *testing.T) {
+	w := newWorld(t)
+	for name, end := range map[taskstore.RunState]func(){
+		taskstore.RunDone:   func() { w.array.step(memTracks) },
+		taskstore.RunFailed: func() { w.array.fail("no space on target") },
+	} {
+		waiting := w.run(runner.Request{Task: "fc", Wait: true})
+		w.end()
+		end()
+		w.start(w.array)
+		run, err := w.Get(t.Context(), waiting.ID, time.Minute)
+		if err != nil || run.State != name {
+			t.Errorf("%s: %+v, %v", name, run, err)
+		}
+		w.array.forget()
+	}
+}
+
+// cutOff runs a task and puts the run back to what the disk had when it began.
+func (w *world) cutOff(q runner.Request, touch bool) taskstore.Run {
+	w.t.Helper()
+	before := w.array.save()
+	release := w.array.hold()
+	go w.Start(w.t.Context(), q)
+	<-w.array.entered
+	runs, err := w.List(q.Task, 1)
+	must(w.t, err)
+	record, err := w.store.Runs().Get(runs[0].ID)
+	must(w.t, err)
+	w.array.letGo()
+	release()
+	_, ok := w.ByKey(w.t.Context(), q.Key) // which waits for the array
+	if !ok || record.State != taskstore.RunRunning {
+		w.t.Fatalf("the record is %+v", record)
+	}
+	w.end()
+	if !touch {
+		w.array.restore(before)
+	}
+	store, err := taskstore.Open(w.dir)
+	must(w.t, err)
+	must(w.t, store.Runs().Put(record))
+	must(w.t, store.Close())
+	w.start(w.array)
+	return record
+}
+
+// TestCutOffAtTheArray: the server ends between the record of a run and that of
+// its end. What the array holds tells whether it was done, also where the same
+// was done a moment earlier.
+func TestCutOffAtTheArray(t *testing.T) {
+	w := newWorld(t)
+	w.task("w", taskstore.TaskWithdraw, arrayclient.Options{}, "vm:Disk1", "vm:Disk2")
+	for i, name := range []string{"fc", "w", "fc"} {
+		key := "key-" + string(rune('a'+i))
+		run := w.cutOff(runner.Request{Task: name, Key: key}, false)
+		got, err := w.Get(t.Context(), run.ID, 0)
+		if err != nil || got.State != taskstore.RunInterrupted || !got.Untouched {
+			t.Errorf("%s, not done: %+v, %v", name, got, err)
+		}
+		run = w.cutOff(runner.Request{Task: name, Key: key}, true)
+		got, err = w.Get(t.Context(), run.ID, 0)
+		if err != nil || got.State != taskstore.RunDone || got.Error != nil {
+			t.Errorf("%s, done: %+v, %v", name, got, err)
+		}
+		if again, ok := w.ByKey(t.Context(), key); !ok || again.ID != run.ID {
+			t.Errorf("%s: its key stands for %+v", name, again)
+		}
 	}
 }
 

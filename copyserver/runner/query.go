@@ -51,6 +51,9 @@ func (r *Runner) ByKey(ctx context.Context, key string) (taskstore.Run, bool) {
 	if !ok {
 		return taskstore.Run{}, false
 	}
+	if l := r.liveRun(id); l != nil {
+		r.await(ctx, l.acted, api.MaxWait)
+	}
 	run, err := r.Get(ctx, id, 0)
 	return run, err == nil
 }
@@ -91,13 +94,19 @@ func (r *Runner) Delete(id string) error {
 	if err != nil {
 		return err
 	}
+	if run.State == taskstore.RunQueued {
+		return fault.New(fault.Busy, "run %s stands in line", id).
+			WithHint("it goes when the command that waits for it ends")
+	}
 	if err := r.store.Runs().Delete(id); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.live, id)
-	delete(r.keys, run.Key)
+	if r.keys[run.Key] == id {
+		delete(r.keys, run.Key)
+	}
 	r.stored--
 	return nil
 }
@@ -150,7 +159,7 @@ func (r *Runner) lookUntil(
 	defer cancel()
 	defer context.AfterFunc(r.stopping, cancel)()
 	var last progress
-	p, err := follow(limited, resolved, since, func(p progress) { last = p })
+	p, err := follow(limited, resolved, since, nil, func(p progress) { last = p })
 	if last.pairs != nil && errors.Is(err, limited.Err()) && ctx.Err() == nil {
 		return last, nil // the time is up, and that is an answer
 	}
@@ -164,7 +173,7 @@ func (r *Runner) lastCopying(t taskstore.Task) (taskstore.Run, error) {
 		return taskstore.Run{}, err
 	}
 	for _, run := range runs {
-		if run.State != taskstore.RunFailed && copies(run.Type) {
+		if run.State != taskstore.RunFailed && run.State != taskstore.RunQueued && copies(run.Type) {
 			return run, nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -38,10 +39,11 @@ type Runner struct {
 
 	mu     sync.Mutex
 	closed bool
-	live   map[string]*live  // by run ID: runs that are not over, or not on disk as such
-	busy   map[string]*live  // by taskstore.Key of the task
-	keys   map[string]string // idempotency key to run ID
-	stored int               // runs in the store
+	live   map[string]*live    // by run ID: runs that are not over, or not on disk as such
+	busy   map[string]*live    // by taskstore.Key of the task
+	lines  map[string][]*place // by taskstore.Key of the task
+	keys   map[string]string   // idempotency key to run ID
+	stored int                 // runs in the store
 }
 
 // Request asks for a run.
@@ -52,32 +54,53 @@ type Request struct {
 	// Key is the idempotency key, empty for none, and Body what its request
 	// was. They are durable before the array is touched.
 	Key, Body string
+	// Line is how long the request waits for another run of the task; 0 means
+	// not at all.
+	Line time.Duration
+	// InLine, if not nil, is called before it does.
+	InLine func()
+	// Until is when the run begins at the latest; zero for whenever.
+	Until time.Time
+}
+
+// late refuses to begin a run when whoever asked for it has given up.
+func (q Request) late() error {
+	if q.Until.IsZero() || time.Now().Before(q.Until) {
+		return nil
+	}
+	return fault.New(fault.TimedOut, "task %s was not begun: the time for that is up", q.Task).
+		WithHint("nothing was done")
 }
 
 // New returns a Runner for the tasks in store. Runs that were under way when
-// the last one ended become interrupted; the error is that of the store. When
-// ctx ends, nobody is left waiting for copies; Stop is needed all the same.
+// the last one ended go on where the array has done its part, and are
+// interrupted where it has not; the error is that of the store. When ctx ends,
+// nobody is left waiting for copies; Stop is needed all the same.
 func New(
 	ctx context.Context, store taskstore.Store, arrays *Arrays, logger *slog.Logger,
 ) (*Runner, error) {
 	r := &Runner{
 		store: store, arrays: arrays, logger: logger, keep: KeepRuns,
-		live: map[string]*live{}, busy: map[string]*live{}, keys: map[string]string{},
+		live: map[string]*live{}, busy: map[string]*live{}, lines: map[string][]*place{},
+		keys: map[string]string{},
 	}
 	r.stopping, r.stop = context.WithCancel(ctx)
 	runs, err := store.Runs().List()
 	if err != nil {
 		return nil, err
 	}
-	r.stored = len(runs)
 	for _, run := range runs {
-		if run.Key != "" {
-			r.keys[run.Key] = run.ID
-		}
-		if run.State == taskstore.RunRunning {
-			r.interrupted(ctx, run)
+		r.note(run)
+	}
+	for _, run := range runs {
+		switch run.State {
+		case taskstore.RunRunning:
+			r.resume(ctx, run)
+		case taskstore.RunQueued:
+			r.queued(run)
 		}
 	}
+	r.lineUp()
 	r.prune()
 	return r, nil
 }
@@ -95,40 +118,86 @@ func (r *Runner) Resolve(pairs []taskstore.TaskPair) (Resolved, error) {
 // what the array would refuse it does not know.
 func (r *Runner) DryRun(ctx context.Context, q Request) (taskstore.Run, error) {
 	task, resolved, _, err := r.plan(q)
+	if err == nil {
+		err = r.idle(task.Name)
+	}
+	if err == nil {
+		err = existing(ctx, resolved)
+	}
 	if err != nil {
 		return taskstore.Run{}, err
 	}
-	if err := existing(ctx, resolved); err != nil {
-		return taskstore.Run{}, err
-	}
-	now := time.Now().UTC()
-	return taskstore.Run{
-		ID: newID(now), Task: task.Name, Type: task.Type, User: q.User, State: taskstore.RunDry,
-		Wait: q.Wait, Started: now, Ended: now, Pairs: resolved.Named,
-	}, nil
+	run := newRun(task, resolved, q, time.Now().UTC())
+	run.State, run.Ended, run.Key, run.Body = taskstore.RunDry, run.Started, "", ""
+	return run, nil
 }
 
 // Start runs a task. It returns when the array has done its part: the run is
 // then done, failed, or, with Wait, running until its copies are complete.
 // The error is for a run that did not start, and then none is recorded: of
-// kind NotFound, Refused, Busy, or Server when it cannot be recorded. The end
-// of ctx does not end the run.
+// kind NotFound, Refused, Busy, TimedOut, or Server when it cannot be recorded.
+// The end of ctx does not end the run.
+//
+// With Line it may also return a run in the state queued: the request is to be
+// made again with the same key, and takes its old place in line.
 func (r *Runner) Start(ctx context.Context, q Request) (taskstore.Run, error) {
+	if p := r.standing(q.Key); p != nil {
+		return r.inLine(ctx, p, q)
+	}
 	task, resolved, do, err := r.plan(q)
+	if err == nil {
+		err = q.late()
+	}
 	if err != nil {
 		return taskstore.Run{}, err
 	}
-	l, err := r.begin(task, resolved, q)
+	l := newLive(newRun(task, resolved, q, time.Now().UTC()), resolved)
+	err = r.take(l)
+	if fault.KindOf(err) == fault.Busy && q.Line > 0 {
+		p, err := r.enqueue(task, resolved, q)
+		if err != nil {
+			return taskstore.Run{}, err
+		}
+		return r.inLine(ctx, p, q)
+	}
 	if err != nil {
 		return taskstore.Run{}, err
 	}
-	defer r.work.Done()
-	r.execute(context.WithoutCancel(ctx), l, do)
-	return l.snapshot(), nil
+	return r.launch(ctx, l, q, do)
 }
 
-// plan finds out everything that could keep a run from starting and changes
-// nothing.
+// inLine waits with p for its turn and runs it then.
+func (r *Runner) inLine(ctx context.Context, p *place, q Request) (taskstore.Run, error) {
+	if q.InLine != nil {
+		q.InLine()
+	}
+	if q.Line <= 0 && r.leaveLine(p) {
+		return taskstore.Run{}, fault.New(fault.Busy, "task %s was not begun: it stands in line no longer", q.Task)
+	}
+	l, err := r.stand(ctx, p, q)
+	switch {
+	case err != nil:
+		return taskstore.Run{}, err
+	case l == nil:
+		return p.run, nil
+	}
+	_, resolved, do, err := r.plan(q)
+	if err == nil {
+		err = q.late()
+	}
+	if err != nil {
+		r.cancel(l)
+		return taskstore.Run{}, err
+	}
+	l.mu.Lock()
+	l.resolved, l.run.Pairs = resolved, resolved.Named
+	l.run.State, l.run.Started = taskstore.RunRunning, time.Now().UTC()
+	l.mu.Unlock()
+	return r.launch(ctx, l, q, do)
+}
+
+// plan finds out everything but the line that could keep a run from starting,
+// and changes nothing.
 func (r *Runner) plan(q Request) (taskstore.Task, Resolved, act, error) {
 	task, err := r.store.Tasks().Get(q.Task)
 	if fault.KindOf(err) == fault.NotFound {
@@ -143,14 +212,11 @@ func (r *Runner) plan(q Request) (taskstore.Task, Resolved, act, error) {
 			return task, Resolved{}, nil, err
 		}
 	}
-	if err := r.idle(task.Name); err != nil {
-		return task, Resolved{}, nil, err
-	}
 	resolved, err := r.Resolve(task.Pairs)
 	if err != nil {
 		return task, resolved, nil, err
 	}
-	do, err := actOf(task, resolved.Array)
+	do, err := r.actOf(task, resolved.Array)
 	return task, resolved, do, err
 }
 
@@ -162,44 +228,38 @@ func (r *Runner) idle(task string) error {
 }
 
 func (r *Runner) idleLocked(task string) error {
-	other := r.busy[taskstore.Key(task)]
-	if other == nil {
-		return nil
+	key := taskstore.Key(task)
+	if other := r.busy[key]; other != nil {
+		run := other.snapshot()
+		return fault.New(fault.Busy, "task %s is already running: run %s, started at %s by %s",
+			run.Task, run.ID, run.Started.Format(time.RFC3339), run.User).
+			WithHint("rsQueryComplete %s waits for its copies", run.Task)
 	}
-	run := other.snapshot()
-	return fault.New(fault.Busy, "task %s is already running: run %s, started at %s by %s",
-		run.Task, run.ID, run.Started.Format(time.RFC3339), run.User).
-		WithHint("rsQueryComplete %s waits for its copies", run.Task)
+	for _, p := range r.lines[key] {
+		if p.turn != nil || time.Since(p.absent) < patience {
+			return fault.New(fault.Busy, "task %s is already running: run %s of %s stands in line for it",
+				p.run.Task, p.run.ID, p.run.User).WithHint("rsExecuteTask --wait-lock stands in line too")
+		}
+	}
+	return nil
 }
 
-// begin takes the task and records the run. Afterwards one is added to work.
-func (r *Runner) begin(
-	task taskstore.Task, resolved Resolved, q Request,
-) (*live, error) {
-	now := time.Now().UTC()
-	l := newLive(taskstore.Run{
+// newRun is the run that q asks for, about to begin.
+func newRun(task taskstore.Task, resolved Resolved, q Request, now time.Time) taskstore.Run {
+	return taskstore.Run{
 		ID: newID(now), Task: task.Name, Type: task.Type, User: q.User,
 		State: taskstore.RunRunning, Wait: q.Wait, Started: now, Pairs: resolved.Named,
 		Key: q.Key, Body: q.Body,
-	}, resolved)
-	if err := r.take(l); err != nil {
-		return nil, err
 	}
-	if err := r.store.Runs().Create(l.run); err != nil {
-		r.release(l)
-		r.work.Done()
-		return nil, err
-	}
-	return l, nil
 }
 
 // take makes the run known, and the task busy, before it is on disk: a second
-// run must not slip in while the disk is slow.
+// run must not slip in while the disk is slow. Afterwards one is added to work.
 func (r *Runner) take(l *live) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return fault.New(fault.Server, "the server is stopping")
+		return errStopping()
 	}
 	if err := r.idleLocked(l.run.Task); err != nil {
 		return err
@@ -207,21 +267,50 @@ func (r *Runner) take(l *live) error {
 	r.work.Add(1)
 	r.live[l.run.ID] = l
 	r.busy[taskstore.Key(l.run.Task)] = l
-	if l.run.Key != "" {
-		r.keys[l.run.Key] = l.run.ID
-	}
-	r.stored++
+	r.note(l.run)
 	return nil
 }
 
-// release gives the task free and forgets the run, which is nowhere on disk.
-func (r *Runner) release(l *live) {
+// ErrStopping is in the chain of the error of a request that came too late for
+// this server. The next one may take it.
+var ErrStopping = errors.New("the server is stopping")
+
+func errStopping() error { return fault.New(fault.Server, "%w", ErrStopping) }
+
+// launch records the run, which has its task, and executes it.
+func (r *Runner) launch(
+	ctx context.Context, l *live, q Request, do act,
+) (taskstore.Run, error) {
+	before, err := marks(ctx, l.resolved.copying(l.run.Type))
+	if err == nil {
+		l.change(func(run *taskstore.Run) { run.Before = before })
+		err = r.store.Runs().Put(l.run)
+	}
+	if err != nil {
+		r.cancel(l)
+		return taskstore.Run{}, err
+	}
+	defer r.work.Done()
+	r.execute(context.WithoutCancel(ctx), l, q, do)
+	return l.snapshot(), nil
+}
+
+// cancel gives the task free and forgets the run, which has not begun.
+func (r *Runner) cancel(l *live) {
+	if err := r.store.Runs().Delete(l.run.ID); err != nil && fault.KindOf(err) != fault.NotFound {
+		r.logger.Error("cannot forget a run that did not begin", "run", l.run.ID, "error", err)
+	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	delete(r.busy, taskstore.Key(l.run.Task))
 	delete(r.live, l.run.ID)
-	delete(r.keys, l.run.Key)
+	if r.keys[l.run.Key] == l.run.ID {
+		delete(r.keys, l.run.Key)
+	}
 	r.stored--
+	close(l.acted)
+	r.mu.Unlock()
+	r.work.Done()
+	r.serve(l.run.Task)
 }
 
 // newID returns an ID that sorts by time.

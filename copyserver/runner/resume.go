@@ -1,0 +1,147 @@
+package runner
+
+import (
+	"context"
+	"time"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/taskstore"
+)
+
+// What becomes of the runs that the end of the server cut off. A run is recorded
+// before the array is touched, together with when the copies were established
+// that the targets held then. What they hold now tells whether the array did
+// its part, whatever the clocks say.
+
+// marks returns when the copies were established that the targets of r hold,
+// zero for those that hold none.
+func marks(ctx context.Context, r Resolved) ([]time.Time, error) {
+	e := ended{ctx: ctx, array: r.Array}
+	if err := e.read(); err != nil {
+		return nil, err
+	}
+	times := make([]time.Time, len(r.Pairs))
+	for i, p := range r.Pairs {
+		if last := e.volumes[p.Target].LastCopy; last != nil {
+			times[i] = last.Established
+		}
+	}
+	return times, nil
+}
+
+// trace is what a run left in the array.
+type trace int
+
+const (
+	unknown   trace = iota // it cannot be told
+	untouched              // nothing
+	acted                  // what it was to do
+)
+
+// traceOf finds out whether the array did its part of a run of an earlier
+// process. Nothing else has been done to the array since.
+func (r *Runner) traceOf(ctx context.Context, run taskstore.Run, resolved Resolved) trace {
+	if run.Before == nil {
+		_, err := look(ctx, resolved, run.Started.Add(-clockSlack))
+		if run.Type == taskstore.TaskEstablish && err == nil {
+			return acted
+		}
+		return unknown
+	}
+	if run.Type == taskstore.TaskConsistencyCreated || len(run.Before) != len(resolved.Pairs) {
+		return unknown // a freeze has ended with its process
+	}
+	now, err := marks(ctx, resolved)
+	if err != nil {
+		return unknown
+	}
+	rels, err := resolved.Array.Relationships(ctx)
+	if err != nil {
+		return unknown
+	}
+	found := make(map[arrayclient.Pair]arrayclient.Relationship, len(rels))
+	for _, rel := range rels {
+		found[rel.Pair] = rel
+	}
+	for i, p := range resolved.Pairs {
+		rel, exists := found[p]
+		same := now[i].Equal(run.Before[i])
+		switch run.Type {
+		case taskstore.TaskWithdraw:
+			same = exists
+		case taskstore.TaskBackgroundCopy:
+			same = exists && rel.Options.NoCopy
+		}
+		if same {
+			return untouched // all or nothing
+		}
+	}
+	return acted
+}
+
+// resume goes on with a run of an earlier process as far as that can be.
+func (r *Runner) resume(ctx context.Context, run taskstore.Run) {
+	resolved, err := resolvedOf(r.arrays, run)
+	what := unknown
+	if err == nil {
+		what = r.traceOf(ctx, run, resolved)
+	}
+	switch {
+	case what == untouched && !run.Queued.IsZero():
+		r.backInLine(run)
+	case what != acted:
+		r.interrupted(run, what == untouched)
+	default:
+		r.goOn(ctx, run, resolved)
+	}
+}
+
+// goOn takes up a run whose part in the array was done. The error of a copy
+// that has come to nothing is the run's.
+func (r *Runner) goOn(ctx context.Context, run taskstore.Run, resolved Resolved) {
+	l := newLive(run, resolved.copying(run.Type)) // which turns a reverse back
+	close(l.acted)
+	r.mu.Lock()
+	r.live[run.ID], r.busy[taskstore.Key(run.Task)] = l, l
+	r.mu.Unlock()
+	r.logger.Info("run goes on after a restart", "run", run.ID, "task", run.Task)
+	if run.Wait && copies(run.Type) {
+		r.work.Go(func() { r.follow(l) })
+		return
+	}
+	l.run.Percent = r.percentNow(ctx, l)
+	r.finish(l, nil)
+}
+
+// backInLine puts a run that had its turn, but did not get to the array, where
+// it was.
+func (r *Runner) backInLine(run taskstore.Run) {
+	run.State, run.Started, run.Before = taskstore.RunQueued, run.Queued, nil
+	if err := r.store.Runs().Put(run); err != nil {
+		r.logger.Error("cannot put a run back in line", "run", run.ID, "error", err)
+	}
+	r.queued(run)
+}
+
+// interrupted marks a run of an earlier process.
+func (r *Runner) interrupted(run taskstore.Run, untouched bool) {
+	err := fault.New(fault.Server, "the server ended in the middle of run %s of task %s",
+		run.ID, run.Task).
+		WithHint("see with rsFlashCopyQuery what it did, and run the task again")
+	if untouched {
+		err = fault.New(fault.Server, "the server ended before run %s of task %s got to the array",
+			run.ID, run.Task).WithHint("nothing was done; run the task again")
+	}
+	run.State, run.Ended, run.Untouched = taskstore.RunInterrupted, time.Now().UTC(), untouched
+	d := fault.DetailOf(err)
+	run.Error = &d
+	r.logger.Warn("run was interrupted", "run", run.ID, "task", run.Task)
+	l := newLive(run, Resolved{})
+	close(l.acted)
+	close(l.over)
+	r.mu.Lock()
+	r.live[run.ID] = l
+	r.mu.Unlock()
+	r.record(l)
+}
