@@ -20,10 +20,11 @@ func (o *executeOptions) start(
 	}
 	ctx = api.WithKey(ctx, api.NewKey())
 	end := time.Now().Add(o.waitLock.limit)
-	for {
+	for asked := 1; ; asked++ {
 		req := api.RunRequest{Wait: o.wait, DryRun: o.dryRun, Line: max(0, time.Until(end))}
 		run, err := s.RunTask(ctx, task, req)
 		switch {
+		case err == nil && run.State == taskstore.RunQueued && asked > 1:
 		case err == nil && run.State == taskstore.RunQueued:
 			e.Log.Info("waiting for another run of the task", "task", task, "for", req.Line)
 		case fault.KindOf(err) == fault.Busy && run.ID == "" && o.waitLock.limit > 0 && !time.Now().Before(end):

@@ -51,16 +51,19 @@ func (p *place) leave(turn chan struct{}) {
 }
 
 // enqueue puts a new run at the end of the line of its task, and on disk.
-func (r *Runner) enqueue(task taskstore.Task, resolved Resolved, q Request) (*place, error) {
-	now := time.Now().UTC()
-	run := newRun(task, resolved, q, now)
-	run.State, run.Queued = taskstore.RunQueued, now
+func (r *Runner) enqueue(
+	task taskstore.Task, resolved Resolved, q Request,
+) (taskstore.Run, error) {
 	key := taskstore.Key(task.Name)
+	var run taskstore.Run
 	r.mu.Lock()
 	if len(r.lines[key]) >= longestLine {
 		r.mu.Unlock()
-		return nil, fault.New(fault.Busy, "%d runs of task %s stand in line already", longestLine, task.Name)
+		return run, fault.New(fault.Busy, "%d runs of task %s stand in line already", longestLine, task.Name)
 	}
+	now := time.Now().UTC()
+	run = newRun(task, resolved, q, now)
+	run.State, run.Queued = taskstore.RunQueued, now
 	p := &place{run: run, absent: now}
 	r.lines[key] = append(r.lines[key], p)
 	r.note(run)
@@ -69,9 +72,9 @@ func (r *Runner) enqueue(task taskstore.Task, resolved Resolved, q Request) (*pl
 		r.mu.Lock()
 		r.drop(p)
 		r.mu.Unlock()
-		return nil, err
+		return run, err
 	}
-	return p, nil
+	return run, nil
 }
 
 // note makes a run known that is about to be on disk. Runner.mu is held.

@@ -18,8 +18,12 @@ import (
 // command stands in line as a command does: its request is made again as long as
 // the run is queued.
 func (w *world) command(ctx context.Context, key string) (taskstore.Run, error) {
+	return w.insist(ctx, runner.Request{Task: "fc", Key: key, Line: time.Hour})
+}
+
+func (w *world) insist(ctx context.Context, q runner.Request) (taskstore.Run, error) {
 	for {
-		run, err := w.Start(ctx, runner.Request{Task: "fc", Key: key, Line: time.Hour})
+		run, err := w.Start(ctx, q)
 		if err != nil || run.State != taskstore.RunQueued || ctx.Err() != nil {
 			return run, err
 		}
@@ -171,7 +175,7 @@ func TestLeavingTheLine(t *testing.T) {
 		first := w.run(runner.Request{Task: "fc", Wait: true})
 		q := runner.Request{Task: "fc", Key: lineKey(0), Line: 300 * time.Millisecond}
 		start := time.Now()
-		_, err := w.Start(t.Context(), q)
+		_, err := w.insist(t.Context(), q)
 		wantKind(t, err, fault.Busy, "task fc is already running: run "+first.ID)
 		if took := time.Since(start); took != q.Line {
 			t.Errorf("after %v", took)
@@ -220,7 +224,7 @@ func TestNotBegunTooLate(t *testing.T) {
 		time.AfterFunc(time.Second, func() { w.array.step(memTracks) })
 		late = runner.Request{Task: "fc", Key: lineKey(0), Line: time.Hour,
 			Until: time.Now().Add(500 * time.Millisecond)}
-		_, err = w.Start(t.Context(), late)
+		_, err = w.insist(t.Context(), late)
 		wantKind(t, err, fault.TimedOut, "task fc was not begun")
 		if w.array.acts != 1 {
 			t.Errorf("%d acts", w.array.acts)

@@ -138,8 +138,8 @@ func (r *Runner) DryRun(ctx context.Context, q Request) (taskstore.Run, error) {
 // kind NotFound, Refused, Busy, TimedOut, or Server when it cannot be recorded.
 // The end of ctx does not end the run.
 //
-// With Line it may also return a run in the state queued: the request is to be
-// made again with the same key, and takes its old place in line.
+// With Line it may also return a run in the state queued, at once the first time:
+// the request is to be made again with the same key, and takes its place in line.
 func (r *Runner) Start(ctx context.Context, q Request) (taskstore.Run, error) {
 	if p := r.standing(q.Key); p != nil {
 		return r.inLine(ctx, p, q)
@@ -154,11 +154,7 @@ func (r *Runner) Start(ctx context.Context, q Request) (taskstore.Run, error) {
 	l := newLive(newRun(task, resolved, q, time.Now().UTC()), resolved)
 	err = r.take(l)
 	if fault.KindOf(err) == fault.Busy && q.Line > 0 {
-		p, err := r.enqueue(task, resolved, q)
-		if err != nil {
-			return taskstore.Run{}, err
-		}
-		return r.inLine(ctx, p, q)
+		return r.enqueue(task, resolved, q)
 	}
 	if err != nil {
 		return taskstore.Run{}, err
