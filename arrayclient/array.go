@@ -181,7 +181,7 @@ type LastCopy struct {
 	Source      Serial
 	Established time.Time
 	Ended       time.Time // zero while the relationship exists
-	// Outcome is OutcomeActive while the relationship exists.
+	// Outcome is OutcomeActive while the relationship exists and has not failed.
 	Outcome Outcome
 }
 

@@ -3,6 +3,7 @@ package rscli
 import (
 	"context"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -131,9 +132,30 @@ func (x *essCLI) listRuns() *command {
 		},
 	}, "runs",
 		func(ctx context.Context, s *session, _ []string) ([]api.Run, error) {
-			return s.Runs(ctx, x.runs.task, int(x.runs.limit))
+			return x.newestRuns(ctx, s)
 		},
 		[]string{"id", "task", "type", "user", "state", "percent", "started", "ended", "error"}, runRow)
+}
+
+// tableRuns is how many runs a table has unless --limit says otherwise.
+const tableRuns = 100
+
+// newestRuns returns the runs that are wanted. A table is kept short, and says so;
+// a document has them all.
+func (x *essCLI) newestRuns(ctx context.Context, s *session) ([]api.Run, error) {
+	e := s.trust.env
+	switch {
+	case x.runs.limit > 0:
+		return s.Runs(ctx, x.runs.task, int(x.runs.limit))
+	case e.JSON:
+		return s.Runs(ctx, x.runs.task, math.MaxInt32)
+	}
+	runs, err := s.Runs(ctx, x.runs.task, tableRuns+1)
+	if len(runs) > tableRuns {
+		e.warn("these are the newest %d runs; --limit shows more, --json all", tableRuns)
+		runs = runs[:tableRuns]
+	}
+	return runs, err
 }
 
 // runRow leaves out the percentage of a run that failed: it would read as if

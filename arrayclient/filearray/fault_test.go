@@ -148,6 +148,10 @@ func TestBackgroundTargetFails(t *testing.T) {
 	if r := relOf(t, a, v[1]); r.State != arrayclient.StateFailed {
 		t.Fatalf("the relationship is %+v", r)
 	}
+	all, err := a.Volumes(context.Background())
+	if err != nil || all[1].LastCopy.Outcome != arrayclient.OutcomeUndefined {
+		t.Errorf("the outcome is %+v, %v", all[1].LastCopy, err)
+	}
 	writeOnes(t, a, v[0], 2)
 	fsys.setFault(nil)
 }

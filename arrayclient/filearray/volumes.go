@@ -53,6 +53,9 @@ func (a *Array) describeVolume(v *volume) (arrayclient.Volume, error) {
 			Source:      arrayclient.MakeSerial(last.Source, a.serial),
 			Established: last.Established, Ended: last.Ended, Outcome: last.Outcome,
 		}
+		if v.target != nil && v.target.hasFailed() {
+			d.LastCopy.Outcome = arrayclient.OutcomeUndefined
+		}
 	}
 	return d, nil
 }

@@ -235,3 +235,39 @@ func TestCompletionOfNoCopyAndFailed(t *testing.T) {
 	_, err = w.Completion(t.Context(), "bad", 0)
 	wantKind(t, err, fault.Refused, "the last failed: 20313698 is a target already")
 }
+
+// TestPercentOfFinishedRuns: a run that is done tells how far its copies are, be
+// it one of an early server, which wrote 0 down, or one that others followed.
+func TestPercentOfFinishedRuns(t *testing.T) {
+	w := newWorld(t)
+	percent := func(id string) int {
+		run, err := w.Get(t.Context(), id, 0)
+		must(t, err)
+		return run.Percent
+	}
+	first := w.run(runner.Request{Task: "fc"})
+	w.array.step(memTracks / 2)
+	if p := percent(first.ID); p != 50 {
+		t.Errorf("halfway: %d", p)
+	}
+	w.array.step(memTracks)
+	if p := percent(first.ID); p != 100 {
+		t.Errorf("in the end: %d", p)
+	}
+	first.Percent = 0
+	must(t, w.store.Runs().Put(first))
+	w.restart()
+	runs, err := w.List("fc", 1)
+	if err != nil || runs[0].Percent != 100 {
+		t.Errorf("after a restart: %+v, %v", runs, err)
+	}
+	second := w.run(runner.Request{Task: "fc"})
+	w.restart()
+	if p, q := percent(first.ID), percent(second.ID); p != 100 || q != 0 {
+		t.Errorf("the first is at %d, the second at %d", p, q)
+	}
+	w.task("w", taskstore.TaskWithdraw, arrayclient.Options{}, "vm:Disk1", "vm:Disk2")
+	if run := w.run(runner.Request{Task: "w"}); run.Percent != 100 {
+		t.Errorf("a withdraw: %+v", run)
+	}
+}

@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -16,7 +17,8 @@ import (
 func (r *Runner) Get(ctx context.Context, id string, wait time.Duration) (taskstore.Run, error) {
 	l := r.liveRun(id)
 	if l == nil {
-		return r.store.Runs().Get(id)
+		run, err := r.store.Runs().Get(id)
+		return r.percents(ctx).of(run), err
 	}
 	if wait > 0 {
 		r.await(ctx, l.over, wait)
@@ -66,6 +68,7 @@ func (r *Runner) List(task string, limit int) ([]taskstore.Run, error) {
 		return nil, err
 	}
 	slices.Reverse(all)
+	now := r.percents(context.Background())
 	out := make([]taskstore.Run, 0, min(limit, len(all)))
 	for _, run := range all {
 		if len(out) == limit {
@@ -77,7 +80,7 @@ func (r *Runner) List(task string, limit int) ([]taskstore.Run, error) {
 		if l := r.liveRun(run.ID); l != nil {
 			run = l.snapshot()
 		}
-		out = append(out, run)
+		out = append(out, now.of(run))
 	}
 	return out, nil
 }
@@ -168,7 +171,7 @@ func (r *Runner) lookUntil(
 
 // lastCopying returns the last run of t that started copies, or may have.
 func (r *Runner) lastCopying(t taskstore.Task) (taskstore.Run, error) {
-	runs, err := r.List(t.Name, r.keep+pruneSlack)
+	runs, err := r.List(t.Name, math.MaxInt)
 	if err != nil {
 		return taskstore.Run{}, err
 	}

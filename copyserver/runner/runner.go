@@ -277,6 +277,7 @@ func errStopping() error { return fault.New(fault.Server, "%w", ErrStopping) }
 func (r *Runner) launch(
 	ctx context.Context, l *live, q Request, do act,
 ) (taskstore.Run, error) {
+	r.settle(ctx, l.run.Task)
 	before, err := marks(ctx, l.resolved.copying(l.run.Type))
 	if err == nil {
 		l.change(func(run *taskstore.Run) { run.Before = before })
