@@ -14,7 +14,8 @@ type session struct {
 	// password is what the user gave, or what is stored.
 	password string
 	trust    *trust
-	assumed  bool // nothing names the server: it is this machine's
+	opts     api.Options // of Client
+	assumed  bool        // nothing names the server: it is this machine's
 }
 
 // connect makes the session that flags, environment and configuration
@@ -54,14 +55,15 @@ func (s *session) authenticate(ctx context.Context, e *Env, l layer) error {
 	}
 	e.fromLogin = l.fromLogin
 	e.Log.Debug("connecting", "servers", s.servers, "user", s.user)
-	s.Client = api.New(api.Options{
+	s.opts = api.Options{
 		Servers: s.servers, User: s.user, Password: s.password,
 		TLS: s.trust.config, UserAgent: e.Name + "/" + Version,
 		Note:         func(text string) { e.Log.Warn(text) },
 		Warn:         func(text string) { e.warn("%s", text) },
 		Known:        s.trust.known,
 		NoAnswerHint: s.noAnswerHint(),
-	})
+	}
+	s.Client = api.New(s.opts)
 	return nil
 }
 

@@ -231,3 +231,25 @@ func TestDefaultPasswordIsTold(t *testing.T) {
 	}
 	b.expect(b.run(newTestConnection), 0, "warning: operator still has the password")
 }
+
+// TestServersThatAreNotOne: a server B with a state folder of its own is refused,
+// by the test of the connection and by whoever would be answered by it.
+func TestServersThatAreNotOne(t *testing.T) {
+	a, b := newFake(t), newFake(t)
+	b.reply("GET /v1/server", http.StatusOK, api.Server{Name: "copy-b", ID: "id-2", User: testUser})
+	b.reply("GET /v1/tasks", http.StatusOK, []api.Task{})
+	w := newBench(t)
+	both := []string{"-s", a.addr(), "-b", b.addr()}
+	w.expect(w.run(newTestConnection, both...), 3, "are not one server", "id-2", "takes over the state folder")
+	a.Close()
+	w.expect(w.run(newESSCLI, append([]string{"list", "task"}, both...)...), 3,
+		b.addr()+" was not asked: it has another certificate than "+a.addr(), "takes over the state folder")
+	same := newFake(t, a)
+	same.reply("GET /v1/tasks", http.StatusOK, []api.Task{})
+	w.expect(w.run(newESSCLI, "list", "task", "-s", a.addr(), "-b", same.addr()), 0,
+		"warning: "+same.addr()+" answers in place of "+a.addr())
+	w.expect(w.run(newTestConnection, "-s", same.addr(), "-b", closedPort(t)), 0)
+	if !strings.Contains(w.stdout.String(), "other       127.0.0.1:") {
+		t.Errorf("it prints %s", &w.stdout)
+	}
+}

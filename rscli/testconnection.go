@@ -50,6 +50,15 @@ type connectionReport struct {
 	RoundTripMS float64           `json:"round_trip_ms"`
 	Pinned      map[string]string `json:"pinned,omitempty"` // by --trust: address to fingerprint
 	Server      api.Server        `json:"server"`
+	// Other is the other of servers A and B, where both are given.
+	Other *otherServer `json:"other,omitempty"`
+}
+
+// otherServer is the one that did not have to answer.
+type otherServer struct {
+	Address string `json:"address"`
+	Answers bool   `json:"answers"`
+	Note    string `json:"note"`
 }
 
 // run times the second of two requests: the first pays for connection, TLS and
@@ -69,8 +78,43 @@ func (o *testConnectionOptions) run(ctx context.Context, e *Env) error {
 	}
 	trip := time.Since(began)
 	e.warnOfDefaultPassword(server)
-	report := connectionReport{s.Answered(), float64(trip.Microseconds()) / 1000, pinned, server}
+	report := connectionReport{
+		s.Answered(), float64(trip.Microseconds()) / 1000, pinned, server, nil,
+	}
+	if report.Other, err = s.tryOther(ctx, report); err != nil {
+		return err
+	}
 	return e.result(report, report.print)
+}
+
+// tryOther asks the other of servers A and B who it is. Not to answer is as it
+// should be for a B that waits for the state folder of A; to be another server
+// is not, for its answers would be about other volumes.
+func (s *session) tryOther(ctx context.Context, r connectionReport) (*otherServer, error) {
+	i := slices.IndexFunc(s.servers, func(addr string) bool { return addr != r.Address })
+	if i < 0 {
+		return nil, nil
+	}
+	other := &otherServer{Address: s.servers[i]}
+	opts := s.opts
+	opts.Servers = []string{other.Address}
+	client := api.New(opts)
+	defer client.Close()
+	found, err := client.Server(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return nil, err
+	case fault.KindOf(err) == fault.Connection:
+		other.Note = err.Error()
+		return other, nil
+	case err == nil && found.ID == r.Server.ID:
+		other.Answers, other.Note = true, "the same server"
+		return other, nil
+	case err == nil:
+		err = fault.New(fault.Connection, "it has the id %s, not %s", found.ID, r.Server.ID)
+	}
+	return nil, fault.New(fault.Connection, "%s and %s are not one server: %w",
+		r.Address, other.Address, err).WithHint("%s", api.BackupHint)
 }
 
 // pinAndConnect pins first where --trust asks for it, so that connecting has
@@ -106,6 +150,9 @@ func (r connectionReport) print(w io.Writer) {
 	fmt.Fprintf(w, "arrays      %s\n", oneLine(strings.Join(r.Server.Arrays, ", ")))
 	fmt.Fprintf(w, "user        %s (%s)\n", oneLine(r.Server.User), r.Server.Role)
 	fmt.Fprintf(w, "round trip  %.1f ms\n", r.RoundTripMS)
+	if r.Other != nil {
+		fmt.Fprintf(w, "other       %s: %s\n", r.Other.Address, oneLine(r.Other.Note))
+	}
 	for _, addr := range slices.Sorted(maps.Keys(r.Pinned)) {
 		fmt.Fprintf(w, "pinned      %s %s\n", addr, r.Pinned[addr])
 	}

@@ -88,6 +88,10 @@ func reason(err error) string {
 	return err.Error()
 }
 
+// BackupHint says what to do about a server B that is another server than A.
+const BackupHint = "server B is a copyserver that takes over the state folder of server A; " +
+	"if A has a new certificate, pin it: rsTestConnection --trust"
+
 // noAnswer is the error of a request that no server answered.
 func (c *Client) noAnswer(r *request, failures []error, sent bool) error {
 	all := textOf(failures)
@@ -95,8 +99,7 @@ func (c *Client) noAnswer(r *request, failures []error, sent bool) error {
 		"check that copyserver runs there and that --server names its host and port")
 	var other *stranger
 	if errors.As(failures[len(failures)-1], &other) {
-		hint = "server B is a copyserver that takes over the state folder of server A: " +
-			"see rsTestConnection, and if A has a new certificate pin it with --trust"
+		hint = BackupHint
 	}
 	if sent && r.repeat != safe {
 		return fault.New(fault.Connection,
