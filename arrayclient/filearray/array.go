@@ -1,11 +1,14 @@
 package filearray
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"maps"
 	"math/big"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,15 +34,21 @@ type Array struct {
 	current *checkpoint
 	ended   []*relationship
 
-	// mu is held for writing by whatever creates, deletes or relates volumes.
-	// volumes and rels are changed while it is held, by the committer.
-	mu      sync.RWMutex
-	volumes map[uint16]*volume
-	rels    map[uint64]*relationship
-	closed  bool
+	// acts is held by what creates, deletes, changes or relates volumes, one
+	// after the other. It may be held over waiting for gates and for the
+	// journal, so nothing else waits for it. doc.go has the order of all locks.
+	acts sync.Mutex
+	// mu guards what follows, and is held for moments. The committer changes
+	// the maps on behalf of who holds acts, so who holds either may read them.
+	mu       sync.RWMutex
+	volumes  map[uint16]*volume
+	rels     map[uint64]*relationship
+	creating map[uint16]bool // ids of volumes whose files are being made
+	nextUID  uint64          // for the next volume or relationship
+	closed   bool
+	underWay sync.WaitGroup // acts, from their begin to their end
 
-	// stateMu guards state, which the committer changes on behalf of others
-	// that do not hold mu.
+	// stateMu guards state, which the committer changes, often without mu.
 	stateMu sync.RWMutex
 	state   *state
 
@@ -53,7 +62,8 @@ type Array struct {
 	cannotClone atomic.Bool
 	sharing     *sharing
 	slots       chan struct{} // background copies at work at a time
-	rate        rate          // of all background copying
+	finishing   relQueue
+	rate        rate // of all background copying
 
 	freezeTimeout time.Duration
 }
@@ -165,9 +175,9 @@ func wasOpened(fsys FS) (bool, error) {
 
 // Properties returns facts about the array.
 func (a *Array) Properties(context.Context) (arrayclient.Properties, error) {
+	capacity, free := a.fsys.Space()
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	capacity, free := a.fsys.Space()
 	a.stateMu.RLock()
 	defer a.stateMu.RUnlock()
 	return arrayclient.Properties{
@@ -192,6 +202,7 @@ func (a *Array) Close() error {
 	}
 	a.closed = true
 	a.mu.Unlock()
+	a.underWay.Wait()
 	a.cancel()
 	a.copies.Wait()
 	a.destages.Wait()
@@ -200,11 +211,13 @@ func (a *Array) Close() error {
 }
 
 func (a *Array) lastCheckpoint() error {
-	for _, v := range a.volumes {
-		if err := v.settle(); err != nil {
+	sideBySide(a.allVolumes(), func(v *volume) error {
+		err := v.settle()
+		if err != nil {
 			a.log.Error("volume not synced", "volume", string(v.serial), "error", err)
 		}
-	}
+		return err
+	})
 	err := a.retireStages()
 	if err != nil {
 		return err
@@ -228,16 +241,71 @@ func (a *Array) closeFiles() error {
 			errs = append(errs, b.close())
 		}
 	}
-	for _, v := range a.volumes {
-		errs = append(errs, v.closeStage(), v.close())
-	}
+	errs = append(errs, sideBySide(a.allVolumes(), func(v *volume) error {
+		return errors.Join(v.closeStage(), v.close())
+	}))
 	return errors.Join(errs...)
 }
 
+func (a *Array) allVolumes() []*volume {
+	return slices.Collect(maps.Values(a.volumes))
+}
+
+// begin begins an act, unless the array is closed; end ends it. Closing waits
+// for that.
+func (a *Array) begin() (end func(), err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.errClosed(); err != nil {
+		return nil, err
+	}
+	a.underWay.Add(1)
+	return a.underWay.Done, nil
+}
+
+// takeUIDs returns the first of n uids that nobody else gets.
+func (a *Array) takeUIDs(n int) uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	first := a.nextUID
+	a.nextUID += uint64(n)
+	return first
+}
+
+// atOnce is how many volumes are synced, opened or closed side by side.
+const atOnce = 64
+
+// sideBySide calls f for all of list, atOnce at a time, and returns the first
+// error.
+func sideBySide[T any](list []T, f func(T) error) error {
+	return eachSideBySide(len(list), func(i int) error { return f(list[i]) })
+}
+
+// eachSideBySide is sideBySide for the numbers from 0 to n-1.
+func eachSideBySide(n int, f func(int) error) error {
+	if n == 1 {
+		return f(0)
+	}
+	errs := make([]error, n)
+	slots := make(chan struct{}, atOnce)
+	var running sync.WaitGroup
+	for i := range n {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = f(i)
+		})
+	}
+	running.Wait()
+	return cmp.Or(errs...)
+}
+
 // commitRecord makes r durable, applies it to the state and then calls apply,
-// which may be nil.
+// which may be nil, both with mu held: the caller does not hold it.
 func (a *Array) commitRecord(r record, apply func()) error {
 	return a.committer.commit(nil, []record{r}, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
 		a.applyState(r)
 		if apply != nil {
 			apply()
@@ -271,7 +339,7 @@ func (a *Array) volumeRecord(id uint16) *volumeRecord {
 	return a.state.Volumes[id]
 }
 
-// lookup finds a volume by its serial. Array.mu is held.
+// lookup finds a volume by its serial. Array.acts or Array.mu is held.
 func (a *Array) lookup(serial arrayclient.Serial) (*volume, error) {
 	s, err := arrayclient.ParseSerial(string(serial))
 	if err != nil {
@@ -287,6 +355,7 @@ func (a *Array) lookup(serial arrayclient.Serial) (*volume, error) {
 		WithHint("esscli list volume shows which there are")
 }
 
+// errClosed is the error of a closed array. Array.mu is held.
 func (a *Array) errClosed() error {
 	if a.closed {
 		return fault.New(fault.Server, "array %s.%s is closed", arrayclient.MachineType, a.serial)

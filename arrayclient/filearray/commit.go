@@ -41,12 +41,15 @@ type mark struct {
 }
 
 // commit makes marks and records durable, in this order, and calls apply
-// (which may be nil) when they are. Before the marks it makes the data of
-// their targets durable: a mark on the disk without the data it speaks of
-// would be a wrong image. A target whose data cannot be made durable fails,
-// and its marks with it; the caller's write goes on. So nil means no more
-// than that each relationship either has its marks or has failed. An error
-// means that the journal is broken.
+// (which may be nil) when they are. The caller has called syncTargets for the
+// marks: a mark on the disk without the data it speaks of would be a wrong
+// image. A target whose data could not be made durable fails, and its marks
+// with it; the caller's write goes on. So nil means no more than that each
+// relationship either has its marks or has failed. An error means that the
+// journal is broken.
+//
+// No data is synced here: everybody who commits waits for the batch before, so
+// that a batch takes no longer than the journal.
 func (c *committer) commit(marks []mark, records []record, apply func()) error {
 	c.mu.Lock()
 	b := c.next
@@ -118,7 +121,6 @@ func (c *committer) err() error {
 const maxMarks = 1 << 16
 
 func (c *committer) write(b *batch) error {
-	b.syncTargets()
 	for len(b.marks) > maxMarks {
 		if err := c.record(&batch{marks: b.marks[:maxMarks]}); err != nil {
 			return err
@@ -128,7 +130,7 @@ func (c *committer) write(b *batch) error {
 	return c.record(b)
 }
 
-// record makes b durable and visible. The targets are synced.
+// record makes b durable and visible.
 func (c *committer) record(b *batch) error {
 	records, good := b.marksRecord()
 	records = append(records, b.records...)
@@ -158,26 +160,18 @@ func (c *committer) record(b *batch) error {
 	return nil
 }
 
-// syncTargets makes the data behind the marks durable, several targets at a
-// time.
-func (b *batch) syncTargets() {
+// syncTargets makes the data behind marks durable, several targets at a time.
+// It takes no gate. An error stays in the volume.
+func syncTargets(marks []mark) {
 	var targets []*volume
-	seen := map[*volume]bool{}
-	for _, m := range b.marks {
-		if t := m.rel.target; !m.changed && !seen[t] {
-			seen[t] = true
-			targets = append(targets, t)
+	seen := map[*relationship]bool{}
+	for _, m := range marks {
+		if !m.changed && !seen[m.rel] {
+			seen[m.rel] = true
+			targets = append(targets, m.rel.target)
 		}
 	}
-	if len(targets) == 1 {
-		targets[0].syncTarget()
-		return
-	}
-	var wg sync.WaitGroup
-	for _, t := range targets {
-		wg.Go(func() { t.syncTarget() }) // its error stays in the volume
-	}
-	wg.Wait()
+	sideBySide(targets, (*volume).syncTarget)
 }
 
 // syncTarget makes durable what the volume holds as a target.
@@ -185,7 +179,7 @@ func (v *volume) syncTarget() error {
 	if !syncsTargets {
 		return nil
 	}
-	return v.sync()
+	return v.syncFiles()
 }
 
 // marksRecord returns the marks as a record, together with the failures of

@@ -13,8 +13,11 @@ const commitAfter = 2 * time.Second
 // refused, as while the disk of the checkpoints is full.
 const copyAgainAfter = time.Second
 
-// startCopy copies r in the background.
+// startCopy copies r in the background, if nobody does yet.
 func (a *Array) startCopy(r *relationship) {
+	if !r.copying.CompareAndSwap(false, true) {
+		return
+	}
 	a.copies.Go(func() {
 		for {
 			err := r.copyAndFinish()
@@ -127,11 +130,9 @@ func (m *marker) wait() error {
 	return err
 }
 
-// commitCopied makes pending durable. The gate keeps the target from being
-// deleted meanwhile. The target is synced before the committer is asked, whose
-// other callers would wait for that.
+// commitCopied makes pending durable, with the gate held as all marks are.
 func (r *relationship) commitCopied(pending []mark) error {
-	syncAhead(pending)
+	syncTargets(pending)
 	r.target.gate.RLock()
 	defer r.target.gate.RUnlock()
 	if r.ctx.Err() != nil {

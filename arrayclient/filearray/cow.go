@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"copyservices/arrayclient"
-	"copyservices/arrayclient/fault"
 )
 
 const trackSize = arrayclient.TrackSize
@@ -32,29 +31,6 @@ var trackBuffers = sync.Pool{New: func() any {
 	return &b
 }}
 
-// save copies to the targets what they have not copied yet of the source's
-// range, durably. The source's gate is held. Only a broken journal is an
-// error: a target that cannot take a track fails, the source goes on.
-func (v *volume) save(off, n int64) error {
-	if err := v.err(); err != nil {
-		return err
-	}
-	first, last := off/trackSize, (off+n-1)/trackSize
-	for first <= last {
-		step := min(last-first+1, saveTracks)
-		if n > saveTracks*trackSize {
-			step = max(step, v.holeTracks(first, last-first+1))
-		}
-		if v.needsSaving(first, step) {
-			if err := v.saveLocked(first, step); err != nil {
-				return err
-			}
-		}
-		first += step
-	}
-	return nil
-}
-
 // clearTracks is how many tracks of data a target's range is cleared of in
 // one go.
 const clearTracks = 1024
@@ -78,32 +54,6 @@ func (d *data) holeTracks(first, limit int64) int64 {
 		return limit
 	}
 	return length / trackSize
-}
-
-func (v *volume) needsSaving(first, n int64) bool {
-	for _, r := range v.sources {
-		if !r.hasFailed() && (!r.copied.allSet(first, n) || !r.recorded(first, n)) {
-			return true
-		}
-	}
-	return false
-}
-
-// recorded reports whether changes of n tracks need not be recorded any more.
-func (r *relationship) recorded(first, n int64) bool {
-	return r.changed == nil || r.changed.allSet(first, n)
-}
-
-func (v *volume) saveLocked(first, n int64) error {
-	v.tracks.lock(first, n)
-	defer v.tracks.unlock(first, n)
-	var marks []mark
-	var failures batch
-	v.saveRuns(first, n, &marks, &failures)
-	if len(marks) == 0 && len(failures.records) == 0 {
-		return nil
-	}
-	return v.array.committer.commit(marks, failures.records, failures.apply)
 }
 
 // apply calls the functions of a batch that was filled outside the committer.
@@ -323,114 +273,6 @@ func (r *relationship) parts(off, n int64, f func(off, n int64, own bool) error)
 	return nil
 }
 
-// writeTarget lets write change the target's range. A track that is not
-// copied yet is first copied, or, when all of it is written over, marked once
-// the new data is durable.
-func (r *relationship) writeTarget(off, n int64, write func(off, n int64) error) error {
-	if r.opts.TargetInhibit {
-		return fault.New(fault.Refused, "volume %s: writes are inhibited while it is the target of %s",
-			r.target.serial, r.source.serial)
-	}
-	if err := r.err(); err != nil {
-		return err
-	}
-	if err := r.recordTarget(off, n); err != nil {
-		return err
-	}
-	return r.parts(off, n, func(at, n int64, own bool) error {
-		if own {
-			return write(at, n)
-		}
-		return r.writeUncopied(at, n, write)
-	})
-}
-
-// recordTarget notes, durably, that the target's range is about to change.
-func (r *relationship) recordTarget(off, n int64) error {
-	n = min(n, r.source.size-off)
-	if r.changed == nil || n <= 0 {
-		return nil
-	}
-	first, last := off/trackSize, (off+n-1)/trackSize
-	if r.recorded(first, last-first+1) {
-		return nil
-	}
-	return r.commitMark(mark{rel: r, first: first, n: last - first + 1, changed: true})
-}
-
-// writeUncopied writes a range of tracks that were not copied when it was
-// called. Its first and last track may be covered in part.
-func (r *relationship) writeUncopied(off, n int64, write func(off, n int64) error) error {
-	end := off + n
-	for off < end {
-		t := off / trackSize
-		whole := off%trackSize == 0
-		stop := min(end, (t+1)*trackSize)
-		if whole {
-			stop = min(end, (t+saveTracks)*trackSize)
-			if stop < r.source.size && stop >= (t+1)*trackSize {
-				stop -= stop % trackSize
-			}
-			whole = stop%trackSize == 0 || stop == r.source.size
-		}
-		var err error
-		if whole {
-			err = r.overwrite(off, stop-off, write)
-		} else {
-			err = r.writePartly(off, stop-off, write)
-		}
-		if err != nil {
-			return err
-		}
-		off = stop
-	}
-	return nil
-}
-
-// overwrite writes whole tracks.
-func (r *relationship) overwrite(off, n int64, write func(off, n int64) error) error {
-	first, tracks := off/trackSize, tracksOf(n)
-	r.source.tracks.lock(first, tracks)
-	defer r.source.tracks.unlock(first, tracks)
-	if err := write(off, n); err != nil {
-		return err
-	}
-	if r.copied.allSet(first, tracks) {
-		return nil
-	}
-	return r.commitMark(mark{rel: r, first: first, n: tracks})
-}
-
-// writePartly writes to one track.
-func (r *relationship) writePartly(off, n int64, write func(off, n int64) error) error {
-	if err := r.materialize(off/trackSize, 1); err != nil {
-		return err
-	}
-	return write(off, n)
-}
-
-// commitMark makes m durable and reports a failed target.
-func (r *relationship) commitMark(m mark) error {
-	if err := r.array.committer.commit([]mark{m}, nil, nil); err != nil {
-		return err
-	}
-	return r.err()
-}
-
-// materialize copies n tracks that the target may lack and makes that
-// durable.
-func (r *relationship) materialize(first, n int64) error {
-	r.source.tracks.lock(first, n)
-	defer r.source.tracks.unlock(first, n)
-	if r.copied.allSet(first, n) {
-		return nil
-	}
-	if _, err := r.copyLacking(first, n); err != nil {
-		return err
-	}
-	return r.commitMark(mark{rel: r, first: first, n: n})
-}
-
 // copyLacking copies those of n tracks that the target lacks, and returns how
 // many it copied and did not clone. They are locked.
 func (r *relationship) copyLacking(first, n int64) (copied int64, err error) {
@@ -495,18 +337,11 @@ func (r *relationship) targetExtents(off, n int64, f func(int64, bool) bool) err
 	})
 }
 
-// extentsAtOnce is how many extents are looked at before they are reported.
-const extentsAtOnce = 64
-
 // uncopiedExtents reports extents that the target does not hold. What a track
 // of the source is says nothing about the image once the track was copied: a
 // host may have made a hole of it since. So extents are reported when it is
 // known that none of their tracks was.
 func (r *relationship) uncopiedExtents(off, n int64, f func(int64, bool) bool) error {
-	type extent struct {
-		n    int64
-		hole bool
-	}
 	list := make([]extent, 0, extentsAtOnce)
 	for n > 0 {
 		list = list[:0]

@@ -9,8 +9,11 @@ import (
 )
 
 // destageTracks is how many tracks are destaged while the gate is held in one
-// go.
-const destageTracks = 64
+// go, and tracksAhead how many more are being read meanwhile.
+const (
+	destageTracks = 16
+	tracksAhead   = 64
+)
 
 // resumeDestage lets the background destage what was found staged.
 func (v *volume) resumeDestage() {
@@ -154,7 +157,7 @@ func (v *volume) destageArea(newest uint64) (more bool, err error) {
 	s.marking.Lock()
 	s.saving.Unlock()
 	if ok && err == nil {
-		syncAhead(marks)
+		syncTargets(marks)
 		err = v.commitStaged(i, gen, marks)
 	}
 	s.applying.Lock()
@@ -235,7 +238,7 @@ func (v *volume) saveStaged(i int, gen uint64, tracks []int64) ([]mark, error) {
 	for done := 0; done < len(tracks); done += destageTracks {
 		next := min(done+destageTracks, len(tracks))
 		err := v.unlessApplied(i, gen, func() (err error) {
-			for ; ahead < min(next+destageTracks, len(tracks)); ahead++ {
+			for ; ahead < min(next+tracksAhead, len(tracks)); ahead++ {
 				v.readAhead(tracks[ahead]*trackSize, trackSize)
 			}
 			marks, err = v.saveTracks(marks, tracks[done:next])
@@ -246,7 +249,7 @@ func (v *volume) saveStaged(i int, gen uint64, tracks []int64) ([]mark, error) {
 			return nil, err
 		}
 		if copies += int64(next-done) * targets; copies >= maxUnsynced {
-			syncAhead(marks[synced:])
+			syncTargets(marks[synced:])
 			synced, copies = len(marks), 0
 		}
 	}
@@ -265,10 +268,7 @@ func (v *volume) saveTracks(marks []mark, tracks []int64) ([]mark, error) {
 		v.saveTogether(tracks[0], n, &marks, &failures)
 		tracks = tracks[n:]
 	}
-	if len(failures.records) == 0 {
-		return marks, nil
-	}
-	return marks, v.array.committer.commit(nil, failures.records, failures.apply)
+	return marks, v.commitFailures(&failures)
 }
 
 // saveTogether saves n tracks from first on that no target may change
@@ -279,40 +279,9 @@ func (v *volume) saveTogether(first, n int64, marks *[]mark, failures *batch) {
 	v.saveRuns(first, n, marks, failures)
 }
 
-// syncAhead syncs the targets of marks while no gate of their source is held,
-// so that little is left to sync when they are committed. An error stays in
-// the volume.
-func syncAhead(marks []mark) {
-	var running sync.WaitGroup
-	seen := map[*relationship]bool{}
-	for _, m := range marks {
-		if m.changed || seen[m.rel] {
-			continue
-		}
-		seen[m.rel] = true
-		running.Go(func() {
-			m.rel.target.gate.RLock()
-			defer m.rel.target.gate.RUnlock()
-			if m.rel.ctx.Err() == nil { // else the volume may be gone
-				m.rel.target.syncTarget()
-			}
-		})
-	}
-	running.Wait()
-}
-
-// commitStaged makes the marks of an area durable, those excepted whose
-// relationship has ended meanwhile.
+// commitStaged makes the marks of an area durable. Their targets are synced.
 func (v *volume) commitStaged(i int, gen uint64, marks []mark) error {
-	return v.unlessApplied(i, gen, func() error {
-		marks = slices.DeleteFunc(marks, func(m mark) bool {
-			return !slices.Contains(v.sources, m.rel)
-		})
-		if len(marks) == 0 {
-			return v.array.committer.err()
-		}
-		return v.array.committer.commit(marks, nil, nil)
-	})
+	return v.unlessApplied(i, gen, func() error { return v.commitLinked(marks) })
 }
 
 // applyTracks writes what area i has of tracks to the volume's files. All of
@@ -447,6 +416,7 @@ func (v *volume) destageAtOnce(i int) error {
 	tracks := v.stage.stagedTracks(i)
 	marks, err := v.saveTracks(nil, tracks)
 	if err == nil && len(marks) > 0 {
+		syncTargets(marks)
 		err = v.array.committer.commit(marks, nil, nil)
 	}
 	if err != nil {
@@ -466,12 +436,15 @@ func (v *volume) settle() error {
 
 // unsettled reports whether settle has something to do.
 func (v *volume) unsettled() bool {
+	v.files.RLock()
+	defer v.files.RUnlock()
 	return v.stage.pending.Load() > 0 || v.isExposed() || v.stageDirty()
 }
 
-// settleAll settles volumes side by side. What goes wrong shows again when
-// they are used. Until release is called they stage no more than two areas
-// take, so that who locks their gates then does not hold them long.
+// settleAll settles volumes side by side; no lock is held, for a disk may take
+// its time. What goes wrong shows again when they are used. Until release is
+// called they stage no more than two areas take, so that who locks their gates
+// then does not hold them long.
 func settleAll(list []*volume) (release func()) {
 	holdBack := func(n int) {
 		for _, v := range list {
@@ -481,14 +454,13 @@ func settleAll(list []*volume) (release func()) {
 		}
 	}
 	holdBack(1)
-	var running sync.WaitGroup
-	for _, v := range list {
+	sideBySide(list, func(v *volume) error {
 		if v.unsettled() {
-			running.Go(func() { v.settle() })
+			v.settle()
 		}
-	}
-	running.Wait()
-	return func() { holdBack(-1) }
+		return nil
+	})
+	return sync.OnceFunc(func() { holdBack(-1) })
 }
 
 func (v *volume) hasStage() bool {
@@ -497,27 +469,19 @@ func (v *volume) hasStage() bool {
 	return v.stage.file != nil
 }
 
+// destageAhead leaves little to destageAll, which is called with the gates
+// locked. Errors show again there.
+func destageAhead(rels []*relationship) {
+	sideBySide(volumesOf(rels), func(v *volume) error {
+		if v.stage.pending.Load() == 0 {
+			return nil
+		}
+		return v.destage()
+	})
+}
+
 // destageAll is destageAlone for all volumes of rels.
 func destageAll(rels []*relationship) error {
-	var running sync.WaitGroup
-	var mu sync.Mutex
-	var failed error
-	seen := map[*volume]bool{}
-	for _, r := range rels {
-		for _, v := range []*volume{r.source, r.target} {
-			if seen[v] || !v.hasStage() {
-				continue
-			}
-			seen[v] = true
-			running.Go(func() {
-				if err := v.destageAlone(); err != nil {
-					mu.Lock()
-					defer mu.Unlock()
-					failed = err
-				}
-			})
-		}
-	}
-	running.Wait()
-	return failed
+	list := slices.DeleteFunc(volumesOf(rels), func(v *volume) bool { return !v.hasStage() })
+	return sideBySide(list, (*volume).destageAlone)
 }

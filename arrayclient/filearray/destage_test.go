@@ -257,7 +257,7 @@ func TestStagedAfterDirect(t *testing.T) {
 	source.gate.RLock()
 	how, err := source.put(make([]byte, 4096), off)
 	source.gate.RUnlock()
-	if how != pastSaved || err != nil {
+	if how != pastStage || err != nil {
 		t.Fatalf("the first write: %d, %v", how, err)
 	}
 	if _, err := vol.WriteAt(make([]byte, 8192), off); err != nil {

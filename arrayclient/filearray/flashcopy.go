@@ -2,6 +2,7 @@ package filearray
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -19,33 +20,18 @@ func (a *Array) Establish(
 	ctx context.Context, pairs []arrayclient.Pair, opts arrayclient.Options,
 ) error {
 	opts.Persistent = opts.Persistent || opts.Record
+	end, err := a.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
 	release, err := a.settleAhead(pairs, opts)
 	if err != nil {
 		return err
 	}
-	defer release()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	recs, err := a.plan(pairs, opts)
+	rels, err := a.establishPairs(ctx, pairs, opts)
+	release()
 	if err != nil {
-		return err
-	}
-	rels := make([]*relationship, len(recs))
-	for i := range recs {
-		copied, changed := newBitmaps(&recs[i], a.volumes[recs[i].Source].size)
-		rels[i] = a.newRelationship(&recs[i], copied, changed)
-	}
-	if opts.Freeze {
-		freezeSources(rels)
-	}
-	if err := a.establish(rels, recs); err != nil {
-		thawSources(rels)
-		for _, r := range rels {
-			r.cancel()
-		}
 		return err
 	}
 	if err := a.secureImages(rels); err != nil {
@@ -55,6 +41,47 @@ func (a *Array) Establish(
 		a.resume(r)
 	}
 	return nil
+}
+
+// establishPairs plans the relationships of pairs and establishes them.
+func (a *Array) establishPairs(
+	ctx context.Context, pairs []arrayclient.Pair, opts arrayclient.Options,
+) ([]*relationship, error) {
+	a.acts.Lock()
+	defer a.acts.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	recs, err := a.plan(pairs, opts)
+	if err != nil {
+		return nil, err
+	}
+	rels := a.newRelationships(recs)
+	destageAhead(rels)
+	if opts.Freeze {
+		freezeSources(rels)
+	}
+	if err := a.establish(rels, recs); err != nil {
+		thawSources(rels)
+		for _, r := range rels {
+			r.cancel()
+		}
+		return nil, err
+	}
+	return rels, nil
+}
+
+// newRelationships makes the relationships of planned records, to which it gives
+// uids. They are not linked yet.
+func (a *Array) newRelationships(recs []relRecord) []*relationship {
+	rels := make([]*relationship, len(recs))
+	uid := a.takeUIDs(len(recs))
+	for i := range recs {
+		recs[i].UID = uid + uint64(i)
+		copied, changed := newBitmaps(&recs[i], a.volumes[recs[i].Source].size)
+		rels[i] = a.newRelationship(&recs[i], copied, changed)
+	}
+	return rels
 }
 
 // establish makes rels durable and visible at one instant.
@@ -90,7 +117,11 @@ func thawSources(rels []*relationship) {
 	}
 }
 
+// undoEstablish ends those of rels that nobody has ended meanwhile.
 func (a *Array) undoEstablish(rels []*relationship, cause error) error {
+	a.acts.Lock()
+	defer a.acts.Unlock()
+	rels = slices.DeleteFunc(rels, func(r *relationship) bool { return a.rels[r.uid] != r })
 	unlock := lockGates(rels)
 	defer unlock()
 	if err := a.endRelationships(rels, a.now()); err != nil {
@@ -106,32 +137,49 @@ func (a *Array) undoEstablish(rels []*relationship, cause error) error {
 func (a *Array) settleAhead(
 	pairs []arrayclient.Pair, opts arrayclient.Options,
 ) (release func(), err error) {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
+	list, err := a.unsettledOf(pairs, opts)
+	if err != nil {
+		return nil, err
+	}
+	return settleAll(list), nil
+}
+
+// unsettledOf returns the volumes to settle before pairs are established.
+func (a *Array) unsettledOf(
+	pairs []arrayclient.Pair, opts arrayclient.Options,
+) (list []*volume, err error) {
+	a.acts.Lock()
+	defer a.acts.Unlock()
 	recs, err := a.plan(pairs, opts)
 	if err != nil {
 		return nil, err
 	}
-	var list []*volume
 	for _, rec := range recs {
 		list = append(list, a.volumes[rec.Source])
 		if tgt := a.volumes[rec.Target]; tgt.stage.pending.Load() > 0 {
 			list = append(list, tgt)
 		}
 	}
-	return settleAll(list), nil
+	slices.SortFunc(list, func(v, w *volume) int { return int(v.id) - int(w.id) })
+	return slices.Compact(list), nil
 }
 
 // secureImages makes durable what new images read from their sources, and
-// then notes that.
+// then notes that. No lock is held: it takes as long as the disk does.
 func (a *Array) secureImages(rels []*relationship) error {
-	for _, r := range rels {
-		if err := r.source.syncAll(); err != nil {
-			return err
-		}
+	if err := sideBySide(sourcesOf(rels), (*volume).syncAll); err != nil {
+		return err
 	}
 	a.noteImages(rels)
 	return nil
+}
+
+func sourcesOf(rels []*relationship) []*volume {
+	seen := map[*volume]bool{}
+	for _, r := range rels {
+		seen[r.source] = true
+	}
+	return slices.Collect(maps.Keys(seen))
 }
 
 // noteImages notes that the sources of rels were synced after their images were
@@ -163,13 +211,10 @@ func (a *Array) noteImages(rels []*relationship) {
 }
 
 // plan checks pairs against each other and against what exists, and returns
-// the records of their relationships. Array.mu is held.
+// the records of their relationships, without uids. Array.acts is held.
 func (a *Array) plan(
 	pairs []arrayclient.Pair, opts arrayclient.Options,
 ) ([]relRecord, error) {
-	if err := a.errClosed(); err != nil {
-		return nil, err
-	}
 	if len(pairs) == 0 {
 		return nil, fault.New(fault.Usage, "no pair is given")
 	}
@@ -177,9 +222,6 @@ func (a *Array) plan(
 		record: opts.Record, sources: map[*volume]int{}, targets: map[*volume]*volume{},
 	}
 	recs := make([]relRecord, 0, len(pairs))
-	a.stateMu.RLock()
-	uid := a.state.NextUID
-	a.stateMu.RUnlock()
 	for _, pair := range pairs {
 		src, tgt, err := a.lookupPair(pair)
 		if err != nil {
@@ -188,8 +230,7 @@ func (a *Array) plan(
 		if err := p.add(src, tgt); err != nil {
 			return nil, err
 		}
-		recs = append(recs, relRecord{UID: uid, Source: src.id, Target: tgt.id, Options: opts})
-		uid++
+		recs = append(recs, relRecord{Source: src.id, Target: tgt.id, Options: opts})
 	}
 	return recs, nil
 }
@@ -286,8 +327,13 @@ func (p *planner) targetOf(v *volume) *volume {
 func (a *Array) Withdraw(
 	_ context.Context, pairs []arrayclient.Pair,
 ) (undefined []arrayclient.Pair, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	end, err := a.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	a.acts.Lock()
+	defer a.acts.Unlock()
 	rels, err := a.lookupRelationships(pairs)
 	if err != nil {
 		return nil, err
@@ -302,11 +348,9 @@ func (a *Array) Withdraw(
 	return undefined, a.endRelationships(rels, a.now())
 }
 
-// lookupRelationships finds the relationships of all pairs. Array.mu is held.
+// lookupRelationships finds the relationships of all pairs. Array.acts or
+// Array.mu is held.
 func (a *Array) lookupRelationships(pairs []arrayclient.Pair) ([]*relationship, error) {
-	if err := a.errClosed(); err != nil {
-		return nil, err
-	}
 	if len(pairs) == 0 {
 		return nil, fault.New(fault.Usage, "no pair is given")
 	}
@@ -336,8 +380,13 @@ func noRelationship(p arrayclient.Pair, src, tgt *volume) error {
 // BackgroundCopy starts the copying of nocopy relationships; see
 // arrayclient.BackgroundCopier.
 func (a *Array) BackgroundCopy(_ context.Context, pairs []arrayclient.Pair) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	end, err := a.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	a.acts.Lock()
+	defer a.acts.Unlock()
 	rels, err := a.lookupRelationships(pairs)
 	if err != nil {
 		return err

@@ -38,7 +38,7 @@ func (f *freeze) active() bool {
 func (f *freeze) expired() bool { return f != nil && f.timedOut.Load() }
 
 // freezeWrites holds the writes to v from the moment at which its gate is next
-// locked, and reports whether they were not held before. Array.mu is held.
+// locked, and reports whether they were not held before. Array.acts is held.
 func (v *volume) freezeWrites(timeout time.Duration) bool {
 	if v.frozen.Load() != nil {
 		return false
@@ -65,6 +65,7 @@ func (v *volume) thaw(f *freeze) bool {
 }
 
 // thawIfUnneeded releases the writes when no relationship needs them held.
+// Array.acts is held.
 func (v *volume) thawIfUnneeded() {
 	f := v.frozen.Load()
 	for _, r := range v.sources {
@@ -89,10 +90,14 @@ func (v *volume) enter() {
 }
 
 // ConsistencyCreated releases the writes to the sources of pairs that were
-// established with freeze; see arrayclient.Freezer.
+// established with freeze; see arrayclient.Freezer. It waits for no act: writes
+// wait for it.
 func (a *Array) ConsistencyCreated(_ context.Context, pairs []arrayclient.Pair) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if err := a.errClosed(); err != nil {
+		return err
+	}
 	rels, err := a.lookupRelationships(pairs)
 	if err != nil {
 		return err

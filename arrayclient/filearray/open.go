@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
-	"sync"
 	"syscall"
 	"time"
 
@@ -60,7 +59,7 @@ func (a *Array) resume(r *relationship) {
 	if r.lost() != nil {
 		return // it could only fail, for good
 	}
-	if !rec.Options.NoCopy && rec.Failed == "" && rec.Completed.IsZero() {
+	if rec != nil && !rec.Options.NoCopy && rec.Failed == "" && rec.Completed.IsZero() {
 		a.startCopy(r)
 	}
 }
@@ -261,6 +260,7 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 	a := &Array{
 		fsys: l.fsys, serial: l.serial, log: opts.Logger, now: time.Now,
 		volumes: map[uint16]*volume{}, rels: map[uint64]*relationship{},
+		creating: map[uint16]bool{}, nextUID: l.state.NextUID,
 		state: l.state, slots: make(chan struct{}, copySlots),
 		freezeTimeout: opts.FreezeTimeout, staging: opts.staging,
 	}
@@ -331,13 +331,10 @@ func (a *Array) syncImages() {
 	unsure := func(r *relationship) bool {
 		return !r.copied.full() && !a.relRecord(r.uid).ImageDurable
 	}
-	var running sync.WaitGroup
-	for _, v := range a.volumes {
-		if slices.ContainsFunc(v.sources, unsure) {
-			running.Go(func() { v.sync() }) // an error stays in the volume
-		}
-	}
-	running.Wait()
+	sources := slices.DeleteFunc(a.allVolumes(), func(v *volume) bool {
+		return !slices.ContainsFunc(v.sources, unsure)
+	})
+	sideBySide(sources, (*volume).syncFiles) // an error stays in the volume
 	var durable []uint64
 	for uid, r := range a.rels {
 		if unsure(r) && r.source.err() == nil {
@@ -350,19 +347,31 @@ func (a *Array) syncImages() {
 // openVolumes opens all volumes. One whose files are damaged takes no I/O and is
 // listed with the reason; the others have nothing to do with that.
 func (a *Array) openVolumes() error {
-	for id, rec := range a.state.Volumes {
-		v, err := a.openVolume(rec)
-		if ofVolume(err) {
-			v = a.newVolume(rec, nil)
-			v.giveUp(err)
-			err = nil
+	ids := sortedKeys(a.state.Volumes)
+	list := make([]*volume, len(ids))
+	err := eachSideBySide(len(ids), func(i int) (err error) {
+		list[i], err = a.openOrGiveUp(a.state.Volumes[ids[i]])
+		return err
+	})
+	for i, v := range list {
+		if v != nil {
+			a.volumes[ids[i]] = v
 		}
-		if err != nil {
-			return err
-		}
-		a.volumes[id] = v
+	}
+	if err != nil {
+		return err
 	}
 	return a.openStages()
+}
+
+func (a *Array) openOrGiveUp(rec *volumeRecord) (*volume, error) {
+	v, err := a.openVolume(rec)
+	if ofVolume(err) {
+		v = a.newVolume(rec, nil)
+		v.giveUp(err)
+		err = nil
+	}
+	return v, err
 }
 
 // ofVolume reports whether err, of opening a volume's file, is a matter of that
@@ -410,7 +419,8 @@ func (a *Array) newVolume(rec *volumeRecord, segs []*segment) *volume {
 	if a.sharing != nil {
 		v.join(a.sharing, rec, a.state.SharingSince)
 	}
-	v.size, v.segs = rec.Size, v.adopt(segs)
+	v.absent = segs == nil
+	v.setFiles(rec.Size, segs)
 	return v
 }
 

@@ -79,21 +79,18 @@ func (a *Array) succeed(
 	ctx context.Context, pairs []arrayclient.Pair,
 	next func(*relationship, relRecord) (relRecord, error),
 ) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	rels, err := a.lookupRelationships(pairs)
+	end, err := a.begin()
 	if err != nil {
 		return err
 	}
-	successions, err := a.planSuccession(rels, next)
+	defer end()
+	volumes, err := a.volumesOfPairs(pairs)
 	if err != nil {
 		return err
 	}
-	defer syncVolumes(successions, a)()
-	fresh, err := a.replace(rels, successions)
+	release := settleAll(volumes)
+	fresh, err := a.refresh(ctx, pairs, next)
+	release()
 	if err != nil {
 		return err
 	}
@@ -115,12 +112,42 @@ func (a *Array) succeed(
 	return err
 }
 
+// volumesOfPairs returns the volumes of established pairs: the sources-to-be,
+// which are made durable before anything is locked, and the targets-to-be: of
+// a source that is one now, the tracks that were not changed count as copied.
+func (a *Array) volumesOfPairs(pairs []arrayclient.Pair) ([]*volume, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	rels, err := a.lookupRelationships(pairs)
+	return volumesOf(rels), err
+}
+
+// refresh plans the succession and carries it out.
+func (a *Array) refresh(
+	ctx context.Context, pairs []arrayclient.Pair,
+	next func(*relationship, relRecord) (relRecord, error),
+) ([]*relationship, error) {
+	a.acts.Lock()
+	defer a.acts.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	rels, err := a.lookupRelationships(pairs)
+	if err != nil {
+		return nil, err
+	}
+	successions, err := a.planSuccession(rels, next)
+	if err != nil {
+		return nil, err
+	}
+	destageAhead(rels)
+	return a.replace(rels, successions)
+}
+
 func (a *Array) planSuccession(
 	rels []*relationship, next func(*relationship, relRecord) (relRecord, error),
 ) ([]relSuccession, error) {
-	a.stateMu.RLock()
-	uid := a.state.NextUID
-	a.stateMu.RUnlock()
+	uid := a.takeUIDs(len(rels))
 	list := make([]relSuccession, len(rels))
 	for i, r := range rels {
 		rec, err := next(r, *a.relRecord(r.uid))
@@ -135,18 +162,6 @@ func (a *Array) planSuccession(
 		list[i] = relSuccession{r.uid, &rec}
 	}
 	return list, nil
-}
-
-// syncVolumes makes the sources-to-be durable before anything is locked, and
-// the targets-to-be: of a source that is one now, the tracks that were not
-// changed count as copied. Their stages stay almost empty until release is
-// called.
-func syncVolumes(list []relSuccession, a *Array) (release func()) {
-	var both []*volume
-	for _, s := range list {
-		both = append(both, a.volumes[s.New.Source], a.volumes[s.New.Target])
-	}
-	return settleAll(both)
 }
 
 // replace is the instant.

@@ -2,6 +2,8 @@ package filearray
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +33,8 @@ type relationship struct {
 	// blocks.
 	mayShare atomic.Bool
 	failed   atomic.Pointer[string]
-	freeze   *freeze // of the establish, nil without; guarded by Array.mu
+	freeze   *freeze     // of the establish, nil without; set before it is linked
+	copying  atomic.Bool // somebody copies it in the background, or did
 
 	ctx    context.Context // ends with the relationship and with the array
 	cancel context.CancelFunc
@@ -78,14 +81,14 @@ func (r *relationship) bitmaps() []*bitmap {
 	return []*bitmap{r.copied, r.changed}
 }
 
-// link makes r known to its volumes. The gates of both are locked.
+// link makes r known to its volumes. Array.mu and the gates of both are locked.
 func (r *relationship) link() {
 	r.array.rels[r.uid] = r
 	r.source.sources = append(r.source.sources[:len(r.source.sources):len(r.source.sources)], r)
 	r.target.target = r
 }
 
-// unlink undoes link. The gates of both volumes are locked.
+// unlink undoes link. Array.mu and the gates of both volumes are locked.
 func (r *relationship) unlink() {
 	r.cancel()
 	delete(r.array.rels, r.uid)
@@ -172,10 +175,30 @@ func (r *relationship) describe(rec *relRecord) arrayclient.Relationship {
 }
 
 // finish ends r, or marks it complete if it is persistent, after its last
-// track was copied.
+// track was copied, and others that wait for the same: many copies may be
+// complete at once, and what else waits for acts shall not wait for each.
 func (a *Array) finish(r *relationship) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.finishing.add(r)
+	a.acts.Lock()
+	defer a.acts.Unlock()
+	list := a.finishing.take(atOnce - 1)
+	if !slices.Contains(list, r) {
+		list = append(list, r) // or it is finished, or was tried in vain
+	}
+	var err error
+	sideBySide(list, func(other *relationship) error {
+		failed := a.finishOne(other)
+		if other == r {
+			err = failed
+		}
+		return nil
+	})
+	return err
+}
+
+// finishOne is finish for one relationship. Array.acts is held. Others are
+// finished at the same time; they lock gates in the same order.
+func (a *Array) finishOne(r *relationship) error {
 	rec := a.relRecord(r.uid)
 	if rec == nil || r.hasFailed() || !r.copied.full() || !rec.Completed.IsZero() {
 		return nil
@@ -188,6 +211,28 @@ func (a *Array) finish(r *relationship) error {
 	unlock := lockGates([]*relationship{r})
 	defer unlock()
 	return a.endRelationships([]*relationship{r}, now)
+}
+
+// relQueue are relationships that wait.
+type relQueue struct {
+	mu   sync.Mutex
+	list []*relationship
+}
+
+func (q *relQueue) add(r *relationship) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.list = append(q.list, r)
+}
+
+// take takes the first ones, at most n.
+func (q *relQueue) take(n int) []*relationship {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n = min(n, len(q.list))
+	taken := slices.Clone(q.list[:n])
+	q.list = slices.Delete(q.list, 0, n)
+	return taken
 }
 
 // endRelationships takes rels away. The gates of their volumes are locked.

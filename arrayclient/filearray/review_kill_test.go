@@ -151,8 +151,7 @@ func (a *Array) planned(t *testing.T, p arrayclient.Pair) ([]*relationship, []re
 	if err != nil {
 		t.Fatal(err)
 	}
-	copied, changed := newBitmaps(&recs[0], a.volumes[recs[0].Source].size)
-	return []*relationship{a.newRelationship(&recs[0], copied, changed)}, recs
+	return a.newRelationships(recs), recs
 }
 
 // TestCheckpointKilled kills the process in a checkpoint, and cuts the power

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -19,12 +20,14 @@ func (a *Array) SetCopyRate(
 		return fault.New(fault.Usage, "a copy rate of %d bytes a second is not possible",
 			bytesPerSecond).WithHint("give at least %d, or 0 for no bound", trackSize)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	end, err := a.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	a.acts.Lock()
+	defer a.acts.Unlock()
 	if len(pairs) == 0 {
-		if err := a.errClosed(); err != nil {
-			return err
-		}
 		return a.commitRecord(jsonRecord(recCopyRate, bytesPerSecond), func() {
 			a.rate.set(bytesPerSecond)
 		})
@@ -47,11 +50,16 @@ func (a *Array) SetCopyRate(
 // ExpandVolume makes a volume larger; what is added reads as zeros. It refuses
 // a volume that is in a relationship.
 func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size int64) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.errClosed(); err != nil {
+	end, err := a.begin()
+	if err != nil {
 		return err
 	}
+	defer end()
+	if err := a.settleVolume(serial); err != nil {
+		return err
+	}
+	a.acts.Lock()
+	defer a.acts.Unlock()
 	v, err := a.lookup(serial)
 	if err != nil {
 		return err
@@ -74,11 +82,6 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 	if err := v.err(); err != nil {
 		return fault.New(fault.Refused, "volume %s has failed: %w", serial, err)
 	}
-	unlock := lockVolumes([]*volume{v})
-	defer unlock()
-	if err := v.destageAlone(); err != nil {
-		return err
-	}
 	if old.ZeroFrom > 0 {
 		if err := a.finishExpansion(v, old); err != nil || size == old.Size {
 			return err
@@ -88,10 +91,23 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 	return a.expand(v, old, size)
 }
 
-// expand gives the grown volume files of its own layout: the last segment gets
-// its header at the new end first, the record makes it count, and then what
-// was the header before becomes zeros. ZeroFrom in the record makes sure of
-// that even when a crash comes in between.
+// settleVolume makes a volume durable, so that its expansion has little to
+// sync.
+func (a *Array) settleVolume(serial arrayclient.Serial) error {
+	a.mu.RLock()
+	v, err := a.lookup(serial)
+	a.mu.RUnlock()
+	if err == nil {
+		settleAll([]*volume{v})()
+	}
+	return err
+}
+
+// expand gives the volume files of its grown layout: the last segment gets its
+// header at the new end first, the record makes it count, and then what was
+// the header before becomes zeros. ZeroFrom in the record makes sure of that
+// even when a crash comes in between. Hosts go on meanwhile: they reach what is
+// added when all is done.
 func (a *Array) expand(v *volume, old *volumeRecord, size int64) error {
 	grown := *old
 	grown.Size, grown.ZeroFrom = size, old.Size
@@ -104,20 +120,33 @@ func (a *Array) expand(v *volume, old *volumeRecord, size int64) error {
 		a.dropSegments(&grown, len(v.segs))
 		return err
 	}
-	v.replaceFiles(segs)
+	v.replaceFiles(v.size, segs)
 	return a.finishExpansion(v, &grown)
 }
 
 // finishExpansion does what is left of an expansion. Until that is done the volume
 // keeps its old size: what would be written behind it, the next opening wipes out.
 func (a *Array) finishExpansion(v *volume, rec *volumeRecord) error {
-	v.size = rec.ZeroFrom
 	if err := a.zeroOldHeader(v, rec); err != nil {
 		return fault.New(fault.KindOf(err), "volume %s is not expanded yet: %w", v.serial, err).
 			WithHint("expand it once more, or start copyserver again")
 	}
-	v.size = rec.Size
+	v.replaceFiles(rec.Size, v.segs)
 	return nil
+}
+
+// replaceFiles gives the volume other files, or another size. Array.acts is held.
+func (v *volume) replaceFiles(size int64, segs []*segment) {
+	v.gate.Lock()
+	defer v.gate.Unlock()
+	v.files.Lock()
+	defer v.files.Unlock()
+	for _, s := range v.segs {
+		if !slices.Contains(segs, s) {
+			s.Close()
+		}
+	}
+	v.setFiles(size, segs)
 }
 
 // usable returns why v cannot be in a relationship, or nil.
@@ -127,14 +156,6 @@ func (v *volume) usable() error {
 			WithHint("expand it once more to the same size")
 	}
 	return v.err()
-}
-
-// replaceFiles lets v be in segs from now on. Its gate is locked.
-func (v *volume) replaceFiles(segs []*segment) {
-	v.files.Lock()
-	defer v.files.Unlock()
-	closeSegments(v.segs)
-	v.segs = v.adopt(segs)
 }
 
 // growSegments makes the files of the grown volume and opens them.
@@ -196,10 +217,11 @@ func (a *Array) growSegment(v *volume, grown *volumeRecord, i int) error {
 // finishExpansions does what a crash left to do.
 func (a *Array) finishExpansions() {
 	for _, id := range sortedKeys(a.volumes) {
-		if rec := a.volumeRecord(id); rec.ZeroFrom > 0 && a.volumes[id].err() == nil {
-			if err := a.finishExpansion(a.volumes[id], rec); err != nil {
-				a.log.Error("volume not expanded", "volume", string(a.volumes[id].serial),
-					"error", err)
+		v, rec := a.volumes[id], a.volumeRecord(id)
+		if rec.ZeroFrom > 0 && v.err() == nil {
+			v.setFiles(rec.ZeroFrom, v.segs)
+			if err := a.finishExpansion(v, rec); err != nil {
+				a.log.Error("volume not expanded", "volume", string(v.serial), "error", err)
 			}
 		}
 	}

@@ -112,12 +112,14 @@ func (f fragment) covers(other fragment) bool {
 type outcome int
 
 const (
-	notStaged   outcome = iota // it goes to the volume, which has no stage to pass
-	pastSaved                  // it goes past the stage, nothing is to be saved, and passed is to be called after it
-	pastStage                  // the same, once tracks are saved
-	staged                     // it is done
-	stageFull                  // try again when there is room
-	stageBefore                // try again when what it overlaps has been destaged
+	notStaged    outcome = iota // it goes to the volume, which has no stage to pass
+	pastStage                   // it goes past the stage, and passed is to be called after it
+	staged                      // it is done
+	markAfter                   // it is done when markWritten has been called
+	stageFull                   // try again when there is room
+	stageBefore                 // try again when what it overlaps has been destaged
+	saveBefore                  // try again when saveAhead has been called
+	targetBefore                // try again when readyTarget has been called
 )
 
 // put stages a write to v if it needs to be. The gate is held.
@@ -135,7 +137,7 @@ func (v *volume) put(p []byte, off int64) (outcome, error) {
 	defer s.mu.Unlock()
 	overlaps := s.overlaps(first, n)
 	if !needed && !overlaps {
-		return s.letPast(first, n, pastSaved), nil
+		return s.letPast(first, n), nil
 	}
 	if err := v.array.committer.err(); err != nil {
 		return notStaged, err // it could never be destaged
@@ -153,10 +155,10 @@ func (v *volume) put(p []byte, off int64) (outcome, error) {
 	if overlaps {
 		return stageBefore, nil
 	}
-	return s.letPast(first, n, pastStage), nil
+	return saveBefore, nil
 }
 
-// putZeros is put for what is not staged in any case.
+// putZeros is put for what is not staged in any case. The tracks are saved.
 func (v *volume) putZeros(off, n int64) outcome {
 	s := &v.stage
 	first, n := off/trackSize, tracksOf(off%trackSize+n)
@@ -165,13 +167,13 @@ func (v *volume) putZeros(off, n int64) outcome {
 	if s.overlaps(first, n) {
 		return stageBefore
 	}
-	return s.letPast(first, n, pastStage)
+	return s.letPast(first, n)
 }
 
 // letPast notes that a write to n tracks goes past the stage.
-func (s *stage) letPast(first, n int64, how outcome) outcome {
+func (s *stage) letPast(first, n int64) outcome {
 	s.past = append(s.past, trackRange{first, n})
-	return how
+	return pastStage
 }
 
 // passing reports whether a write to any of n tracks is on its way past the

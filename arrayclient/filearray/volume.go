@@ -19,35 +19,45 @@ type volume struct {
 	serial arrayclient.Serial
 	array  *Array
 
-	// gate is held for reading by every I/O and for writing by whoever
-	// changes the volume's relationships. Nobody waits for a second gate
-	// while holding one for reading.
+	// gate is held for reading by every I/O, for a piece of it (io.go), and for
+	// writing by whoever changes the volume's relationships or files. Nobody
+	// waits for a second gate while holding one for reading.
 	gate sync.RWMutex
 	// files is held for reading by whoever syncs the volume's files without
 	// the gate, so that nobody waits for the gate as long as a disk takes, and
-	// for writing while the files are replaced.
-	files   sync.RWMutex
-	frozen  atomic.Pointer[freeze]
-	sources []*relationship // those whose source this volume is
-	target  *relationship   // the one whose target it is, or nil
+	// for writing while the files are replaced or closed.
+	files  sync.RWMutex
+	frozen atomic.Pointer[freeze]
+	// sources are the relationships whose source this volume is, target is the
+	// one whose target it is, or nil. They change while Array.mu and the gates
+	// of both volumes are held; who holds either of them may read.
+	sources []*relationship
+	target  *relationship
 
 	tracks rangeLock // of this volume as a source
-	opens  int       // guarded by Array.mu
+	// length is the size as hosts are told it, and space the storage that the
+	// files occupied when they were last looked at: both without a lock.
+	length, space atomic.Int64
+
+	absent   bool // its files could not be opened; never changes
+	opens    int  // guarded by Array.mu
+	deleting bool // guarded by Array.mu; nobody opens it any more
 }
 
-// lockGates locks the gates of all volumes of rels and returns what unlocks
-// them. The caller holds Array.mu, so nobody else locks two.
-func lockGates(rels []*relationship) (unlock func()) {
+// volumesOf returns the volumes of rels in the order of their ids.
+func volumesOf(rels []*relationship) []*volume {
 	var list []*volume
 	for _, r := range rels {
 		list = append(list, r.source, r.target)
 	}
-	return lockVolumes(list)
+	slices.SortFunc(list, func(a, b *volume) int { return int(a.id) - int(b.id) })
+	return slices.Compact(list)
 }
 
-func lockVolumes(list []*volume) (unlock func()) {
-	slices.SortFunc(list, func(a, b *volume) int { return int(a.id) - int(b.id) })
-	list = slices.Compact(list)
+// lockGates locks the gates of all volumes of rels, in order, and returns what
+// unlocks them. The caller holds Array.acts.
+func lockGates(rels []*relationship) (unlock func()) {
+	list := volumesOf(rels)
 	for _, v := range list {
 		v.gate.Lock()
 	}
@@ -74,163 +84,35 @@ func (h *handle) Close() error {
 }
 
 // Size returns the size in bytes, which grows when the volume is expanded.
-func (v *volume) Size() int64 {
-	v.gate.RLock()
-	defer v.gate.RUnlock()
-	return v.size
+func (v *volume) Size() int64 { return v.length.Load() }
+
+// setFiles gives the volume the files of its size. Nobody else uses it, or the
+// gate and files are held for writing.
+func (v *volume) setFiles(size int64, segs []*segment) {
+	v.size, v.segs = size, v.adopt(segs)
+	v.length.Store(size)
 }
 
-// ReadAt reads what hosts see: on a target, tracks that are not copied yet
-// come from the source.
-func (v *volume) ReadAt(p []byte, off int64) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
+// allocatedSoon returns how much storage the files occupy, or, while they are
+// being replaced, did before.
+func (v *volume) allocatedSoon() (int64, error) {
+	if !v.files.TryRLock() {
+		return v.space.Load(), nil
 	}
-	v.gate.RLock()
-	defer v.gate.RUnlock()
-	err := v.check(off, int64(len(p)))
-	if err != nil {
-		return 0, err
-	}
-	if v.target != nil {
-		err = v.target.readTarget(p, off)
-	} else {
-		err = v.readStaged(p, off)
-	}
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	defer v.files.RUnlock()
+	n, err := v.allocated()
+	v.space.Store(n)
+	return n, err
 }
 
-// WriteAt writes p. On a source, what targets have not copied yet is saved
-// first, or p is staged; see package comment.
-func (v *volume) WriteAt(p []byte, off int64) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	err := v.retry(len(p), func() (outcome, error) { return v.tryWrite(p, off) })
-	if err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
-
-// Zero makes a range read as zeros.
-func (v *volume) Zero(off, n int64, punch bool) error {
-	if n == 0 {
-		return nil
-	}
-	return v.retry(0, func() (outcome, error) { return v.tryZero(off, n, punch) })
-}
-
-// retry calls try, which may stage n bytes, and destages before it calls it
-// again, until it is done.
-func (v *volume) retry(n int, try func() (outcome, error)) error {
-	for {
-		how, err := try()
-		switch {
-		case err != nil:
-		case how == stageFull:
-			err = v.destageRoom(n)
-		case how == stageBefore:
-			err = v.destage()
-		default:
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-// tryWrite writes p unless something has to be destaged before.
-func (v *volume) tryWrite(p []byte, off int64) (how outcome, err error) {
-	v.enter()
-	defer v.gate.RUnlock()
-	n := int64(len(p))
-	if err := v.check(off, n); err != nil {
-		return notStaged, err
-	}
-	if v.target == nil {
-		how, err = v.put(p, off)
-		switch {
-		case err != nil || how > pastStage:
-			return how, err
-		case how == notStaged:
-			return how, v.writeAt(p, off)
-		}
-		defer v.passed(off, n)
-		if how == pastSaved {
-			return how, v.writeAt(p, off)
-		}
-	}
-	return how, v.prepare(off, n, func(at, n int64) error {
-		return v.writeAt(p[at-off:at-off+n], at)
-	})
-}
-
-// tryZero zeroes a range unless something has to be destaged before.
-func (v *volume) tryZero(off, n int64, punch bool) (how outcome, err error) {
-	v.enter()
-	defer v.gate.RUnlock()
-	if err := v.check(off, n); err != nil {
-		return notStaged, err
-	}
-	if v.target == nil {
-		if how = v.putZeros(off, n); how > pastStage {
-			return how, nil
-		}
-		defer v.passed(off, n)
-	}
-	return how, v.prepare(off, n, func(at, n int64) error { return v.zero(at, n, punch) })
-}
-
-// prepare does what relationships need before [off, off+n) may change, and
-// calls write for parts that together are the range. The gate is held.
-func (v *volume) prepare(off, n int64, write func(off, n int64) error) error {
-	if v.target != nil {
-		return v.target.writeTarget(off, n, write)
-	}
-	if len(v.sources) > 0 {
-		if err := v.save(off, n); err != nil {
-			return err
-		}
-	}
-	return write(off, n)
-}
-
-// Flush makes the writes that returned before it durable.
-func (v *volume) Flush() error {
-	if !syncsVolumes {
-		return nil
-	}
-	return v.syncAll()
-}
-
-// Extents reports the extents as a host sees them.
-func (v *volume) Extents(off, n int64, f func(length int64, hole bool) bool) error {
-	if n == 0 {
-		return nil
-	}
-	if v.overlapsStaged(off, n) {
-		if err := v.destage(); err != nil {
-			return v.errNotDestaged(err)
-		}
-	}
-	v.gate.RLock()
-	defer v.gate.RUnlock()
-	if err := v.check(off, n); err != nil {
-		return err
-	}
-	if v.target != nil {
-		return v.target.targetExtents(off, n, f)
-	}
-	if v.overlapsStaged(off, n) { // written to meanwhile; there may be data anywhere
-		f(n, false)
-		return nil
-	}
-	return v.extents(off, n, f)
+// closeFiles closes the files of a volume that is deleted. Who syncs it after
+// that has nothing to do.
+func (v *volume) closeFiles() error {
+	v.files.Lock()
+	defer v.files.Unlock()
+	err := v.close()
+	v.segs = nil
+	return err
 }
 
 func (v *volume) check(off, n int64) error {

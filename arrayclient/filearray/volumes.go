@@ -22,11 +22,9 @@ const maxLabel = 256 // bytes
 
 // Volumes returns all volumes ordered by serial.
 func (a *Array) Volumes(context.Context) ([]arrayclient.Volume, error) {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	list := make([]arrayclient.Volume, 0, len(a.volumes))
-	for _, id := range sortedKeys(a.volumes) {
-		v, err := a.describeVolume(a.volumes[id])
+	list := []arrayclient.Volume{}
+	for _, l := range a.listVolumes() {
+		v, err := a.describeVolume(l.volume, l.rec)
 		if err != nil {
 			return nil, err
 		}
@@ -35,9 +33,25 @@ func (a *Array) Volumes(context.Context) ([]arrayclient.Volume, error) {
 	return list, nil
 }
 
-func (a *Array) describeVolume(v *volume) (arrayclient.Volume, error) {
-	rec := a.volumeRecord(v.id)
-	allocated, err := v.allocated()
+type listedVolume struct {
+	*volume
+	rec *volumeRecord
+}
+
+// listVolumes returns the volumes that there are at one moment.
+func (a *Array) listVolumes() []listedVolume {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	list := make([]listedVolume, 0, len(a.volumes))
+	for _, id := range sortedKeys(a.volumes) {
+		list = append(list, listedVolume{a.volumes[id], a.volumeRecord(id)})
+	}
+	return list
+}
+
+// describeVolume holds no lock: it asks the file system.
+func (a *Array) describeVolume(v *volume, rec *volumeRecord) (arrayclient.Volume, error) {
+	allocated, err := v.allocatedSoon()
 	if err != nil {
 		return arrayclient.Volume{}, err
 	}
@@ -67,40 +81,50 @@ func (a *Array) CreateVolumes(
 	if err := checkSpec(&spec); err != nil {
 		return nil, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.errClosed(); err != nil {
-		return nil, err
-	}
-	recs, err := a.newVolumeRecords(spec)
+	end, err := a.begin()
 	if err != nil {
 		return nil, err
 	}
+	defer end()
+	recs, err := a.reserve(spec)
+	if err != nil {
+		return nil, err
+	}
+	defer a.unreserve(recs)
 	created, err := a.createFiles(recs)
 	if err != nil {
 		return nil, err
 	}
-	err = a.commitRecord(jsonRecord(recVolumesCreated, recs), func() {
-		for _, v := range created {
-			a.volumes[v.id] = v
-		}
-	})
-	if err != nil {
-		for i, v := range created {
-			v.close()
-			a.dropSegments(&recs[i], 0)
-		}
+	if err := a.addVolumes(created, recs); err != nil {
 		return nil, err
 	}
 	list := make([]arrayclient.Volume, 0, len(created))
-	for _, v := range created {
-		d, err := a.describeVolume(v)
+	for i, v := range created {
+		d, err := a.describeVolume(v, &recs[i])
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, d)
 	}
 	return list, nil
+}
+
+// addVolumes makes volumes known whose files were made, or removes the files.
+func (a *Array) addVolumes(created []*volume, recs []volumeRecord) error {
+	a.acts.Lock()
+	err := a.commitRecord(jsonRecord(recVolumesCreated, recs), func() {
+		for _, v := range created {
+			a.volumes[v.id] = v
+		}
+	})
+	a.acts.Unlock()
+	if err != nil {
+		for i, v := range created {
+			v.close()
+			a.dropSegments(&recs[i], 0)
+		}
+	}
+	return err
 }
 
 func checkSpec(spec *arrayclient.VolumeSpec) error {
@@ -134,25 +158,36 @@ func printable(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// newVolumeRecords chooses ids for the volumes of spec.
-func (a *Array) newVolumeRecords(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
+// reserve chooses ids for the volumes of spec, which nobody else gets until
+// unreserve is called.
+func (a *Array) reserve(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	ids, err := a.chooseIDs(spec)
 	if err != nil {
 		return nil, err
 	}
-	a.stateMu.RLock()
-	uid := a.state.NextUID
-	a.stateMu.RUnlock()
 	now := a.now().UTC().Truncate(time.Second)
 	recs := make([]volumeRecord, len(ids))
 	for i, id := range ids {
+		a.creating[id] = true
 		recs[i] = volumeRecord{
-			ID: id, UID: uid + uint64(i), Size: spec.Size, Label: spec.Label, Created: now,
+			ID: id, UID: a.nextUID + uint64(i), Size: spec.Size, Label: spec.Label, Created: now,
 		}
 	}
+	a.nextUID += uint64(len(ids))
 	return recs, nil
 }
 
+func (a *Array) unreserve(recs []volumeRecord) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range recs {
+		delete(a.creating, recs[i].ID)
+	}
+}
+
+// chooseIDs is called with Array.mu held.
 func (a *Array) chooseIDs(spec arrayclient.VolumeSpec) ([]uint16, error) {
 	first, fixed := uint16(0), spec.First != ""
 	if fixed {
@@ -163,7 +198,7 @@ func (a *Array) chooseIDs(spec arrayclient.VolumeSpec) ([]uint16, error) {
 	}
 	var ids []uint16
 	for id := int(first); id < arrayclient.MaxVolumes && len(ids) < spec.Count; id++ {
-		if a.volumes[uint16(id)] == nil {
+		if a.volumes[uint16(id)] == nil && !a.creating[uint16(id)] {
 			ids = append(ids, uint16(id))
 		} else if fixed {
 			return nil, fault.New(fault.Usage, "volume %s %w",
@@ -185,58 +220,87 @@ func (a *Array) chooseIDs(spec arrayclient.VolumeSpec) ([]uint16, error) {
 }
 
 // createFiles makes the files of all volumes, or of none.
-func (a *Array) createFiles(recs []volumeRecord) (list []*volume, err error) {
-	made := 0
-	defer func() {
-		if err == nil {
-			return
-		}
-		for _, v := range list {
+func (a *Array) createFiles(recs []volumeRecord) ([]*volume, error) {
+	list := make([]*volume, len(recs))
+	err := eachSideBySide(len(recs), func(i int) (err error) {
+		list[i], err = a.createVolume(&recs[i])
+		return err
+	})
+	if err == nil {
+		err = a.fsys.SyncDir(volumeDir)
+	}
+	if err == nil {
+		return list, nil
+	}
+	for i, v := range list {
+		if v != nil {
 			v.close()
-		}
-		for i := range made {
 			removeSegments(a.fsys, &recs[i])
 		}
-	}()
-	for i := range recs {
-		if err = createSegments(a.fsys, a.serial, &recs[i]); err != nil {
-			return list, err
-		}
-		made++
-		v, err := a.openVolume(&recs[i])
-		if err != nil {
-			return list, err
-		}
-		list = append(list, v)
 	}
-	return list, a.fsys.SyncDir(volumeDir)
+	return nil, err
 }
 
-// DeleteVolume deletes a volume; see arrayclient.Array.
-func (a *Array) DeleteVolume(_ context.Context, serial arrayclient.Serial) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.errClosed(); err != nil {
-		return err
+// createVolume makes the files of a volume, or none.
+func (a *Array) createVolume(rec *volumeRecord) (*volume, error) {
+	if err := createSegments(a.fsys, a.serial, rec); err != nil {
+		return nil, err
 	}
-	v, err := a.lookup(serial)
+	v, err := a.openVolume(rec)
+	if err != nil {
+		removeSegments(a.fsys, rec)
+	}
+	return v, err
+}
+
+// DeleteVolume deletes a volume; see arrayclient.Array. When nobody can find it
+// any more its files are removed, which may take long, without a lock.
+func (a *Array) DeleteVolume(_ context.Context, serial arrayclient.Serial) error {
+	end, err := a.begin()
 	if err != nil {
 		return err
 	}
-	if err := v.unused(); err != nil {
-		return err
-	}
-	rec := a.volumeRecord(v.id)
-	err = a.commitRecord(jsonRecord(recVolumeDeleted, rec), func() { delete(a.volumes, v.id) })
+	defer end()
+	v, rec, err := a.forgetVolume(serial)
 	if err != nil {
 		return err
 	}
 	v.dropStage()
-	v.files.Lock() // a partner may be syncing them
-	v.close()
-	v.files.Unlock()
+	if err := v.closeFiles(); err != nil {
+		a.log.Warn("file of a deleted volume not closed", "volume", string(v.serial), "error", err)
+	}
 	a.purgeVolume(rec)
 	return nil
+}
+
+// forgetVolume takes a volume away that nobody uses.
+func (a *Array) forgetVolume(serial arrayclient.Serial) (*volume, *volumeRecord, error) {
+	a.acts.Lock()
+	defer a.acts.Unlock()
+	v, err := a.lookup(serial)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := a.setDeleting(v); err != nil {
+		return nil, nil, err
+	}
+	rec := a.volumeRecord(v.id)
+	err = a.commitRecord(jsonRecord(recVolumeDeleted, rec), func() { delete(a.volumes, v.id) })
+	if err != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		v.deleting = false
+	}
+	return v, rec, err
+}
+
+// setDeleting keeps hosts from opening v, which is refused when one has.
+func (a *Array) setDeleting(v *volume) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := v.unused()
+	v.deleting = err == nil
+	return err
 }
 
 // unused returns an error when v cannot be deleted. Array.mu is held.
@@ -258,11 +322,13 @@ func (v *volume) unused() error {
 
 // SetLabel changes the label of a volume.
 func (a *Array) SetLabel(_ context.Context, serial arrayclient.Serial, label string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.errClosed(); err != nil {
+	end, err := a.begin()
+	if err != nil {
 		return err
 	}
+	defer end()
+	a.acts.Lock()
+	defer a.acts.Unlock()
 	v, err := a.lookup(serial)
 	if err != nil {
 		return err
@@ -289,8 +355,11 @@ func (a *Array) OpenVolume(
 	if err != nil {
 		return nil, err
 	}
-	if err := v.err(); err != nil && len(v.segs) == 0 {
+	if err := v.err(); err != nil && v.absent {
 		return nil, err
+	}
+	if v.deleting {
+		return nil, fault.New(fault.Refused, "volume %s is being deleted", serial)
 	}
 	v.opens++
 	return &handle{volume: v}, nil

@@ -1,0 +1,313 @@
+package filearray
+
+import "slices"
+
+// A host's request may be as long as it likes. It is done in pieces, each of
+// which takes the gate anew, so that who wants the gate to himself, and who
+// queues behind him, waits for a piece and no longer. No piece syncs anything
+// while it has the gate, but what the committer writes to the journal.
+const (
+	readPiece  = 1 << 20
+	writePiece = 4 << 20
+	// zeroData is how much data is made holes in one piece, of which the rest
+	// are holes already, and zeroExtents in how many extents.
+	zeroData    = 16 << 20
+	zeroExtents = 256
+	// zeroClaimed is how much is zeroed in one piece where each track has to be
+	// claimed (sharing.go).
+	zeroClaimed = 1 << 30
+	// saveWork is how many tracks are copied in one piece, to all targets
+	// together, and saveAtOnce how many before they are synced.
+	saveWork   = 16
+	saveAtOnce = 256
+	// extentsAtOnce is how many extents are looked at in one piece.
+	extentsAtOnce = 64
+)
+
+// pieceOf returns how much of [off, off+n) is a piece of about most bytes, of
+// which only the last need not end with a track.
+func pieceOf(off, n, most int64) int64 {
+	if n <= most {
+		return n
+	}
+	return most - (off+most)%trackSize
+}
+
+// ReadAt reads what hosts see: on a target, tracks that are not copied yet
+// come from the source.
+func (v *volume) ReadAt(p []byte, off int64) (int, error) {
+	if err := v.checkLong(off, int64(len(p)), readPiece); err != nil {
+		return 0, err
+	}
+	for done := 0; done < len(p); {
+		at := off + int64(done)
+		n := int(pieceOf(at, int64(len(p)-done), readPiece))
+		if err := v.readPiece(p[done:done+n], at); err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return len(p), nil
+}
+
+func (v *volume) readPiece(p []byte, off int64) error {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	if err := v.check(off, int64(len(p))); err != nil {
+		return err
+	}
+	if v.target != nil {
+		return v.target.readTarget(p, off)
+	}
+	return v.readStaged(p, off)
+}
+
+// checkLong is check for a range of more than one piece, of which none shall be
+// done when the last one is beyond the end.
+func (v *volume) checkLong(off, n, piece int64) error {
+	if 0 <= n && n <= piece {
+		return nil
+	}
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	return v.check(off, n)
+}
+
+// WriteAt writes p. On a source, what targets have not copied yet is saved
+// first, or p is staged; see package comment.
+func (v *volume) WriteAt(p []byte, off int64) (int, error) {
+	if err := v.checkLong(off, int64(len(p)), writePiece); err != nil {
+		return 0, err
+	}
+	for done := 0; done < len(p); {
+		at := off + int64(done)
+		n := int(pieceOf(at, int64(len(p)-done), writePiece))
+		if err := v.writePiece(p[done:done+n], at); err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return len(p), nil
+}
+
+func (v *volume) writePiece(p []byte, off int64) error {
+	for again := true; again; {
+		how, err := v.tryWrite(p, off)
+		if err == nil {
+			again, err = v.follow(how, off, int64(len(p)))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Zero makes a range read as zeros.
+func (v *volume) Zero(off, n int64, punch bool) error {
+	if err := v.checkLong(off, n, 0); err != nil {
+		return err
+	}
+	for n > 0 {
+		part, how, err := v.tryZero(off, n, punch)
+		again := false
+		if err == nil {
+			again, err = v.follow(how, off, part)
+		}
+		if err != nil {
+			return err
+		}
+		if !again {
+			off, n = off+part, n-part
+		}
+	}
+	return nil
+}
+
+// follow does what a try to write n bytes left to do, without the gate, and
+// reports whether to try again.
+func (v *volume) follow(how outcome, off, n int64) (again bool, err error) {
+	switch how {
+	case stageFull:
+		return true, v.destageRoom(int(n))
+	case stageBefore:
+		return true, v.destage()
+	case saveBefore:
+		return true, v.saveAhead(off, n)
+	case targetBefore:
+		return true, v.readyTarget(off, n)
+	case markAfter:
+		return false, v.markWritten(off, n)
+	}
+	return false, nil
+}
+
+// tryWrite writes p unless something else has to be done before.
+func (v *volume) tryWrite(p []byte, off int64) (outcome, error) {
+	v.enter()
+	defer v.gate.RUnlock()
+	n := int64(len(p))
+	if err := v.check(off, n); err != nil {
+		return notStaged, err
+	}
+	if v.target != nil {
+		return v.target.writeTarget(off, n, func(at, n int64) error {
+			return v.writeAt(p[at-off:at-off+n], at)
+		})
+	}
+	how, err := v.put(p, off)
+	switch {
+	case err != nil || how > pastStage:
+		return how, err
+	case how == pastStage:
+		defer v.passed(off, n)
+	}
+	return how, v.writeAt(p, off)
+}
+
+// tryZero zeroes a piece of a range, and returns its length, unless something
+// else has to be done before.
+func (v *volume) tryZero(off, n int64, punch bool) (int64, outcome, error) {
+	v.enter()
+	defer v.gate.RUnlock()
+	if err := v.check(off, n); err != nil {
+		return 0, notStaged, err
+	}
+	write := func(at, n int64) error { return v.zero(at, n, punch) }
+	n = v.zeroPiece(off, n, punch)
+	if v.target != nil {
+		how, err := v.target.writeTarget(off, n, write)
+		return n, how, err
+	}
+	saved := v.savedPart(off, n)
+	if saved == 0 {
+		return n, saveBefore, nil
+	}
+	how := v.putZeros(off, saved)
+	if how != pastStage {
+		return saved, how, nil
+	}
+	defer v.passed(off, saved)
+	return saved, how, write(off, saved)
+}
+
+// zeroPiece returns how much of a range is zeroed in one piece.
+func (v *volume) zeroPiece(off, n int64, punch bool) int64 {
+	if !punch {
+		return pieceOf(off, n, writePiece)
+	}
+	part := v.bound(off, n, zeroData)
+	if v.share != nil && !v.share.alone() {
+		part = min(part, zeroClaimed)
+	}
+	if part < n {
+		part = max(part-(off+part)%trackSize, min(n, trackSize-off%trackSize))
+	}
+	return part
+}
+
+// bound returns how much of a range has no more than most bytes of data, in few
+// extents.
+func (d *data) bound(off, n, most int64) int64 {
+	var length, sum int64
+	extents := 0
+	err := d.extents(off, n, func(l int64, hole bool) bool {
+		if !hole {
+			l = min(l, most-sum)
+			sum += l
+		}
+		length += l
+		extents++
+		return sum < most && extents < zeroExtents
+	})
+	if err != nil {
+		return min(n, most)
+	}
+	return length
+}
+
+// Flush makes the writes that returned before it durable.
+func (v *volume) Flush() error {
+	if !syncsVolumes {
+		return nil
+	}
+	return v.syncAll()
+}
+
+type extent struct {
+	n    int64
+	hole bool
+}
+
+// Extents reports the extents as a host sees them. f is called without the
+// gate: it may take its time, and read the volume.
+func (v *volume) Extents(off, n int64, f func(length int64, hole bool) bool) error {
+	if err := v.checkLong(off, n, 0); err != nil {
+		return err
+	}
+	list := make([]extent, 0, extentsAtOnce)
+	for n > 0 {
+		if v.overlapsStaged(off, n) {
+			if err := v.destage(); err != nil {
+				return v.errNotDestaged(err)
+			}
+		}
+		var err error
+		list, err = v.someExtents(list[:0], off, n)
+		if err != nil || len(list) == 0 {
+			return err
+		}
+		for _, e := range list {
+			if !f(e.n, e.hole) {
+				return nil
+			}
+			off, n = off+e.n, n-e.n
+		}
+	}
+	return nil
+}
+
+// someExtents appends the first extents of a range to list.
+func (v *volume) someExtents(list []extent, off, n int64) ([]extent, error) {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	if err := v.check(off, n); err != nil {
+		return list, err
+	}
+	add := func(length int64, hole bool) bool {
+		list = append(list, extent{length, hole})
+		return len(list) < extentsAtOnce
+	}
+	switch {
+	case v.target != nil:
+		return list, v.target.targetExtents(off, n, add)
+	case v.overlapsStaged(off, n): // written to meanwhile; there may be data anywhere
+		return append(list, extent{n, false}), nil
+	}
+	err := v.extents(off, n, add)
+	return list, err
+}
+
+// commitLinked makes marks durable, those excepted whose relationship has ended
+// meanwhile. Their targets are synced, the gate is held.
+func (v *volume) commitLinked(marks []mark) error {
+	marks = slices.DeleteFunc(marks, func(m mark) bool {
+		return v.target != m.rel && !slices.Contains(v.sources, m.rel)
+	})
+	if len(marks) == 0 {
+		return v.array.committer.err()
+	}
+	return v.array.committer.commit(marks, nil, nil)
+}
+
+// commitMarks makes marks of relationships of v durable, and before that the
+// data that they speak of. No gate is held.
+func (v *volume) commitMarks(marks []mark) error {
+	if len(marks) == 0 {
+		return nil
+	}
+	syncTargets(marks)
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	return v.commitLinked(marks)
+}

@@ -1,0 +1,115 @@
+package filearray
+
+// savedPart returns how much of the beginning of a source's range may change at
+// once: every target has it. The gate is held.
+func (v *volume) savedPart(off, n int64) int64 {
+	first := off / trackSize
+	tracks := (off+n-1)/trackSize - first + 1
+	saved := v.savedTracks(first, tracks)
+	if saved == 0 {
+		return 0
+	}
+	return min(n, (first+saved)*trackSize-off)
+}
+
+// savedTracks returns how many tracks from first on, at most limit, need no
+// saving.
+func (v *volume) savedTracks(first, limit int64) int64 {
+	for _, r := range v.sources {
+		if r.hasFailed() {
+			continue
+		}
+		for _, b := range r.bitmaps() {
+			set, same := b.run(first, limit)
+			if !set {
+				return 0
+			}
+			limit = same
+		}
+	}
+	return limit
+}
+
+func (v *volume) needsSaving(first, n int64) bool {
+	for _, r := range v.sources {
+		if !r.hasFailed() && (!r.copied.allSet(first, n) || !r.recorded(first, n)) {
+			return true
+		}
+	}
+	return false
+}
+
+// recorded reports whether changes of n tracks need not be recorded any more.
+func (r *relationship) recorded(first, n int64) bool {
+	return r.changed == nil || r.changed.allSet(first, n)
+}
+
+// saveAhead copies to the targets what they have not copied yet of the
+// beginning of a source's range, and makes that durable; the range is about to
+// change. The gate is taken for few tracks at a time, and not while they are
+// synced. Only a broken journal, or a failed source, is an error: a target that
+// cannot take a track fails, the source goes on.
+func (v *volume) saveAhead(off, n int64) error {
+	first, end := off/trackSize, (off+n-1)/trackSize+1
+	var marks []mark
+	for work := int64(0); first < end && work < saveAtOnce; {
+		step, err := v.saveSome(first, end-first, &marks, &work)
+		if err != nil {
+			return err
+		}
+		first += step
+	}
+	return v.commitMarks(marks)
+}
+
+// saveSome saves some of n tracks from first on and returns how many. It adds to
+// work how many tracks were copied.
+func (v *volume) saveSome(first, n int64, marks *[]mark, work *int64) (int64, error) {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	if err := v.err(); err != nil {
+		return 0, err
+	}
+	if saved := v.savedTracks(first, n); saved > 0 {
+		return saved, nil
+	}
+	n, copies := v.saveStep(first, n)
+	*work += copies
+	var failures batch
+	v.saveTogether(first, n, marks, &failures)
+	return n, v.commitFailures(&failures)
+}
+
+// commitFailures notes the failures of relationships that a batch has.
+func (v *volume) commitFailures(failures *batch) error {
+	if len(failures.records) == 0 {
+		return nil
+	}
+	return v.array.committer.commit(nil, failures.records, failures.apply)
+}
+
+// saveStep returns how many of n tracks are saved in one piece, and how much
+// work that is: holes cost nothing but what the targets have there.
+func (v *volume) saveStep(first, n int64) (step, work int64) {
+	targets := int64(max(1, len(v.sources)))
+	holes := v.holeTracks(first, n)
+	if holes == 0 {
+		step = min(n, max(1, saveWork/targets))
+		return step, step * targets
+	}
+	for _, r := range v.sources {
+		holes = min(holes, r.target.clearable(first, holes))
+	}
+	return holes, 1
+}
+
+// clearable returns how many of n tracks from first on can be cleared in one
+// piece.
+func (d *data) clearable(first, n int64) int64 {
+	off := first * trackSize
+	length := min(n*trackSize, d.size-off)
+	if part := d.bound(off, length, clearTracks*trackSize); part < length {
+		return max(1, part/trackSize)
+	}
+	return n
+}
