@@ -236,12 +236,12 @@ func TestCopyGoesOn(t *testing.T) {
 	waitComplete(t, a, v[1])
 }
 
-// TestResyncSourceFails: a source that cannot be made durable fails its own
-// relationship, the others go on.
-func TestResyncSourceFails(t *testing.T) {
+// recorded makes two relationships with change recording, whose sources were
+// written to since.
+func recorded(t *testing.T) (*crashFS, *Array, []arrayclient.Serial, []arrayclient.Pair) {
+	t.Helper()
 	fsys := newCrashFS()
 	a := createTestArray(t, fsys)
-	defer a.kill()
 	v := mustCreate(t, a, 1<<20, 4)
 	pairs := []arrayclient.Pair{{Source: v[0], Target: v[1]}, {Source: v[2], Target: v[3]}}
 	err := a.Establish(context.Background(), pairs, arrayclient.Options{Record: true})
@@ -255,7 +255,25 @@ func TestResyncSourceFails(t *testing.T) {
 		mustDestage(t, a, v[0])
 		mustDestage(t, a, v[2])
 	}
-	fsys.setFault(failing("sync", "000", syscall.EIO))
+	return fsys, a, v, pairs
+}
+
+// TestResyncSourceFails: a source that cannot be made durable after the images
+// were taken fails its own relationship, the others go on.
+func TestResyncSourceFails(t *testing.T) {
+	fsys, a, v, pairs := recorded(t)
+	defer a.kill()
+	source, syncs := volumeOf(t, a, v[0]).segs[0], 0
+	fsys.setFault(func(op, name string) error {
+		if op != "sync" || !strings.HasPrefix(name, volumeDir+"/000") {
+			return nil
+		}
+		if syncs++; syncs > 1 {
+			return syscall.EIO
+		}
+		source.expose() // as if a host wrote before the instant
+		return nil
+	})
 	if err := a.Resync(context.Background(), pairs); err == nil {
 		t.Fatal("the resync did not notice")
 	}
@@ -265,5 +283,25 @@ func TestResyncSourceFails(t *testing.T) {
 	}
 	if r := relOf(t, a, v[3]); r.State != arrayclient.StateComplete {
 		t.Fatalf("the second relationship is %+v", r)
+	}
+}
+
+// TestResyncRefused: a source that cannot be made durable before that has
+// nothing refreshed: the images are what they were.
+func TestResyncRefused(t *testing.T) {
+	fsys, a, v, pairs := recorded(t)
+	defer a.kill()
+	fsys.setFault(failing("sync", "000", syscall.EIO))
+	if err := a.Resync(context.Background(), pairs); fault.KindOf(err) != fault.Refused {
+		t.Fatalf("the resync: %v", err)
+	}
+	fsys.setFault(nil)
+	for _, target := range []arrayclient.Serial{v[1], v[3]} {
+		if r := relOf(t, a, target); r.State != arrayclient.StateComplete || r.Changed == 0 {
+			t.Fatalf("the relationship is %+v", r)
+		}
+		if p := readAll(t, mustOpen(t, a, target)); !bytes.Equal(p, make([]byte, len(p))) {
+			t.Fatalf("the image on %s changed", target)
+		}
 	}
 }
