@@ -30,8 +30,8 @@
 // in the same area of the file (stage.go, destage.go). Until then the source's
 // files, from which targets read, stay as they were. What is staged survives
 // the process; a flush syncs it. An image is taken when nothing is staged for
-// its source. Long writes go the direct way, and all do when the file cannot be
-// made.
+// its source. Long writes and zeroing go the direct way, in pieces, each of which is
+// saved first (save.go); so do all writes when the file cannot be made.
 //
 // The background copy lets targets share the source's blocks where the file
 // system can do that (XFS, btrfs). A later write to the source then takes new
@@ -51,6 +51,37 @@
 // the meta file, the sources of images of which it is not noted that they were
 // synced, and the doubtful pages of bitmaps before it writes over what they
 // replace, and the first sync of a volume is never spared.
+//
+// # Locks
+//
+// They are taken in this order: who holds one may wait for those below it and for
+// none above. None is held over work whose length a caller chooses.
+//
+//	lock                  guards                               held over
+//	Array.acts            the configuration: one act at a      waiting for gates and
+//	                      time changes it                      the journal, new files
+//	stage.saving,         the steps of destaging               syncs, gates
+//	.marking, .applying
+//	volume.gate           relationships and files of a volume  for reading: one piece of
+//	                                                           an I/O (io.go); for writing:
+//	                                                           the instant of an act, with
+//	                                                           what is staged until then;
+//	                                                           the journal
+//	volume.files          its files, while no gate is held     for reading: syncs
+//	volume.tracks         tracks being copied                  one piece
+//	stage.recycling, .mu  the index of what is staged          a read, a write of a record
+//	committer             the journal and what it records      the journal
+//	Array.mu              the maps of volumes and              nothing
+//	                      relationships, who has one open
+//	Array.stateMu         the state                            nothing
+//
+// A gate that somebody waits for to write lets no reader in; therefore the hold of
+// a reader is short. Several gates are locked by acts alone, in the order of the
+// volumes' ids. A reader takes no second gate. The relationships of a volume change
+// while acts, mu and the gates of both its volumes are held, so who holds any of
+// them may look at them. Listing, attaching and releasing a freeze take mu alone.
+// Data is synced under files, which acts take for moments; under a gate only by the
+// act that takes an image, of what hosts staged just before.
 //
 // # Files
 //
