@@ -43,6 +43,9 @@ func start(cmd *exec.Cmd) error {
 // folder for it.
 const insideVariable = "POWERLOSS_INSIDE"
 
+// errInside says that the harness inside has failed, and has said why.
+var errInside = errors.New("the harness has failed")
+
 // apart runs the harness once more. However that one ends, by its time limit too,
 // all that it started ends with it, and what it mounted is unmounted.
 func (o options) apart(args []string) (err error) {
@@ -66,6 +69,10 @@ func (o options) apart(args []string) (err error) {
 	for {
 		select {
 		case err := <-ended:
+			var status *exec.ExitError
+			if errors.As(err, &status) { // it has said why
+				return errInside
+			}
 			return err
 		case s := <-signals:
 			cmd.Process.Signal(s)

@@ -92,6 +92,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	} else {
 		err = o.apart(args)
 	}
+	if errors.Is(err, errInside) {
+		return exitBad
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "powerloss: error: %v\n", err)
 		return exitBad
