@@ -97,3 +97,18 @@ func TestWithdrawnTargets(t *testing.T) {
 	l.promise(l.answered(), 60)
 	wantPossible(t, l, 60, false, 3)
 }
+
+// TestDeletedVolumes loses the power while a volume is deleted and made anew.
+func TestDeletedVolumes(t *testing.T) {
+	old, fresh := newLife(0x100, 1, act{from: 0, to: 5}), newLife(0x100, 1, act{from: 30, to: 40})
+	old.erased = act{from: 20, to: 30}
+	v := &verifier{lives: []*life{old, fresh}}
+	for position, want := range map[int]*life{0: nil, 1: old, 29: old, 30: nil, 31: fresh, 50: fresh} {
+		if got := v.livesAt(position)[0x100]; got != want {
+			t.Errorf("a crash at %d: %v, want %v", position, got, want)
+		}
+	}
+	if old.erased.uncertain(20) || !old.erased.uncertain(21) || old.erased.uncertain(30) {
+		t.Error("whether a volume is there is open from the request to the answer")
+	}
+}

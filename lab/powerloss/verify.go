@@ -141,7 +141,7 @@ func (v *verifier) livesAt(position int) map[uint32]*life {
 		if _, ok := out[l.id]; !ok {
 			out[l.id] = nil
 		}
-		if l.created.from < position && position <= l.erased.to {
+		if l.created.from < position && position < l.erased.to {
 			out[l.id] = l
 		}
 	}
