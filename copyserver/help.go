@@ -32,6 +32,7 @@ func serverFlags() []cli.Flag {
 		text("nbd-tls-client-ca", "who signs for NBD clients, PEM `FILE`"),
 		text("array-serial", "of a new array: 5 letters or digits `SERIAL`"),
 		text("ready-file", "write it when connections are accepted `FILE`"),
+		text("memory", "use no more than that, else "+d.Memory+" `AMOUNT`"),
 		text("log-format", "text or json `FORMAT`"),
 		text("log-level", "debug, info, warn or error `LEVEL`"),
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/nbd/quota"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/auth"
 	"copyservices/copyserver/runner"
@@ -40,7 +41,9 @@ type call struct {
 	w       *responseWriter
 	control *http.ResponseController
 	user    taskstore.User
-	arrived time.Time // its head
+	arrived time.Time      // its head
+	account *quota.Account // nil for a stranger
+	taken   int64          // of account
 	// frees: it makes way for more space, and done twice does no harm, so a
 	// full disk that cannot take its key is no reason not to do it.
 	frees bool
@@ -111,6 +114,7 @@ func (s *Server) endpoint(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rw := w.(*responseWriter)
 		q := &call{Request: r, w: rw, control: http.NewResponseController(w), arrived: rw.arrived}
+		defer q.leave()
 		var a answer
 		err := s.admit(rt, q)
 		if err == nil {
@@ -122,7 +126,7 @@ func (s *Server) endpoint(rt route) http.Handler {
 				rw.err = err
 				writeError(w, err)
 			case !a.streamed:
-				writeAnswer(w, a)
+				rw.err = q.writeAnswer(a)
 			}
 		})
 	})
@@ -142,6 +146,9 @@ func (s *Server) admit(rt route, q *call) error {
 	user, err := s.auth.Login(q.Context(), name, password, remoteAddr(q.Request))
 	if err != nil {
 		q.w.stranger = true
+		return err
+	}
+	if err := q.serve(s.clients); err != nil {
 		return err
 	}
 	q.user = user
@@ -277,6 +284,8 @@ func statusOf(err error) int {
 		return http.StatusTooManyRequests
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, errCrowded):
+		return http.StatusServiceUnavailable
 	case errors.Is(err, errForbidden):
 		return http.StatusForbidden
 	case errors.Is(err, fault.ErrExists):

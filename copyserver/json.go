@@ -29,6 +29,23 @@ func encode(body any) []byte {
 	return append(data, '\n')
 }
 
+// writeAnswer answers the request. Of a long answer, which the client may take its
+// time to take, the memory is the client's.
+func (q *call) writeAnswer(a answer) error {
+	if a.body != nil {
+		data := encode(a.body)
+		a.body = data
+		if len(data) > smallAnswer {
+			if err := q.take(int64(len(data))); err != nil {
+				writeError(q.w, err)
+				return err
+			}
+		}
+	}
+	writeAnswer(q.w, a)
+	return nil
+}
+
 func writeAnswer(w http.ResponseWriter, a answer) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -55,7 +72,11 @@ func (q *call) read() ([]byte, error) {
 	if q.ContentLength > api.MaxBody {
 		return nil, tooLarge(&http.MaxBytesError{Limit: api.MaxBody})
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(q.w.ResponseWriter, q.Body, api.MaxBody))
+	body := http.MaxBytesReader(q.w.ResponseWriter, q.Body, api.MaxBody)
+	data, err := io.ReadAll(kept{body, q})
+	if errors.Is(err, errCrowded) {
+		return nil, err
+	}
 	var limit *http.MaxBytesError
 	if errors.As(err, &limit) {
 		return nil, tooLarge(limit)

@@ -3,47 +3,9 @@ package copyserver
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
-	"sync"
 	"time"
 )
-
-// silentConns are the connections whose client has not sent a whole request yet.
-// The zero value is ready for use.
-type silentConns struct {
-	mu     sync.Mutex
-	closed bool
-	all    map[net.Conn]struct{}
-}
-
-// note is for http.Server.ConnState.
-func (c *silentConns) note(nc net.Conn, state http.ConnState) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case state != http.StateNew:
-		delete(c.all, nc)
-	case c.closed:
-		_ = nc.Close()
-	default:
-		if c.all == nil {
-			c.all = map[net.Conn]struct{}{}
-		}
-		c.all[nc] = struct{}{}
-	}
-}
-
-// closeAll closes them, and those that come later at once. http.Server waits for
-// them when it shuts down, as if they were busy.
-func (c *silentConns) closeAll() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	for nc := range c.all {
-		_ = nc.Close()
-	}
-}
 
 // deadline is when a client has to have sent or taken something that gets d for
 // it. A server that stops gives it less.

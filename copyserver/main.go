@@ -189,7 +189,8 @@ func options(c *cli.Context) (Options, error) {
 		"state": &o.State, "listen": &o.Listen, "nbd-listen": &o.NBDListen,
 		"nbd-tls-cert": &o.NBDTLSCert, "nbd-tls-key": &o.NBDTLSKey,
 		"nbd-tls-client-ca": &o.NBDTLSClientCA, "array-serial": &o.ArraySerial,
-		"ready-file": &o.ReadyFile, "log-format": &o.LogFormat, "log-level": &o.LogLevel,
+		"ready-file": &o.ReadyFile, "memory": &o.Memory,
+		"log-format": &o.LogFormat, "log-level": &o.LogLevel,
 	} {
 		if c.IsSet(name) {
 			*field = c.String(name)
@@ -221,6 +222,7 @@ func (s *surroundings) serve(c *cli.Context) error {
 	}
 	if err = server.Start(); err == nil {
 		s.tell(service.Running)
+		go limitMemory(c.Context, server.opts.memory)
 		err = server.Wait(c.Context)
 	}
 	s.tell(service.Stopping)

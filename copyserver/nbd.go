@@ -25,6 +25,7 @@ func (s *Server) bindNBD() error {
 	}
 	s.nbdOptions = nbd.Options{
 		Listen: s.opts.NBDListen, TLS: config, Insecure: s.opts.NBDInsecure, Logger: s.logger,
+		Memory: s.opts.memory / nbdPart,
 	}
 	l, err := nbd.Bind(s.nbdOptions)
 	if err != nil {

@@ -47,6 +47,9 @@ type Options struct {
 	// ReadyFile is written when the server accepts connections and removed
 	// when it stops; empty for none.
 	ReadyFile string `yaml:"ready-file"`
+	// Memory is how much the server may use, in bytes or like 512MiB.
+	Memory string `yaml:"memory"`
+	memory int64  // set by validate
 	// LogFormat is text or json, LogLevel debug, info, warn or error. They
 	// are for Main, which makes Logger of them.
 	LogFormat string `yaml:"log-format"`
@@ -62,7 +65,7 @@ const NoNBD = "none"
 func DefaultOptions() Options {
 	return Options{
 		Listen: "127.0.0.1:8452", NBDListen: "127.0.0.1:10809",
-		LogFormat: "text", LogLevel: "info",
+		Memory: "512MiB", LogFormat: "text", LogLevel: "info",
 	}
 }
 
@@ -158,6 +161,9 @@ func (o Options) validate() (Options, error) {
 	if o.NBDTLS && (o.NBDTLSCert != "" || o.NBDTLSClientCA != "" || o.NBDInsecure) {
 		return o, fault.New(fault.Usage, "hosts have credentials of this server for NBD, or of another").
 			WithHint("give either --nbd-tls or the other options of NBD's security")
+	}
+	if o.memory, err = parseMemory(o.Memory); err != nil {
+		return o, err
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

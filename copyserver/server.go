@@ -79,7 +79,7 @@ type Server struct {
 	stopping context.Context // ends when Stop begins: long polls answer
 	stop     context.CancelFunc
 	stopTime time.Time // when stopping ended
-	silent   silentConns
+	clients  *clients
 	failed   chan error // takes the error that serving ended with
 
 	// mu is held over Start and Stop, which therefore never interleave.
@@ -104,6 +104,8 @@ type seams struct {
 	wrap func(*filearray.Array) arrayclient.Array
 	// bodyTimeout replaces the constant of that name; 0 for not.
 	bodyTimeout time.Duration
+	// clients, if not nil, have other limits.
+	clients *clients
 }
 
 // New opens the state folder and binds the addresses, but serves nothing yet.
@@ -122,6 +124,7 @@ func newServer(opts Options, seams seams) (*Server, error) {
 	s := &Server{
 		opts: opts, logger: opts.Logger, failed: make(chan error, 1),
 		clock: newClock(), bodyTimeout: cmp.Or(seams.bodyTimeout, bodyTimeout),
+		clients: cmp.Or(seams.clients, newClients(opts.memory/restPart)),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if err := s.setUp(seams); err != nil {
@@ -236,7 +239,8 @@ func (s *Server) setUpHTTP() {
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		Protocols:         &protocols,
-		ConnState:         s.silent.note,
+		ConnContext:       s.clients.enter,
+		ConnState:         s.clients.note,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
@@ -289,7 +293,7 @@ func (s *Server) Start() error {
 func (s *Server) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	s.silent.closeAll()
+	s.clients.closeSilent()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fault.New(fault.TimedOut, "requests were still running: %w", err),

@@ -236,13 +236,18 @@ type slow struct {
 
 func startSlow(t *testing.T, dir string) (*world, *slow) {
 	t.Helper()
+	seams, a := slowSeams()
+	return startWith(t, dir, seams), a
+}
+
+func slowSeams() (seams, *slow) {
 	a := &slow{}
 	seams := testSeams
 	seams.wrap = func(inner *filearray.Array) arrayclient.Array {
 		a.Array = inner
 		return a
 	}
-	return startWith(t, dir, seams), a
+	return seams, a
 }
 
 func (a *slow) finish() {

@@ -209,6 +209,9 @@ func (s *Server) getContent(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if err := q.take(streamMemory); err != nil {
+		return answer{}, err
+	}
 	v, err := openVolume(q.Context(), s.arrays, serial)
 	if err != nil {
 		return answer{}, err
@@ -240,6 +243,9 @@ func (s *Server) putContent(q *call) (answer, error) {
 	if kind := q.Header.Get("Content-Type"); kind != api.SparseContentType {
 		return answer{}, fault.New(fault.Usage, "the content of a volume is sent as %s, not %.80q",
 			api.SparseContentType, kind)
+	}
+	if err := q.take(streamMemory); err != nil {
+		return answer{}, err
 	}
 	v, err := openVolume(q.Context(), s.arrays, serial)
 	if err != nil {

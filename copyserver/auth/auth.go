@@ -82,7 +82,7 @@ func (a *Authenticator) check(ctx context.Context, t try) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if err := a.hasher.enter(ctx); err != nil {
+		if err := a.hasher.enter(ctx, t.from); err != nil {
 			return false, err
 		}
 		// Of many that came at once before the first failure, those after it

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"strings"
 
@@ -32,34 +33,22 @@ const (
 	maxMemory = 1 << 20 // KiB
 	maxTime   = 64
 	// maxAtOnce bounds the memory that hashes take together.
-	maxAtOnce = 8
+	maxAtOnce = 4
 )
 
 // hasher hashes passwords, a few at a time.
 type hasher struct {
-	cost  Cost
-	slots chan struct{}
+	cost Cost
+	*line
 }
 
 func newHasher(cost Cost) *hasher {
-	return &hasher{cost, make(chan struct{}, min(maxAtOnce, max(2, runtime.GOMAXPROCS(0))))}
+	return &hasher{cost, newLine(min(maxAtOnce, max(2, runtime.GOMAXPROCS(0))))}
 }
-
-// enter waits for a slot. leave gives it back.
-func (h *hasher) enter(ctx context.Context) error {
-	select {
-	case h.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (h *hasher) leave() { <-h.slots }
 
 // hash returns the PHC string of password with a new salt.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
-	if err := h.enter(ctx); err != nil {
+	if err := h.enter(ctx, netip.Addr{}); err != nil {
 		return "", err
 	}
 	defer h.leave()

@@ -10,6 +10,8 @@ const (
 	// ownMemory is what a connection may take without asking, in bytes: its
 	// buffer, and one for replies without data.
 	ownMemory = headroom + ownBuffer + tailroom + headroom + replyBuffer + tailroom + idleInput
+	// connPart: a connection holds at most one in so many bytes of what is left.
+	connPart = 8
 	// replyBuffer is the size of buffers for replies without data.
 	replyBuffer = 4 << 10
 )

@@ -12,13 +12,11 @@ import (
 	"sync/atomic"
 )
 
-// accountPart is how much an account may hold of what is left: one in so many.
-const accountPart = 8
-
 // Memory is bytes that accounts take and give back. Its methods may be called
 // from many goroutines at once.
 type Memory struct {
 	size int64
+	part int64
 	used atomic.Int64
 
 	mu     sync.Mutex
@@ -31,9 +29,10 @@ type owner struct {
 	accounts int // guarded by Memory.mu
 }
 
-// NewMemory returns a budget of so many bytes.
-func NewMemory(size int64) *Memory {
-	return &Memory{size: size, owners: make(map[string]*owner)}
+// NewMemory returns a budget of size bytes. An account may hold one in so many, as
+// part says, of the bytes that are left.
+func NewMemory(size, part int64) *Memory {
+	return &Memory{size: size, part: part, owners: make(map[string]*owner)}
 }
 
 // Used returns how many bytes are taken.
@@ -78,7 +77,7 @@ func (a *Account) Take(n int64) bool {
 	m := a.memory
 	left := m.size - m.used.Add(n)
 	held, ofOwner := a.held.Add(n), a.owner.held.Add(n)
-	if left >= 0 && held <= left/accountPart && ofOwner <= left {
+	if left >= 0 && held <= left/m.part && ofOwner <= left {
 		return true
 	}
 	a.Give(n)

@@ -53,6 +53,13 @@ func (p *Places) Enter(address string, evict func()) *Place {
 	return pl
 }
 
+// Serving returns how many connections are served.
+func (p *Places) Serving() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.serving
+}
+
 // wait makes pl a newcomer and returns who has to make way, or nil. The caller
 // holds mu.
 func (p *Places) wait(pl *Place) (loser *Place) {

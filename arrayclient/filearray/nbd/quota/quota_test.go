@@ -20,7 +20,7 @@ func fill(a *Account, piece int64) (taken int64) {
 // TestGreedLeavesMemory: whatever clients come before, and keep, the next gets
 // something, and that of another owner much.
 func TestGreedLeavesMemory(t *testing.T) {
-	m := NewMemory(128 * mib)
+	m := NewMemory(128*mib, 8)
 	var greedy int64
 	for i := range 64 {
 		got := fill(m.Open("one"), mib)
@@ -40,7 +40,7 @@ func TestGreedLeavesMemory(t *testing.T) {
 }
 
 func TestMemoryComesBack(t *testing.T) {
-	m := NewMemory(16 * mib)
+	m := NewMemory(16*mib, 2)
 	var all sync.WaitGroup
 	for i := range 8 {
 		all.Go(func() {
