@@ -39,6 +39,7 @@ torture:
 	go test ./arrayclient/filearray -run TestModel -ops 2000000 -timeout 2h
 	go test ./arrayclient/filearray -run TestCrash -crash-seeds 50 -timeout 2h
 	go test ./testscripts -run 'TestKills|TestRestarts' -kills 2000 -restarts 2000 -timeout 2h
+	go test ./testscripts -run TestHostile -hostile 2m -timeout 2h
 	go run ./lab/powerloss -seconds 30 -points 250 -rounds 4 -controls
 
 # copyserver on real file systems whose disk loses its power. It needs root, loop

@@ -345,7 +345,8 @@ func TestHashesAtOnceAreBounded(t *testing.T) {
 	if _, err := h.hash(ctx, "x"); !errors.Is(err, context.Canceled) {
 		t.Errorf("one more: %v", err)
 	}
-	if h.slots > maxAtOnce || h.slots < min(2, runtime.NumCPU()) {
-		t.Errorf("%d slots", h.slots)
+	// Hashing never keeps all processors from the requests of hosts.
+	if procs := runtime.GOMAXPROCS(0); h.slots > maxAtOnce || h.slots < 1 || h.slots > max(1, procs/2) {
+		t.Errorf("%d slots of %d processors", h.slots, procs)
 	}
 }

@@ -42,8 +42,9 @@ type hasher struct {
 	*line
 }
 
+// newHasher leaves half of the processors to those who are known already.
 func newHasher(cost Cost) *hasher {
-	return &hasher{cost, newLine(min(maxAtOnce, max(2, runtime.GOMAXPROCS(0))))}
+	return &hasher{cost, newLine(min(maxAtOnce, max(1, runtime.GOMAXPROCS(0)/2)))}
 }
 
 // hash returns the PHC string of password with a new salt.
