@@ -89,7 +89,7 @@ func TestLongAnswersTakeMemory(t *testing.T) {
 	seams.clients = newClients(100 << 10)
 	w := startWith(t, t.TempDir(), seams)
 	w.volumes(1)
-	for range 4 {
+	for range 6 {
 		w.do("POST", "/v1/volumes", api.VolumeCreate{Size: 1 << 20, Count: 64,
 			Label: strings.Repeat("x", 60)}, 201, nil)
 	}

@@ -67,7 +67,7 @@ func New(opts Options, exports Exports) (*Server, error) {
 		opts: opts, exports: exports, listener: opts.Listener, log: opts.Logger,
 		conns:  make(map[*conn]struct{}),
 		places: quota.NewPlaces(opts.MaxHandshakes, opts.MaxConns),
-		memory: quota.NewMemory(opts.Memory - int64(opts.MaxConns)*ownMemory, connPart),
+		memory: quota.NewMemory(opts.Memory-int64(opts.MaxConns)*ownMemory, connPart),
 		lists:  make(chan struct{}, listsAtOnce),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -11,7 +11,7 @@ const (
 	// buffer, and one for replies without data.
 	ownMemory = headroom + ownBuffer + tailroom + headroom + replyBuffer + tailroom + idleInput
 	// connPart: a connection holds at most one in so many bytes of what is left.
-	connPart = 8
+	connPart = 4
 	// replyBuffer is the size of buffers for replies without data.
 	replyBuffer = 4 << 10
 )
