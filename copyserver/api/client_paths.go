@@ -117,7 +117,8 @@ func (c *Client) RunTask(ctx context.Context, name string, req RunRequest) (Run,
 		method: http.MethodPost, path: path, repeat: keyed, wait: min(req.Line, MaxWait), in: req, out: &out,
 	}
 	if req.Line > 0 {
-		q.query = url.Values{"line": {strconv.FormatInt(max(1, req.Line.Milliseconds()), 10)}}
+		whole := (req.Line + time.Millisecond - 1) / time.Millisecond
+		q.query = url.Values{"line": {strconv.FormatInt(int64(whole), 10)}}
 	}
 	if err = c.do(ctx, q); err != nil {
 		return Run{}, err
