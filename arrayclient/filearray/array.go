@@ -33,6 +33,13 @@ type Array struct {
 	// whose bitmap files the next one removes.
 	current *checkpoint
 	ended   []*relationship
+	// first is the checkpoint of the opening as long as it could not be written
+	// because the disk was full: nothing can be committed before it.
+	first *firstCheckpoint
+	// again is when a checkpoint that failed is next tried, if nothing depends on it.
+	again time.Time
+	// reserve is room on the disk for what the array writes down itself.
+	reserve reserve
 
 	// acts is held by what creates, deletes, changes or relates volumes, one
 	// after the other. It may be held over waiting for gates and for the
@@ -206,8 +213,12 @@ func (a *Array) Close() error {
 	a.cancel()
 	a.copies.Wait()
 	a.destages.Wait()
-	errs := []error{a.lastCheckpoint(), a.closeFiles()}
-	return errors.Join(errs...)
+	err := a.lastCheckpoint()
+	if err != nil && isFull(err) { // the journals have it all
+		a.log.Warn("no checkpoint written: the disk is full", "error", err)
+		err = nil
+	}
+	return errors.Join(err, a.closeFiles())
 }
 
 func (a *Array) lastCheckpoint() error {
@@ -235,7 +246,7 @@ func (a *Array) lastCheckpoint() error {
 }
 
 func (a *Array) closeFiles() error {
-	errs := []error{a.committer.journal.close()}
+	errs := []error{a.committer.journal.close(), a.reserve.close()}
 	for _, r := range a.rels {
 		for _, b := range r.bitmaps() {
 			errs = append(errs, b.close())

@@ -3,6 +3,7 @@ package filearray
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"copyservices/arrayclient/fault"
 )
@@ -28,6 +29,9 @@ type checkpoint struct {
 // other journal file takes the records; when that one is half full too, it
 // waits.
 func (a *Array) makeRoom(records, bytes int) error {
+	if err := a.writeFirst(); err != nil {
+		return err
+	}
 	j := a.committer.journal
 	if a.current != nil && a.current.finished() && a.current.err == nil {
 		if err := a.endCheckpoint(); err != nil {
@@ -35,12 +39,14 @@ func (a *Array) makeRoom(records, bytes int) error {
 		}
 	}
 	fits := j.room(records, bytes)
-	if fits && (j.off < journalSize/2 || a.current != nil && !a.current.finished()) {
+	if fits && (j.off < journalSize/2 || a.current != nil && !a.current.finished() ||
+		time.Now().Before(a.again)) {
 		return nil
 	}
 	err := a.beginCheckpoint()
 	if err != nil && fits {
 		a.log.Error("checkpoint failed", "error", err)
+		a.again = time.Now().Add(checkpointAgainAfter)
 		return nil
 	}
 	if err == nil && !j.room(records, bytes) {
@@ -48,6 +54,10 @@ func (a *Array) makeRoom(records, bytes int) error {
 	}
 	return err
 }
+
+// checkpointAgainAfter is how long a checkpoint that failed is left alone as long
+// as the journal has room.
+const checkpointAgainAfter = time.Second
 
 func (c *checkpoint) finished() bool {
 	select {
@@ -60,6 +70,9 @@ func (c *checkpoint) finished() bool {
 
 // beginCheckpoint is called between two batches.
 func (a *Array) beginCheckpoint() error {
+	if err := a.writeFirst(); err != nil {
+		return err
+	}
 	if err := a.endCheckpoint(); err != nil {
 		return err
 	}
@@ -130,11 +143,16 @@ func (a *Array) takeDirty(s *state) map[*bitmap][]dirtyPage {
 	return pages
 }
 
+// writeCheckpoint may be called again after an error: all that it writes, it then
+// writes once more.
 func (a *Array) writeCheckpoint(c *checkpoint) error {
-	if err := a.writeBitmaps(c); err != nil {
-		return err
-	}
-	if err := writeMeta(a.fsys, a.serial, c.gen, c.state); err != nil {
+	err := a.reserve.spend(func() error {
+		if err := a.writeBitmaps(c); err != nil {
+			return err
+		}
+		return writeMeta(a.fsys, a.serial, c.gen, c.state)
+	})
+	if err != nil {
 		return err
 	}
 	for _, r := range c.ended {

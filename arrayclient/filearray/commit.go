@@ -1,6 +1,7 @@
 package filearray
 
 import (
+	"errors"
 	"sync"
 
 	"copyservices/arrayclient/fault"
@@ -16,6 +17,9 @@ type committer struct {
 	// between is called before a batch of the given number of records and
 	// bytes; it makes room in the journal.
 	between func(records, bytes int) error
+	// release gives back room that was kept for the journal on a full disk, and
+	// reports whether there was any.
+	release func() bool
 
 	mu      sync.Mutex
 	running bool
@@ -45,8 +49,8 @@ type mark struct {
 // marks: a mark on the disk without the data it speaks of would be a wrong
 // image. A target whose data could not be made durable fails, and its marks
 // with it; the caller's write goes on. So nil means no more than that each
-// relationship either has its marks or has failed. An error means that the
-// journal is broken.
+// relationship either has its marks or has failed. An error means that nothing
+// was committed: the journal is broken, or the disk is full.
 //
 // No data is synced here: everybody who commits waits for the batch before, so
 // that a batch takes no longer than the journal.
@@ -142,7 +146,14 @@ func (c *committer) record(b *batch) error {
 		if err := c.between(len(records), size); err != nil {
 			return err
 		}
-		if err := c.journal.commit(records); err != nil {
+		err := c.journal.commit(records)
+		if errors.Is(err, errNoRoom) && c.release() {
+			err = c.journal.commit(records)
+		}
+		if errors.Is(err, errNoRoom) {
+			return errFull(err)
+		}
+		if err != nil {
 			return c.breakDown(err)
 		}
 	}

@@ -136,6 +136,11 @@ func (r *relationship) run(t, limit int64) (trackState, int64) {
 // and returns how many, and the error of each. The tracks are locked.
 func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []error) {
 	errs := make([]error, len(rels))
+	off := t * trackSize
+	v.array.reserve.hope() // refused, they fail for good
+	for i, r := range rels {
+		errs[i] = r.target.roomFor(off, min(limit*trackSize, v.size-off))
+	}
 	each := func(f func(d *data) error) {
 		for i, r := range rels {
 			if errs[i] == nil {
@@ -143,7 +148,6 @@ func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []erro
 			}
 		}
 	}
-	off := t * trackSize
 	if limit > 1 {
 		if n := v.holeTracks(t, limit); n > 0 {
 			each(func(d *data) error { return d.clear(off, min(n*trackSize, v.size-off)) })
@@ -306,7 +310,7 @@ const minClone = 16
 // be copied. They are locked.
 func (r *relationship) cloneTracks(first, n int64) int64 {
 	n = min(n, r.source.size/trackSize-first)
-	if n < minClone || r.array.cannotClone.Load() || !r.noteSharing() {
+	if n < minClone || r.array.cannotClone.Load() || r.array.reserve.spent.Load() || !r.noteSharing() {
 		return 0
 	}
 	err := r.target.clone(&r.source.data, first*trackSize, n*trackSize)

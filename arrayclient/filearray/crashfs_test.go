@@ -29,6 +29,11 @@ type crashFS struct {
 	changes int
 	crashAt int // number of the change that fails, 0 for none
 	noClone bool
+	// limit is how many blocks there are, 0 for no limit; copies is
+	// CopiesOnWrite.
+	limit  int64
+	copies bool
+	room   int64 // blocks that are free at least
 	// fault, when not nil, is asked before every call.
 	fault func(op, name string) error
 }
@@ -80,7 +85,7 @@ func (c *crashFS) afterCrash(rng *rand.Rand) *crashFS {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	next := newCrashFS()
-	next.noClone = c.noClone
+	next.noClone, next.limit, next.copies = c.noClone, c.limit, c.copies
 	kept := map[*diskBlock]*diskBlock{}
 	for _, name := range sortedNames(c.stored, c.live) {
 		ino := c.stored[name]
@@ -236,7 +241,54 @@ func (c *crashFS) SyncDir(dir string) error {
 	return nil
 }
 
-func (c *crashFS) Space() (capacity, free int64) { return 1 << 50, 1 << 49 }
+func (c *crashFS) CopiesOnWrite() bool { return c.copies }
+
+func (c *crashFS) Space() (capacity, free int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.limit > 0 {
+		return c.limit * blockSize, (c.limit - c.used()) * blockSize
+	}
+	return 1 << 50, 1 << 49
+}
+
+// used counts the blocks that are taken. Where nothing is written in place, a block
+// that was written over takes two until it is synced.
+func (c *crashFS) used() (n int64) {
+	seen := map[*diskBlock]bool{nil: true}
+	count := func(d *diskBlock) {
+		if !seen[d] {
+			seen[d] = true
+			n++
+		}
+	}
+	for _, ino := range c.live {
+		for _, places := range ino.blocks {
+			d := places[len(places)-1]
+			count(d)
+			if c.copies && len(places) == 1 && len(d.versions) > 1 {
+				n++
+			} else if c.copies {
+				count(places[0])
+			}
+		}
+	}
+	return n
+}
+
+// hasRoom reports whether a block of ino can be written.
+func (c *crashFS) hasRoom(ino *inode, block int64) bool {
+	d := ino.place(block)
+	taken := d != nil && d.owners < 2 &&
+		(!c.copies || len(ino.blocks[block]) > 1 || len(d.versions) > 1)
+	if c.limit == 0 || taken {
+		return true
+	}
+	if c.room--; c.room < 0 {
+		c.room = c.limit - c.used() - 1
+	}
+	return c.room >= 0
+}
 
 type crashFile struct {
 	fs   *crashFS
@@ -324,19 +376,43 @@ func (f *crashFile) WriteAt(p []byte, off int64) (int, error) {
 		}
 		return 0, err
 	}
-	f.write(p, off)
-	return len(p), nil
+	return f.write(p, off)
 }
 
-func (f *crashFile) write(p []byte, off int64) {
-	f.ino.size = max(f.ino.size, off+int64(len(p)))
-	for i := 0; i < len(p); {
-		block, at := (off+int64(i))/blockSize, int((off+int64(i))%blockSize)
+// write writes as much as there is room for.
+func (f *crashFile) write(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		block, at := (off+int64(n))/blockSize, int((off+int64(n))%blockSize)
+		if !f.fs.hasRoom(f.ino, block) {
+			return n, errNoSpace
+		}
 		b := make([]byte, blockSize)
 		copy(b, f.ino.newest(block))
-		i += copy(b[at:], p[i:])
+		n += copy(b[at:], p[n:])
 		f.ino.add(block, b)
+		f.ino.size = max(f.ino.size, off+int64(n))
 	}
+	return n, nil
+}
+
+// Allocate does nothing where there is no limit to tell the difference.
+func (f *crashFile) Allocate(n int64) error {
+	f.fs.mu.Lock()
+	defer f.fs.mu.Unlock()
+	if err := f.fs.change("allocate", f.name); err != nil {
+		return err
+	}
+	if f.fs.limit == 0 {
+		return nil
+	}
+	for at := int64(0); at < n; at += blockSize {
+		if f.ino.newest(at/blockSize) == nil {
+			if _, err := f.write(zeros[:blockSize], at); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (f *crashFile) Close() error { return nil }
@@ -401,7 +477,9 @@ func (f *crashFile) Punch(off, n int64) error {
 				f.ino.move(block, nil)
 			}
 		} else {
-			f.write(make([]byte, part), off)
+			if _, err := f.write(make([]byte, part), off); err != nil {
+				return err
+			}
 		}
 		off += part
 	}

@@ -19,7 +19,7 @@ const (
 func (v *volume) resumeDestage() {
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
-	if v.stage.pending.Load() > 0 {
+	if v.stage.file != nil && v.stage.usedAreas() > 0 {
 		v.scheduleDestage()
 	}
 }
@@ -36,10 +36,14 @@ func (v *volume) scheduleDestage() {
 
 func (v *volume) destageInBackground() {
 	a, s := v.array, &v.stage
+	said := ""
 	for wait := a.staging.after; a.pauseDestage(wait, s.hurry); {
 		wait = a.staging.after
 		if err := v.destage(); err != nil {
-			a.log.Error("staged writes not destaged", "volume", string(v.serial), "error", err)
+			if said != err.Error() {
+				said = err.Error()
+				a.log.Error("staged writes not destaged", "volume", string(v.serial), "error", err)
+			}
 			wait = destageAgainAfter
 		}
 		if s.rest(v.err() != nil || a.committer.err() != nil) {
@@ -296,6 +300,9 @@ func (v *volume) applyTracks(i int, tracks []int64) error {
 		for _, f := range list {
 			if f.area != uint8(i) {
 				continue
+			}
+			if err := v.roomFor(f.off, int64(f.n)); err != nil {
+				return err
 			}
 			p := (*buf)[:f.n]
 			if _, err := s.file.ReadAt(p, f.at); err != nil {

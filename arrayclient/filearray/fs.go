@@ -22,6 +22,9 @@ type FS interface {
 	// wraps errUntried comes from before anything was synced; after any other
 	// nothing is known about what is on the disk.
 	SyncDir(dir string) error
+	// CopiesOnWrite reports whether writing over what is there takes new space,
+	// as on btrfs and ZFS.
+	CopiesOnWrite() bool
 	// Space returns the size of the file system underneath and how much of
 	// it is free, in bytes; zeros where that is not known.
 	Space() (capacity, free int64)
@@ -57,6 +60,8 @@ type File interface {
 	// NextData returns the first extent in [off, end) that is not a hole;
 	// start is end where all of it is one.
 	NextData(off, end int64) (start, stop int64, err error)
+	// Allocate makes the first n bytes occupy storage, whatever they read as.
+	Allocate(n int64) error
 	// Allocated returns how many bytes of storage the file occupies.
 	Allocated() (int64, error)
 }

@@ -150,6 +150,9 @@ func (v *volume) tryWrite(p []byte, off int64) (outcome, error) {
 	if err := v.check(off, n); err != nil {
 		return notStaged, err
 	}
+	if err := v.roomFor(off, n); err != nil {
+		return notStaged, err
+	}
 	if v.target != nil {
 		return v.target.writeTarget(off, n, func(at, n int64) error {
 			return v.writeAt(p[at-off:at-off+n], at)
@@ -173,8 +176,12 @@ func (v *volume) tryZero(off, n int64, punch bool) (int64, outcome, error) {
 	if err := v.check(off, n); err != nil {
 		return 0, notStaged, err
 	}
-	write := func(at, n int64) error { return v.zero(at, n, punch) }
 	n = v.zeroPiece(off, n, punch)
+	if err := v.roomFor(off, n); err != nil && !punch {
+		return 0, notStaged, err
+	}
+	defer v.array.reserve.hope()
+	write := func(at, n int64) error { return v.zero(at, n, punch) }
 	if v.target != nil {
 		how, err := v.target.writeTarget(off, n, write)
 		return n, how, err

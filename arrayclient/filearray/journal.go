@@ -3,6 +3,7 @@ package filearray
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"copyservices/arrayclient/fault"
@@ -18,12 +19,18 @@ import (
 //	8   8  generation
 //	16  8  durable: all before this offset was on the disk when it was written
 //	24  4  type
-//	28  4  zeros
+//	28  4  attempt: how many commits of the generation found no room before
 //	32     payload, zeros to a multiple of 8
 //
 // The first record that is not valid ends the journal. It is the torn end of
 // an unfinished commit, unless a later record says that it was durable: then
 // the file is damaged, and refused.
+//
+// On file systems that write nothing in place the zeros promise no room, and a
+// commit may find the disk full. It leaves nothing valid then: what holds the
+// header of its first record is written last, in one block. Behind the commit that
+// takes its place there may be whole records of it; they are known by their lower
+// attempt and end the journal, too.
 const (
 	journalSize  = 8 << 20
 	recordHeader = 32
@@ -70,6 +77,7 @@ type journal struct {
 	gen     uint64
 	off     int64 // where the next record goes
 	durable int64
+	attempt uint32
 	buf     []byte
 }
 
@@ -143,9 +151,14 @@ func (j *journal) close() error {
 	return errors.Join(errs...)
 }
 
+// sync makes what was read durable.
+func (j *journal) sync() error {
+	return errors.Join(j.files[0].Sync(), j.files[1].Sync())
+}
+
 // start makes gen the generation that is written, from offset off of its file.
 func (j *journal) start(gen uint64, off int64) {
-	j.gen, j.off, j.durable = gen, off, off
+	j.gen, j.off, j.durable, j.attempt = gen, off, off, 0
 }
 
 // room reports whether n bytes of payload in count records fit, with enough
@@ -154,31 +167,62 @@ func (j *journal) room(count, n int) bool {
 	return j.off+int64(n+(count+4)*(recordHeader+8)) <= journalSize
 }
 
-// commit writes records and makes them durable.
+// commit writes records and makes them durable. After errNoRoom it is as if it had
+// not been called; after any other error nothing is known.
 func (j *journal) commit(records []record) error {
-	f := j.files[j.gen%2]
-	j.buf = j.buf[:0]
-	for _, r := range records {
-		j.buf = appendRecord(j.buf, j.gen, j.durable, r.kind, r.payload)
-	}
-	if _, err := f.WriteAt(j.buf, j.off); err != nil {
+	if err := j.write(records...); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
+	if err := j.files[j.gen%2].Sync(); err != nil {
 		return err
 	}
 	j.off += int64(len(j.buf))
 	j.durable = j.off
-	return j.note(record{kind: recDurable})
+	if err := j.note(record{kind: recDurable}); !errors.Is(err, errNoRoom) {
+		return err
+	}
+	return nil
 }
 
 // note writes a record that nobody waits for. After an error the next record
 // goes to the same place: a gap would end the journal.
 func (j *journal) note(r record) error {
-	j.buf = appendRecord(j.buf[:0], j.gen, j.durable, r.kind, r.payload)
-	_, err := j.files[j.gen%2].WriteAt(j.buf, j.off)
+	err := j.write(r)
 	if err == nil {
 		j.off += int64(len(j.buf))
+	}
+	return err
+}
+
+// errNoRoom is in the chain of the error of a write for which the disk has no room,
+// and which left nothing valid.
+var errNoRoom = errors.New("there is no room for it")
+
+// journalBlock is what a file system writes whole or not at all.
+const journalBlock = 4096
+
+// write writes records to where the next ones go.
+func (j *journal) write(records ...record) error {
+	j.buf = j.buf[:0]
+	for _, r := range records {
+		j.buf = appendAttempt(j.buf, j.gen, j.durable, j.attempt, r.kind, r.payload)
+	}
+	f := j.files[j.gen%2]
+	head := min(journalBlock-j.off%journalBlock, int64(len(j.buf)))
+	var n int
+	var err error
+	if tail := j.buf[head:]; len(tail) > 0 {
+		_, err = f.WriteAt(tail, j.off+head)
+	}
+	if err == nil {
+		n, err = f.WriteAt(j.buf[:head], j.off)
+	}
+	if err == nil {
+		return nil
+	}
+	j.attempt++
+	if n == 0 && isFull(err) {
+		return fmt.Errorf("%w: %w", errNoRoom, err)
 	}
 	return err
 }
@@ -187,6 +231,12 @@ func (j *journal) note(r record) error {
 // be synced. Its payload is given in parts.
 func appendRecord(
 	buf []byte, gen uint64, durable int64, kind recordType, payload ...[]byte,
+) []byte {
+	return appendAttempt(buf, gen, durable, 0, kind, payload...)
+}
+
+func appendAttempt(
+	buf []byte, gen uint64, durable int64, attempt uint32, kind recordType, payload ...[]byte,
 ) []byte {
 	start := len(buf)
 	buf = append(buf, zeros[:recordHeader]...)
@@ -200,6 +250,7 @@ func appendRecord(
 	binary.LittleEndian.PutUint64(b[8:], gen)
 	binary.LittleEndian.PutUint64(b[16:], uint64(durable))
 	binary.LittleEndian.PutUint32(b[24:], uint32(kind))
+	binary.LittleEndian.PutUint32(b[28:], attempt)
 	binary.LittleEndian.PutUint32(b, checksum(b[4:]))
 	return buf
 }
@@ -212,12 +263,13 @@ func (j *journal) read(gen uint64, f func(record) error) (end int64, err error) 
 	if _, err := j.files[gen%2].ReadAt(b, 0); err != nil {
 		return 0, err
 	}
-	off := headerSize
+	off, attempt := headerSize, uint32(0)
 	for {
 		r, n, _, ok := decodeRecord(b[off:], gen)
-		if !ok {
+		if !ok || binary.LittleEndian.Uint32(b[off+28:]) < attempt {
 			break
 		}
+		attempt = binary.LittleEndian.Uint32(b[off+28:])
 		if err := f(r); err != nil {
 			return 0, fault.New(fault.KindOf(err), "%s at offset %d: %w", name, off, err)
 		}

@@ -268,6 +268,8 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.committer.journal = l.journal
 	a.committer.between = a.makeRoom
+	a.committer.release = a.reserve.release
+	a.reserve.open(a.fsys)
 	if err := a.fsys.Mkdir(stageDir); err != nil {
 		return nil, err
 	}
@@ -285,6 +287,9 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 	if err := l.firstCheckpoint(a); err != nil {
 		a.closeVolumes()
 		return nil, err
+	}
+	if a.first != nil {
+		return a, nil // what follows would need it, and can wait
 	}
 	a.finishExpansions()
 	if err := l.sweep(); err != nil {
@@ -312,17 +317,50 @@ func (l *loaded) firstCheckpoint(a *Array) error {
 		return err
 	}
 	a.syncImages()
-	c := a.newCheckpoint(l.gen + 3)
-	if err := a.writeCheckpoint(c); err != nil {
+	a.first = &firstCheckpoint{a.newCheckpoint(l.gen + 3), l.ended}
+	err := a.writeFirst()
+	if err == nil || !isFull(err) {
 		return err
 	}
-	for _, b := range l.ended {
-		if err := b.each(func(b *bitmap) error { return b.remove(l.fsys) }); err != nil {
+	a.log.Error("the disk under the state folder is full: nothing can be changed", "error", err)
+	return l.journal.sync()
+}
+
+// firstCheckpoint is the checkpoint of an opening.
+type firstCheckpoint struct {
+	*checkpoint
+	ended []loadedBitmaps // whose files can go then
+}
+
+// writeFirst writes the checkpoint of the opening unless that was done. On a full
+// disk the array is opened without. What was replayed is made durable by syncing
+// the journals then, and stays there alone.
+func (a *Array) writeFirst() error {
+	c := a.first
+	if c == nil {
+		return nil
+	}
+	if err := a.writeCheckpoint(c.checkpoint); err != nil {
+		if isFull(err) {
+			err = errFull(err)
+		}
+		return err
+	}
+	for _, b := range c.ended {
+		if err := b.each(func(b *bitmap) error { return b.remove(a.fsys) }); err != nil {
 			a.log.Warn("bitmap file not removed", "error", err)
 		}
 	}
-	l.journal.start(c.gen, headerSize)
-	return l.journal.note(record{kind: recCheckpointed})
+	j := a.committer.journal
+	j.start(c.gen, headerSize)
+	err := j.note(record{kind: recCheckpointed})
+	if errors.Is(err, errNoRoom) {
+		err = nil
+	}
+	if err == nil {
+		a.first = nil
+	}
+	return err
 }
 
 // syncImages makes the sources durable from which targets are still read,
@@ -426,6 +464,7 @@ func (a *Array) newVolume(rec *volumeRecord, segs []*segment) *volume {
 
 func (a *Array) closeVolumes() {
 	a.cancel()
+	a.reserve.close()
 	for _, v := range a.volumes {
 		v.dropStage()
 		v.close()
@@ -449,6 +488,7 @@ func (a *Array) purgeVolume(rec *volumeRecord) {
 	if rm := a.fsys.Remove(stageName(rec.ID, rec.UID)); !isNotExist(rm) {
 		err = errors.Join(err, rm)
 	}
+	a.reserve.hope()
 	if err == nil { // else a crash could bring them back, unknown to the state
 		err = a.fsys.SyncDir(volumeDir)
 	}

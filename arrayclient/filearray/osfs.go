@@ -1,6 +1,7 @@
 package filearray
 
 import (
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"sort"
@@ -67,6 +68,19 @@ func (f osFile) Size() (int64, error) {
 		return 0, err
 	}
 	return info.Size(), nil
+}
+
+// fill is Allocate where the file system has no such thing. It writes what cannot
+// be compressed.
+func (f osFile) fill(n int64) error {
+	buf := make([]byte, 64<<10)
+	for off := int64(0); off < n; off += int64(len(buf)) {
+		rand.Read(buf) // never fails, see its documentation
+		if _, err := f.WriteAt(buf[:min(n-off, int64(len(buf)))], off); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
 }
 
 // writeZeros is Punch where the file system has no holes.

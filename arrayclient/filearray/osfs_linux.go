@@ -39,6 +39,14 @@ func (f osFile) Punch(off, n int64) error {
 	return pathError("punch", f, err)
 }
 
+func (f osFile) Allocate(n int64) error {
+	err := unix.Fallocate(int(f.Fd()), 0, 0, n)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		return f.fill(n)
+	}
+	return pathError("allocate", f, err)
+}
+
 func (f osFile) Clone(src File, off, n int64) error {
 	from, ok := src.(osFile)
 	if !ok {
@@ -84,6 +92,26 @@ func (fsys osFS) SyncDir(dir string) error {
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+// The file systems that write nothing in place, from linux/magic.h and their
+// sources.
+const (
+	magicBtrfs    = 0x9123683e
+	magicZFS      = 0x2fc12fc1
+	magicBcachefs = 0xca451a4e
+)
+
+func (fsys osFS) CopiesOnWrite() bool {
+	var st unix.Statfs_t
+	if unix.Statfs(string(fsys), &st) != nil {
+		return false
+	}
+	switch uint32(st.Type) {
+	case magicBtrfs, magicZFS, magicBcachefs:
+		return true
+	}
+	return false
 }
 
 func (fsys osFS) Space() (capacity, free int64) {

@@ -11,6 +11,10 @@ func (f osFile) WriteOut(int64, int64) {}
 
 func (f osFile) ReadAhead(int64, int64) {}
 
+func (f osFile) Allocate(n int64) error { return f.fill(n) }
+
+func (fsys osFS) CopiesOnWrite() bool { return false }
+
 func (f osFile) Punch(off, n int64) error { return f.writeZeros(off, n) }
 
 // NextData knows no holes.

@@ -91,10 +91,14 @@ type area struct {
 	// unsynced says that its header is not durable: what is in it by an older
 	// header must not be written over.
 	unsynced bool
-	tracks   []int64
+	// stale says that the area takes no writes before it gets a new header, for
+	// which there was no room.
+	stale  bool
+	tracks []int64
 }
 
-func (a *area) used() bool { return a.end > stageStart }
+// used reports whether the area has to be emptied before it takes writes.
+func (a *area) used() bool { return a.end > stageStart || a.stale }
 
 // fragment is the part of a staged write that is in one track.
 type fragment struct {

@@ -166,7 +166,9 @@ func (v *volume) loadStage(name string, announced bool) error {
 		// before it may have been promised.
 		if a := &s.areas[i]; a.used() {
 			a.sealed, a.promised, a.durable = true, true, a.end
-		} else if err := v.renew(i); err != nil {
+		} else if err := v.renew(i); err != nil && isFull(err) {
+			a.stale = true
+		} else if err != nil {
 			return err
 		}
 	}

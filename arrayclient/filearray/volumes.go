@@ -86,11 +86,11 @@ func (a *Array) CreateVolumes(
 		return nil, err
 	}
 	defer end()
-	recs, err := a.reserve(spec)
+	recs, err := a.reserveIDs(spec)
 	if err != nil {
 		return nil, err
 	}
-	defer a.unreserve(recs)
+	defer a.unreserveIDs(recs)
 	created, err := a.createFiles(recs)
 	if err != nil {
 		return nil, err
@@ -158,9 +158,9 @@ func printable(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// reserve chooses ids for the volumes of spec, which nobody else gets until
-// unreserve is called.
-func (a *Array) reserve(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
+// reserveIDs chooses ids for the volumes of spec, which nobody else gets until
+// unreserveIDs is called.
+func (a *Array) reserveIDs(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	ids, err := a.chooseIDs(spec)
@@ -179,7 +179,7 @@ func (a *Array) reserve(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
 	return recs, nil
 }
 
-func (a *Array) unreserve(recs []volumeRecord) {
+func (a *Array) unreserveIDs(recs []volumeRecord) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range recs {
