@@ -217,12 +217,15 @@ func (b *bitmap) readPages(gen uint64) error {
 			return err
 		}
 		clear(buf[n:])
-		b.readPage(page, gen, buf)
+		if written := b.readPage(page, gen, buf); !mayFollow(gen, written) {
+			return errRestored(metaName(gen), b.name)
+		}
 	}
 	return nil
 }
 
-func (b *bitmap) readPage(page int, metaGen uint64, buf []byte) {
+// readPage returns the generation of the page.
+func (b *bitmap) readPage(page int, metaGen uint64, buf []byte) uint64 {
 	best, bestGen := -1, uint64(0)
 	for s := range 2 {
 		slot := buf[s*pageSlot : (s+1)*pageSlot]
@@ -235,7 +238,7 @@ func (b *bitmap) readPage(page int, metaGen uint64, buf []byte) {
 		}
 	}
 	if best < 0 {
-		return
+		return 0
 	}
 	words := buf[best*pageSlot+pageHeader:]
 	for w := range pageWords {
@@ -246,6 +249,7 @@ func (b *bitmap) readPage(page int, metaGen uint64, buf []byte) {
 	if !unsure {
 		b.slot[page] ^= 1
 	}
+	return bestGen
 }
 
 func (b *bitmap) setWord(page, w int, word uint64) {

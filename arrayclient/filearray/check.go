@@ -91,14 +91,17 @@ func (l *loaded) strays() (problems []error) {
 	return problems
 }
 
+func parseSegmentName(name string) (id uint16, uid uint64, ok bool) {
+	var i int
+	n, err := fmt.Sscanf(name, "%03X.%08d.%d", &id, &uid, &i)
+	return id, uid, n == 3 && err == nil
+}
+
 // unfinished reports whether a file that no record knows was made for a volume
 // that then was not created, or not expanded, because of a crash: it has no
 // data.
 func (l *loaded) unfinished(name string) bool {
-	var id uint16
-	var uid uint64
-	var i int
-	if n, err := fmt.Sscanf(path.Base(name), "%03X.%08d.%d", &id, &uid, &i); n != 3 || err != nil {
+	if _, _, ok := parseSegmentName(path.Base(name)); !ok {
 		return false
 	}
 	f, err := l.fsys.Open(name)

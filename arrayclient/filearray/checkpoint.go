@@ -155,6 +155,7 @@ func (a *Array) writeCheckpoint(c *checkpoint) error {
 	if err != nil {
 		return err
 	}
+	a.noteDurable(c.gen, c.state.Session)
 	for _, r := range c.ended {
 		for _, b := range r.bitmaps() {
 			if err := b.remove(a.fsys); err != nil {

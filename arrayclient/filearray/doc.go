@@ -92,6 +92,7 @@
 //	journal.0, journal.1  what happened since (journal.go)
 //	bitmaps/UID.copied    the bits of a relationship as of a checkpoint (bitmap.go)
 //	reserve               room for what must be written on a full disk (space.go)
+//	volumes/generation    tells volumes from those of a backup (generation.go)
 //	volumes/ID.UID.N      segment N of a volume's data (segment.go)
 //	stages/ID.UID         writes that are not in the volume's files yet (stage.go)
 //

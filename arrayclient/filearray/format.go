@@ -19,8 +19,9 @@ const formatVersion = 1
 //	0   8  magic
 //	8   4  version
 //	12  4  CRC-32C of the bytes from 16 to the end of the header
-//	16  8  generation (meta, journal), uid (bitmap, volume, stage)
+//	16  8  generation (meta), session (journal), uid (bitmap, volume, stage)
 //	24  8  payload length (meta), data length (volume), generation (stage), 0
+//	       (generationName: see there)
 //	32  4  CRC-32C of the payload (meta), segment number (volume), length of the
 //	       area (stage), 0
 //	36  5  serial of the array

@@ -74,6 +74,7 @@ func journalName(gen uint64) string {
 
 type journal struct {
 	files   [2]File
+	begun   [2]uint64 // the session that each file's header has; see generation.go
 	gen     uint64
 	off     int64 // where the next record goes
 	durable int64
@@ -122,7 +123,7 @@ func openJournal(fsys FS, serial string) (*journal, error) {
 			return nil, err
 		}
 		j.files[gen] = f
-		if err := checkJournalFile(f, name, serial); err != nil {
+		if j.begun[gen], err = checkJournalFile(f, name, serial); err != nil {
 			j.close()
 			return nil, err
 		}
@@ -130,15 +131,17 @@ func openJournal(fsys FS, serial string) (*journal, error) {
 	return j, nil
 }
 
-func checkJournalFile(f File, name, serial string) error {
-	if _, err := readHeader(f, name, 0, magicJournal, serial); err != nil {
-		return err
+// checkJournalFile returns the session that the file has begun.
+func checkJournalFile(f File, name, serial string) (begun uint64, err error) {
+	h, err := readHeader(f, name, 0, magicJournal, serial)
+	if err != nil {
+		return 0, err
 	}
 	size, err := f.Size()
 	if err == nil && size != journalSize {
-		return corrupt(name, "it has %d bytes, not %d", size, journalSize)
+		err = corrupt(name, "it has %d bytes, not %d", size, journalSize)
 	}
-	return err
+	return h.id, err
 }
 
 func (j *journal) close() error {

@@ -73,8 +73,9 @@ type loaded struct {
 	journal *journal
 	// rels are the bitmaps of the relationships; those that ended in the
 	// journal are in ended, as long as they have files.
-	rels  map[uint64]loadedBitmaps
-	ended []loadedBitmaps
+	rels    map[uint64]loadedBitmaps
+	ended   []loadedBitmaps
+	durable uint64 // of generationName
 	// stale is what is wrong with the meta file that is not needed.
 	stale error
 }
@@ -104,11 +105,27 @@ func load(fsys FS) (*loaded, error) {
 	if l.journal, err = openJournal(fsys, l.serial); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(l.readBitmaps(), l.replay()); err != nil {
+	if err := l.read(); err != nil {
 		l.close()
 		return nil, err
 	}
 	return l, nil
+}
+
+// read reads what belongs to the meta file, and finds out whether it does.
+func (l *loaded) read() error {
+	if err := l.checkGeneration(); err != nil {
+		return err
+	}
+	for slot, begun := range l.journal.begun {
+		if err := l.checkSession(journalName(uint64(slot)), begun); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(l.readBitmaps(), l.replay()); err != nil {
+		return err
+	}
+	return l.checkUIDs()
 }
 
 func (l *loaded) close() {
@@ -151,7 +168,7 @@ func (l *loaded) readBitmap(rec *relRecord) error {
 // file, if there is one, was not finished.
 func (l *loaded) readPages(b *bitmap, want int64) error {
 	if want == 0 {
-		return nil
+		return l.checkPages(b)
 	}
 	if err := b.open(l.fsys, l.serial); err != nil {
 		return err
@@ -163,6 +180,16 @@ func (l *loaded) readPages(b *bitmap, want int64) error {
 		return corrupt(b.name, "it has %d tracks, the last checkpoint wrote %d", n, want)
 	}
 	return nil
+}
+
+// checkPages looks whether the file of a bitmap that has no bits yet, if it can be
+// read, is newer than the meta file.
+func (l *loaded) checkPages(b *bitmap) error {
+	later := newBitmap(b.name, b.uid, b.tracks)
+	if later.open(l.fsys, l.serial) != nil {
+		return nil
+	}
+	return errors.Join(later.readPages(l.gen), later.close())
 }
 
 // replay applies the journal that follows the meta file, and the one that
@@ -317,7 +344,9 @@ func (l *loaded) firstCheckpoint(a *Array) error {
 		return err
 	}
 	a.syncImages()
-	a.first = &firstCheckpoint{a.newCheckpoint(l.gen + 3), l.ended}
+	gen := openingAfter(l.gen)
+	a.state.Session = gen
+	a.first = &firstCheckpoint{a.newCheckpoint(gen), l}
 	err := a.writeFirst()
 	if err == nil || !isFull(err) {
 		return err
@@ -329,7 +358,7 @@ func (l *loaded) firstCheckpoint(a *Array) error {
 // firstCheckpoint is the checkpoint of an opening.
 type firstCheckpoint struct {
 	*checkpoint
-	ended []loadedBitmaps // whose files can go then
+	from *loaded
 }
 
 // writeFirst writes the checkpoint of the opening unless that was done. On a full
@@ -340,20 +369,24 @@ func (a *Array) writeFirst() error {
 	if c == nil {
 		return nil
 	}
-	if err := a.writeCheckpoint(c.checkpoint); err != nil {
+	err := a.reserve.spend(func() error { return c.from.beginSession(c.gen) })
+	if err == nil {
+		err = a.writeCheckpoint(c.checkpoint)
+	}
+	if err != nil {
 		if isFull(err) {
 			err = errFull(err)
 		}
 		return err
 	}
-	for _, b := range c.ended {
+	for _, b := range c.from.ended {
 		if err := b.each(func(b *bitmap) error { return b.remove(a.fsys) }); err != nil {
 			a.log.Warn("bitmap file not removed", "error", err)
 		}
 	}
 	j := a.committer.journal
 	j.start(c.gen, headerSize)
-	err := j.note(record{kind: recCheckpointed})
+	err = j.note(record{kind: recCheckpointed})
 	if errors.Is(err, errNoRoom) {
 		err = nil
 	}

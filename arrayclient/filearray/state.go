@@ -21,6 +21,8 @@ type state struct {
 	CopyRate int64 `json:"copy_rate,omitempty"`
 	// Deleted are volumes whose files may still be there.
 	Deleted map[uint64]*volumeRecord `json:"deleted,omitempty"`
+	// Session is the generation of the last opening; see generation.go.
+	Session uint64 `json:"session,omitempty"`
 	// SharingSince is the first uid of volumes of which it is noted with whom
 	// they share blocks. Older ones may share with each other; 0: all may.
 	SharingSince uint64 `json:"sharing_since,omitempty"`
@@ -120,6 +122,7 @@ func (s *state) clone() *state {
 	c := &state{
 		NextUID:       s.NextUID,
 		SharingSince:  s.SharingSince,
+		Session:       s.Session,
 		CopyRate:      s.CopyRate,
 		Volumes:       maps.Clone(s.Volumes),
 		Relationships: maps.Clone(s.Relationships),
