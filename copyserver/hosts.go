@@ -44,20 +44,28 @@ type primeRequest struct {
 }
 
 func (q *call) primeRequest() (r primeRequest, err error) {
-	query := q.URL.Query()
-	r.machine = query.Get("machine")
+	r.machine = q.URL.Query().Get("machine")
 	if err := taskstore.ValidMachine(r.machine); err != nil {
 		return r, err
 	}
-	for key, flag := range map[string]*bool{
-		"replace": &r.replace, "allow-empty": &r.allowEmpty,
-	} {
-		text := query.Get(key)
-		if *flag, err = strconv.ParseBool(text); err != nil && text != "" {
-			return r, fault.New(fault.Usage, "%s is true or false, not %.20q", key, text)
-		}
+	if r.replace, err = q.flag("replace"); err != nil {
+		return r, err
 	}
-	return r, nil
+	r.allowEmpty, err = q.flag("allow-empty")
+	return r, err
+}
+
+// flag reads a key of the query that is true or false, false where it is not given.
+func (q *call) flag(key string) (bool, error) {
+	text := q.URL.Query().Get(key)
+	if text == "" {
+		return false, nil
+	}
+	set, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, fault.New(fault.Usage, "%s is true or false, not %.20q", key, text)
+	}
+	return set, nil
 }
 
 // putHost replaces a device map as a whole: a device that the host no longer

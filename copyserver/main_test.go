@@ -184,7 +184,7 @@ func TestMainServes(t *testing.T) {
 func TestExports(t *testing.T) {
 	w := start(t, t.TempDir())
 	v := w.volumes(2)
-	e := exports{arrays: w.arrays}
+	e := exports{arrays: w.arrays, attached: newAttachments()}
 	list, err := e.List(t.Context(), nbd.Peer{})
 	must(t, err)
 	if len(list) != 2 || list[0].Name != v[0] || list[0].Size != 1<<20 {

@@ -108,16 +108,17 @@ func readKeyPair(certFile, keyFile string) (tls.Certificate, error) {
 // exports offers the volumes of all arrays that can be opened, each under its
 // serial.
 type exports struct {
-	arrays *runner.Arrays
+	arrays   *runner.Arrays
+	attached *attachments
 	// access tells what a client may do with a volume; nil: everything.
 	access func(nbd.Peer, arrayclient.Serial) (taskstore.HostAccess, bool)
 }
 
 func (s *Server) exports() exports {
 	if s.opts.NBDTLS {
-		return exports{s.arrays, s.hostAccess}
+		return exports{s.arrays, s.attached, s.hostAccess}
 	}
-	return exports{arrays: s.arrays}
+	return exports{arrays: s.arrays, attached: s.attached}
 }
 
 func (e exports) of(
@@ -165,11 +166,20 @@ func (e exports) Open(
 	if !ok {
 		return nil, false, noVolume(serial)
 	}
+	// Whoever changes the content sees the host before it can see the content.
+	detach, err := e.attached.attach(ctx, peer, serial, access.ReadOnly)
+	if err != nil {
+		return nil, false, err
+	}
 	v, err := openVolume(ctx, e.arrays, serial)
 	if fault.KindOf(err) == fault.NotFound {
 		err = noVolume(serial)
 	}
-	return v, access.ReadOnly, err
+	if err != nil {
+		detach()
+		return nil, false, err
+	}
+	return &attachedVolume{v, detach}, access.ReadOnly, nil
 }
 
 func noVolume(serial arrayclient.Serial) error {

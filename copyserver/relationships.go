@@ -70,7 +70,10 @@ func (s *Server) establish(q *call) (answer, error) {
 	}
 	return s.onPairs(q, body, req.Pairs, http.StatusCreated,
 		func(ctx context.Context, r runner.Resolved) ([]string, error) {
-			return nil, r.Array.Establish(ctx, r.Pairs, req.Options)
+			if err := r.Array.Establish(ctx, r.Pairs, req.Options); err != nil {
+				return nil, err
+			}
+			return s.attached.overwritten(r.Targets()), nil
 		})
 }
 

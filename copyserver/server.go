@@ -57,6 +57,7 @@ type Server struct {
 	box       *secrets.Box
 	arrays    *runner.Arrays
 	runner    *runner.Runner
+	attached  *attachments
 	auth      *auth.Authenticator
 	keys      keyLocks
 	clock     clock
@@ -124,7 +125,8 @@ func newServer(opts Options, seams seams) (*Server, error) {
 	s := &Server{
 		opts: opts, logger: opts.Logger, failed: make(chan error, 1),
 		clock: newClock(), bodyTimeout: cmp.Or(seams.bodyTimeout, bodyTimeout),
-		clients: cmp.Or(seams.clients, newClients(opts.memory/restPart)),
+		clients:  cmp.Or(seams.clients, newClients(opts.memory/restPart)),
+		attached: newAttachments(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if err := s.setUp(seams); err != nil {
@@ -214,6 +216,7 @@ func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) er
 	if s.runner, err = runner.New(ctx, s.store, s.arrays, s.logger); err != nil {
 		return err
 	}
+	s.runner.Overwritten = s.attached.overwritten
 	s.onStop("runs", s.runner.Stop)
 	return nil
 }

@@ -86,6 +86,7 @@ func (q *call) serial() (arrayclient.Serial, error) {
 type volumeUsers struct {
 	seen     map[arrayclient.Serial][]string // by whom, as host:device
 	assigned map[arrayclient.Serial][]taskstore.HostAccess
+	attached *attachments
 }
 
 func (s *Server) volumeUsers() (volumeUsers, error) {
@@ -99,6 +100,7 @@ func (s *Server) volumeUsers() (volumeUsers, error) {
 	}
 	u := volumeUsers{
 		map[arrayclient.Serial][]string{}, map[arrayclient.Serial][]taskstore.HostAccess{},
+		s.attached,
 	}
 	for _, h := range hosts {
 		for _, d := range h.Devices {
@@ -119,6 +121,9 @@ func describeVolume(
 		Serial: v.Serial, Array: id.String(), Size: v.Size, Allocated: v.Allocated,
 		Label: v.Label, Created: v.Created, Failed: v.Failed, Hosts: users.seen[v.Serial],
 		Assigned: users.assigned[v.Serial],
+	}
+	if users.attached != nil {
+		out.Attached = users.attached.of(v.Serial)
 	}
 	if c := v.LastCopy; c != nil {
 		out.LastCopy = &api.LastCopy{
@@ -190,6 +195,9 @@ func (s *Server) deleteVolume(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if by := s.attached.of(serial); by != nil {
+		return answer{}, inUse(serial, by)
+	}
 	s.volumesMu.Lock()
 	defer s.volumesMu.Unlock()
 	err = all(context.WithoutCancel(q.Context()), []step{
@@ -232,9 +240,40 @@ func (s *Server) getContent(q *call) (answer, error) {
 	return answer{streamed: true}, nil
 }
 
+// importable refuses to replace the content of a volume that is a target, whose
+// relationship that would end, or that a host has attached, unless it is forced:
+// what that host writes meanwhile lands in between. The volume cannot be attached
+// until release is called.
+func (s *Server) importable(
+	ctx context.Context, serial arrayclient.Serial, force bool,
+) (release func(), err error) {
+	arr, _, err := s.arrays.Of(serial)
+	if err != nil {
+		return nil, err
+	}
+	rels, err := arr.Relationships(ctx, serial)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rels {
+		if r.Target == serial {
+			return nil, fault.New(fault.Refused, "volume %s is the target of %s", serial, r.Source).
+				WithHint("nothing was written; withdraw the relationship first")
+		}
+	}
+	if force {
+		return func() {}, nil
+	}
+	release, err = s.attached.claim(serial)
+	if err != nil {
+		return nil, fault.New(fault.Refused, "%w", err).
+			WithHint("nothing was written; detach it there first, or import with --force")
+	}
+	return release, nil
+}
+
 // putContent replaces the content of a volume. A stream that breaks off leaves
-// it partly old and partly new; what the hosts that have it attached write
-// meanwhile lands in between, which is for the client to keep from happening.
+// it partly old and partly new.
 func (s *Server) putContent(q *call) (answer, error) {
 	serial, err := q.serial()
 	if err != nil {
@@ -244,9 +283,18 @@ func (s *Server) putContent(q *call) (answer, error) {
 		return answer{}, fault.New(fault.Usage, "the content of a volume is sent as %s, not %.80q",
 			api.SparseContentType, kind)
 	}
+	force, err := q.flag("force")
+	if err != nil {
+		return answer{}, err
+	}
 	if err := q.take(streamMemory); err != nil {
 		return answer{}, err
 	}
+	release, err := s.importable(q.Context(), serial, force)
+	if err != nil {
+		return answer{}, err
+	}
+	defer release()
 	v, err := openVolume(q.Context(), s.arrays, serial)
 	if err != nil {
 		return answer{}, err

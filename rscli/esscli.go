@@ -30,6 +30,8 @@ type essCLI struct {
 
 	credential credentialOptions
 	applyFile  string
+
+	forceImport bool
 }
 
 // ESSCLIMain is esscli.

@@ -1,12 +1,15 @@
 package rscli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"sync/atomic"
+
+	"github.com/urfave/cli/v2"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -22,6 +25,8 @@ func (x *essCLI) importVolume() *command {
 	return x.leaf(command{
 		name: "volume", synopsis: "SERIAL FILE|-", least: 2, most: 2,
 		summary: "Write an image to a volume; what it is shorter by becomes zeros",
+		flags: []cli.Flag{&cli.BoolFlag{Name: "force", Destination: &x.forceImport,
+			Usage: "also under a host that has it attached"}},
 		examples: []string{
 			"esscli import volume 20313698 disk.img",
 			"gunzip < disk.img.gz | esscli import volume 20313698 -",
@@ -36,6 +41,8 @@ type image struct {
 	r    io.Reader
 	file *os.File // nil where it cannot seek
 	size int64    // -1 when not known
+
+	closer io.Closer // nil for standard input
 }
 
 // openImage opens an image. Standard input that is a file, as behind "<", is
@@ -56,7 +63,7 @@ func openImage(e *Env, path string) (*image, error) {
 		f.Close()
 		return nil, fault.New(fault.Usage, "%s is a folder, not an image", path)
 	}
-	img := &image{name: path, r: f, size: -1}
+	img := &image{name: path, r: f, size: -1, closer: f}
 	img.measure(f)
 	return img, nil
 }
@@ -78,9 +85,28 @@ func (img *image) measure(f *os.File) {
 }
 
 func (img *image) close() {
-	if f, ok := img.r.(*os.File); ok && img.name != "standard input" {
-		f.Close()
+	if img.closer != nil {
+		img.closer.Close()
 	}
+}
+
+// begin refuses an empty image: a program in front of the pipe that failed, not a
+// volume of zeros.
+func (img *image) begin() error {
+	empty := img.size == 0
+	if img.size < 0 {
+		head := bufio.NewReaderSize(img.r, 64<<10)
+		_, err := head.Peek(1)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fault.New(fault.Failed, "cannot read the image: %w", err)
+		}
+		empty, img.r = err != nil, io.Reader(head)
+	}
+	if empty {
+		return fault.New(fault.Usage, "%s is empty: no image to import", img.name).
+			WithHint("nothing was written; a volume of zeros is imported from an image of one zero byte")
+	}
+	return nil
 }
 
 // send writes the image as the content of a volume of size bytes.
@@ -106,6 +132,9 @@ func (x *essCLI) runImport(ctx context.Context, e *Env, args []string) error {
 		return err
 	}
 	defer img.close()
+	if err := img.begin(); err != nil {
+		return err
+	}
 	s, err := x.connect(ctx, e)
 	if err != nil {
 		return err
@@ -119,32 +148,41 @@ func (x *essCLI) runImport(ctx context.Context, e *Env, args []string) error {
 			img.name, img.size, serial, volume.Size).
 			WithHint("nothing was written; create a volume that is large enough")
 	}
-	volume, err = send(ctx, e, s, img, volume)
+	volume, came, err := x.send(ctx, e, s, img, volume)
 	if err != nil {
 		return err
+	}
+	if came < volume.Size {
+		e.warn("%s has %d bytes, volume %s has %d: what is behind them is zeros now", img.name, came,
+			serial, volume.Size)
 	}
 	return e.done(volume, "volume %s has the content of %s", serial, img.name)
 }
 
-// send sends the image. Once content is on its way a failure leaves the volume
-// partly written, and the hint says so instead of what the error's own said.
-func send(
+// send sends the image and returns how many bytes it has. Once content is on its way
+// a failure leaves the volume partly written, and the hint says so instead of what
+// the error's own said; what the server refuses, it refuses before.
+func (x *essCLI) send(
 	ctx context.Context, e *Env, s *session, img *image, volume api.Volume,
-) (api.Volume, error) {
+) (done api.Volume, came int64, err error) {
 	bar := e.newByteProgress(string(volume.Serial))
 	defer bar.end()
-	var begun atomic.Bool
-	done, err := s.WriteContent(ctx, volume.Serial, func(w io.Writer) error {
-		return img.send(w, volume.Size, func(off int64) {
+	var begun, own atomic.Bool
+	var sent atomic.Int64
+	done, err = s.WriteContent(ctx, volume.Serial, x.forceImport, func(w io.Writer) error {
+		err := img.send(w, volume.Size, func(off int64) {
 			begun.Store(true)
+			sent.Store(off)
 			bar.update(off, img.size)
 		})
+		own.Store(err != nil)
+		return err
 	})
-	if err != nil && begun.Load() {
-		return done, fault.New(fault.KindOf(err), "%w", err).
+	if err != nil && begun.Load() && (own.Load() || fault.KindOf(err) != fault.Refused) {
+		return done, 0, fault.New(fault.KindOf(err), "%w", err).
 			WithHint("the content of volume %s is partly old and partly new: import it again", volume.Serial)
 	}
-	return done, err
+	return done, sent.Load(), err
 }
 
 func (x *essCLI) exportVolume() *command {

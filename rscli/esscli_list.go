@@ -1,6 +1,7 @@
 package rscli
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"math"
@@ -30,7 +31,7 @@ func (x *essCLI) lists() []*command {
 	return []*command{
 		listing(x, command{name: "volume", synopsis: "[SERIAL...]", summary: "List volumes", most: -1},
 			"volumes", listVolumes,
-			[]string{"serial", "size", "allocated", "label", "devices", "failed"}, volumeRow),
+			[]string{"serial", "size", "allocated", "label", "devices", "attached", "failed"}, volumeRow),
 		listing(x, command{name: "task", summary: "List the stored tasks"}, "tasks",
 			func(ctx context.Context, s *session, _ []string) ([]api.Task, error) { return s.Tasks(ctx) },
 			[]string{"name", "type", "options", "pairs"}, taskRow),
@@ -87,8 +88,18 @@ func listVolumes(ctx context.Context, s *session, args []string) ([]api.Volume, 
 func volumeRow(v api.Volume) []string {
 	return []string{
 		string(v.Serial), formatSize(v.Size), roughSize(v.Allocated), v.Label,
-		strings.Join(v.Hosts, ","), v.Failed,
+		strings.Join(v.Hosts, ","), attachedTo(v), v.Failed,
 	}
+}
+
+// attachedTo names the hosts that have v attached, by their credentials or else their
+// addresses.
+func attachedTo(v api.Volume) string {
+	names := make([]string, len(v.Attached))
+	for i, a := range v.Attached {
+		names[i] = cmp.Or(a.Host, a.Address, "?")
+	}
+	return strings.Join(names, ",")
 }
 
 // taskRow has the pairs last: the arrow between two devices has blanks.

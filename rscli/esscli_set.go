@@ -61,6 +61,10 @@ func (x *essCLI) runSetVolume(ctx context.Context, e *Env, args []string) error 
 	if err != nil {
 		return err
 	}
+	if by := attachedTo(v); by != "" && change.Size != 0 {
+		e.warn("volume %s is attached to %s: the host sees the new size when it attaches it anew",
+			serial, by)
+	}
 	return e.done(v, "volume %s changed: %s, label %q, hosts %s", v.Serial, formatSize(v.Size),
 		v.Label, cmp.Or(formatAssigned(v.Assigned), "none"))
 }

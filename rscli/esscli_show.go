@@ -1,6 +1,7 @@
 package rscli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -174,12 +175,28 @@ func exactSize(n int64) string {
 	return roughSize(n) + " (" + exact + ")"
 }
 
+func formatAttachment(a api.Attachment) string {
+	who := cmp.Or(a.Address, "a host")
+	if a.Host != "" {
+		who += " host " + a.Host + " credential " + a.Credential
+	}
+	access := "read-write"
+	if a.ReadOnly {
+		access = "read-only"
+	}
+	return who + " " + access + " since " + formatTime(a.Since) + ", " +
+		count(a.Connections, "connection")
+}
+
 func writeVolume(w io.Writer, v api.Volume) {
 	fields := []field{
 		{"serial", string(v.Serial)}, {"array", v.Array}, {"size", exactSize(v.Size)},
 		{"allocated", exactSize(v.Allocated)}, {"label", v.Label}, {"created", formatTime(v.Created)},
 		{"failed", v.Failed}, {"devices", strings.Join(v.Hosts, ", ")},
 		{"hosts", formatAssigned(v.Assigned)},
+	}
+	for _, a := range v.Attached {
+		fields = append(fields, field{"attached", formatAttachment(a)})
 	}
 	if c := v.LastCopy; c != nil {
 		fields = append(fields, field{"copy of", string(c.Source)},

@@ -114,7 +114,7 @@ func (r *restartRun) create(ctx context.Context) {
 	r.must(err)
 	content := bytes.Repeat([]byte("content "), size/8)
 	for i := range copyingTasks + 1 {
-		_, err := r.client.WriteContent(ctx, vols[2*i].Serial, func(w io.Writer) error {
+		_, err := r.client.WriteContent(ctx, vols[2*i].Serial, false, func(w io.Writer) error {
 			return api.SendStream(w, bytes.NewReader(content), size, nil)
 		})
 		r.must(err)

@@ -134,8 +134,22 @@ type Volume struct {
 	LastCopy  *LastCopy          `json:"last_copy,omitempty"`
 	// Hosts lists host:device for every primed host that sees the volume.
 	Hosts []string `json:"hosts,omitempty"`
+	// Attached lists the hosts that have it attached over NBD now.
+	Attached []Attachment `json:"attached,omitempty"`
 	// Assigned lists the hosts that may attach it where hosts show credentials.
 	Assigned []HostAccess `json:"assigned,omitempty"`
+}
+
+// Attachment is a host that has a volume attached.
+type Attachment struct {
+	Address string `json:"address"` // of the host, without a port; empty where it is not known
+	// Host and Credential are the name and the serial number of the certificate that
+	// it showed, empty without one.
+	Host        string    `json:"host,omitempty"`
+	Credential  string    `json:"credential,omitempty"`
+	ReadOnly    bool      `json:"read_only,omitempty"`
+	Since       time.Time `json:"since"` // of its first connection
+	Connections int       `json:"connections"`
 }
 
 // LastCopy is where a target's content came from.

@@ -73,7 +73,7 @@ func TestContentWhoseSourceStandsStill(t *testing.T) {
 			})
 			done := make(chan error)
 			go func() {
-				_, err := newClient(t, addrOf(s)).WriteContent(ctx, "20313698", func(w io.Writer) error {
+				_, err := newClient(t, addrOf(s)).WriteContent(ctx, "20313698", false, func(w io.Writer) error {
 					_, err := w.Write([]byte("some"))
 					<-release // the tape is rewinding
 					return err

@@ -66,16 +66,19 @@ func (a *arriving) Read(p []byte) (int, error) {
 var errNoTaker = errors.New("the content is no longer wanted")
 
 // WriteContent replaces the content of a volume with the sparse stream that
-// fill writes. It is sent once: when the connection breaks or fill fails, the
+// fill writes; force does so under a host that has it attached. It is sent once: when the connection breaks or fill fails, the
 // content of the volume is partly old and partly new. An error of fill's own
 // is returned as it is. fill is called in a goroutine, which may outlast
 // WriteContent while it waits for its source.
 func (c *Client) WriteContent(
-	ctx context.Context, serial arrayclient.Serial, fill func(w io.Writer) error,
+	ctx context.Context, serial arrayclient.Serial, force bool, fill func(w io.Writer) error,
 ) (Volume, error) {
 	path, err := pathOf("/v1/volumes", string(serial), "content")
 	if err != nil {
 		return Volume{}, err
+	}
+	if force {
+		path += "?force=true"
 	}
 	stream, failure := filled(fill)
 	defer stream.CloseWithError(errNoTaker)

@@ -200,7 +200,7 @@ func TestContent(t *testing.T) {
 		t.Fatalf("reading: %v", err)
 	}
 	want := string(patchwork(6, 1<<20))
-	volume, err := c.WriteContent(t.Context(), "20313698", func(w io.Writer) error {
+	volume, err := c.WriteContent(t.Context(), "20313698", false, func(w io.Writer) error {
 		return SendStream(w, strings.NewReader(want), 1<<20, nil)
 	})
 	if err != nil || volume.Serial != "20313698" || string(v.data) != want {
@@ -211,7 +211,7 @@ func TestContent(t *testing.T) {
 func TestContentThatFailsUnderWay(t *testing.T) {
 	c, _ := contentServer(t)
 	broken := errors.New("disk on fire")
-	_, err := c.WriteContent(t.Context(), "20313698", func(w io.Writer) error {
+	_, err := c.WriteContent(t.Context(), "20313698", false, func(w io.Writer) error {
 		out, _ := NewSparseWriter(w, 1<<20)
 		out.WriteAt([]byte("some"), 0)
 		return broken
@@ -248,7 +248,7 @@ func TestContentRefusedBeforeItIsSent(t *testing.T) {
 		writeJSON(w, 404, ErrorBody{fault.Detail{Kind: fault.NotFound, Message: "no such volume"}})
 	})
 	c := newClient(t, addrOf(s))
-	_, err := c.WriteContent(t.Context(), "20313698", func(w io.Writer) error {
+	_, err := c.WriteContent(t.Context(), "20313698", false, func(w io.Writer) error {
 		_, err := w.Write([]byte("x"))
 		if err == nil {
 			t.Error("the content was read")
@@ -263,7 +263,7 @@ func TestContentRefusedBeforeItIsSent(t *testing.T) {
 func TestContentGoesToB(t *testing.T) {
 	c, v := contentServer(t)
 	c.opts.Servers = []string{closedPort(t), c.opts.Servers[0]}
-	_, err := c.WriteContent(t.Context(), "20313698", func(w io.Writer) error {
+	_, err := c.WriteContent(t.Context(), "20313698", false, func(w io.Writer) error {
 		return SendStream(w, strings.NewReader("new"), 1<<20, nil)
 	})
 	if err != nil || string(v.data[:3]) != "new" {

@@ -77,6 +77,36 @@ func withdraw(ctx context.Context, r Resolved) (warnings []string, err error) {
 	return warnings, err
 }
 
+// overwrites reports whether tasks of that type change what their targets read as.
+func overwrites(t taskstore.TaskType) bool {
+	switch t {
+	case taskstore.TaskEstablish, taskstore.TaskResync, taskstore.TaskReverse:
+		return true
+	}
+	return false
+}
+
+// warning is do with the warnings of those who use the targets of written while they
+// are written.
+func (r *Runner) warning(written Resolved, do act) act {
+	return func(ctx context.Context, resolved Resolved) ([]string, error) {
+		warnings, err := do(ctx, resolved)
+		if err != nil || r.Overwritten == nil {
+			return warnings, err
+		}
+		return append(warnings, r.Overwritten(written.Targets())...), nil
+	}
+}
+
+// Targets returns the target volumes, in the order of the pairs.
+func (r Resolved) Targets() []arrayclient.Serial {
+	targets := make([]arrayclient.Serial, len(r.Pairs))
+	for i, p := range r.Pairs {
+		targets[i] = p.Target
+	}
+	return targets
+}
+
 // copies reports whether tasks of that type start copying.
 func copies(t taskstore.TaskType) bool {
 	switch t {

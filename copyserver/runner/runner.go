@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/taskstore"
@@ -30,6 +31,10 @@ type Runner struct {
 	arrays *Arrays
 	logger *slog.Logger
 	keep   int
+
+	// Overwritten returns warnings of those who use volumes that are about to get
+	// other content; nil warns of nothing. It is set before the first run.
+	Overwritten func([]arrayclient.Serial) []string
 
 	stopping context.Context // ends with Stop at the latest: followers leave
 	stop     context.CancelFunc
@@ -213,6 +218,9 @@ func (r *Runner) plan(q Request) (taskstore.Task, Resolved, act, error) {
 		return task, resolved, nil, err
 	}
 	do, err := r.actOf(task, resolved.Array)
+	if err == nil && overwrites(task.Type) {
+		do = r.warning(resolved.copying(task.Type), do)
+	}
 	return task, resolved, do, err
 }
 

@@ -131,7 +131,7 @@ func (c *conn) negotiate() error {
 	ctx, cancel := context.WithTimeout(c.srv.ctx, timeout)
 	defer cancel()
 	h := handshake{
-		ctx: ctx, nc: c.raw, in: &c.in, exports: c.srv.exports, tls: c.srv.opts.TLS,
+		ctx: withClientAddress(ctx, c.raw.RemoteAddr()), nc: c.raw, in: &c.in, exports: c.srv.exports, tls: c.srv.opts.TLS,
 		place: c.place, lists: c.srv.lists,
 	}
 	s, err := h.run()

@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"copyservices/arrayclient"
@@ -53,6 +54,24 @@ func peerOf(state tls.ConnectionState) Peer {
 	}
 	cert := state.VerifiedChains[0][0]
 	return Peer{Name: cert.Subject.CommonName, Serial: cert.SerialNumber.Text(16)}
+}
+
+// addressKey is the key of a client's address in the context that Exports get.
+type addressKey struct{}
+
+// ClientAddress returns the address, without the port, of the client that an Exports
+// was called for with ctx; the zero Addr where there is none.
+func ClientAddress(ctx context.Context) netip.Addr {
+	addr, _ := ctx.Value(addressKey{}).(netip.Addr)
+	return addr
+}
+
+func withClientAddress(ctx context.Context, client net.Addr) context.Context {
+	addr, err := netip.ParseAddrPort(client.String())
+	if err != nil {
+		return ctx
+	}
+	return context.WithValue(ctx, addressKey{}, addr.Addr().Unmap())
 }
 
 // ExportInfo describes one export in a list.
