@@ -24,7 +24,7 @@ const maxLabel = 256 // bytes
 func (a *Array) Volumes(context.Context) ([]arrayclient.Volume, error) {
 	list := []arrayclient.Volume{}
 	for _, l := range a.listVolumes() {
-		v, err := a.describeVolume(l.volume, l.rec)
+		v, err := a.describeVolume(l)
 		if err != nil {
 			return nil, err
 		}
@@ -33,9 +33,11 @@ func (a *Array) Volumes(context.Context) ([]arrayclient.Volume, error) {
 	return list, nil
 }
 
+// listedVolume is what is known of a volume at one moment.
 type listedVolume struct {
 	*volume
-	rec *volumeRecord
+	rec        *volumeRecord
+	copyFailed bool // that of which it is the target
 }
 
 // listVolumes returns the volumes that there are at one moment.
@@ -44,13 +46,16 @@ func (a *Array) listVolumes() []listedVolume {
 	defer a.mu.RUnlock()
 	list := make([]listedVolume, 0, len(a.volumes))
 	for _, id := range sortedKeys(a.volumes) {
-		list = append(list, listedVolume{a.volumes[id], a.volumeRecord(id)})
+		v := a.volumes[id]
+		failed := v.target != nil && v.target.hasFailed()
+		list = append(list, listedVolume{v, a.volumeRecord(id), failed})
 	}
 	return list
 }
 
 // describeVolume holds no lock: it asks the file system.
-func (a *Array) describeVolume(v *volume, rec *volumeRecord) (arrayclient.Volume, error) {
+func (a *Array) describeVolume(v listedVolume) (arrayclient.Volume, error) {
+	rec := v.rec
 	allocated, err := v.allocatedSoon()
 	if err != nil {
 		return arrayclient.Volume{}, err
@@ -67,7 +72,7 @@ func (a *Array) describeVolume(v *volume, rec *volumeRecord) (arrayclient.Volume
 			Source:      arrayclient.MakeSerial(last.Source, a.serial),
 			Established: last.Established, Ended: last.Ended, Outcome: last.Outcome,
 		}
-		if v.target != nil && v.target.hasFailed() {
+		if v.copyFailed {
 			d.LastCopy.Outcome = arrayclient.OutcomeUndefined
 		}
 	}
@@ -100,7 +105,7 @@ func (a *Array) CreateVolumes(
 	}
 	list := make([]arrayclient.Volume, 0, len(created))
 	for i, v := range created {
-		d, err := a.describeVolume(v, &recs[i])
+		d, err := a.describeVolume(listedVolume{volume: v, rec: &recs[i]})
 		if err != nil {
 			return nil, err
 		}
