@@ -38,8 +38,8 @@ type Array struct {
 	first *firstCheckpoint
 	// again is when a checkpoint that failed is next tried, if nothing depends on it.
 	again time.Time
-	// reserve is room on the disk for what the array writes down itself.
-	reserve reserve
+	// spare is room on the disk for what the array writes down itself.
+	spare reserve
 
 	// acts is held by what creates, deletes, changes or relates volumes, one
 	// after the other. It may be held over waiting for gates and for the
@@ -246,7 +246,7 @@ func (a *Array) lastCheckpoint() error {
 }
 
 func (a *Array) closeFiles() error {
-	errs := []error{a.committer.journal.close(), a.reserve.close()}
+	errs := []error{a.committer.journal.close(), a.spare.close()}
 	for _, r := range a.rels {
 		for _, b := range r.bitmaps() {
 			errs = append(errs, b.close())

@@ -146,7 +146,7 @@ func (a *Array) takeDirty(s *state) map[*bitmap][]dirtyPage {
 // writeCheckpoint may be called again after an error: all that it writes, it then
 // writes once more.
 func (a *Array) writeCheckpoint(c *checkpoint) error {
-	err := a.reserve.spend(func() error {
+	err := a.spare.spend(func() error {
 		if err := a.writeBitmaps(c); err != nil {
 			return err
 		}

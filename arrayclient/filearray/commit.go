@@ -49,8 +49,8 @@ type mark struct {
 // marks: a mark on the disk without the data it speaks of would be a wrong
 // image. A target whose data could not be made durable fails, and its marks
 // with it; the caller's write goes on. So nil means no more than that each
-// relationship either has its marks or has failed. An error means that nothing
-// was committed: the journal is broken, or the disk is full.
+// relationship either has its marks or has failed. An error means that
+// nothing was committed: the journal is broken, or the disk is full.
 //
 // No data is synced here: everybody who commits waits for the batch before, so
 // that a batch takes no longer than the journal.

@@ -137,7 +137,7 @@ func (r *relationship) run(t, limit int64) (trackState, int64) {
 func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []error) {
 	errs := make([]error, len(rels))
 	off := t * trackSize
-	v.array.reserve.hope() // refused, they fail for good
+	v.array.spare.hope() // refused, they fail for good
 	for i, r := range rels {
 		errs[i] = r.target.roomFor(off, min(limit*trackSize, v.size-off))
 	}
@@ -310,7 +310,7 @@ const minClone = 16
 // be copied. They are locked.
 func (r *relationship) cloneTracks(first, n int64) int64 {
 	n = min(n, r.source.size/trackSize-first)
-	if n < minClone || r.array.cannotClone.Load() || r.array.reserve.spent.Load() || !r.noteSharing() {
+	if n < minClone || r.array.cannotClone.Load() || r.array.spare.spent.Load() || !r.noteSharing() {
 		return 0
 	}
 	err := r.target.clone(&r.source.data, first*trackSize, n*trackSize)

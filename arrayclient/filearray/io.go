@@ -176,12 +176,12 @@ func (v *volume) tryZero(off, n int64, punch bool) (int64, outcome, error) {
 	if err := v.check(off, n); err != nil {
 		return 0, notStaged, err
 	}
+	write := func(at, n int64) error { return v.zero(at, n, punch) }
 	n = v.zeroPiece(off, n, punch)
 	if err := v.roomFor(off, n); err != nil && !punch {
 		return 0, notStaged, err
 	}
-	defer v.array.reserve.hope()
-	write := func(at, n int64) error { return v.zero(at, n, punch) }
+	defer v.array.spare.hope()
 	if v.target != nil {
 		how, err := v.target.writeTarget(off, n, write)
 		return n, how, err

@@ -295,8 +295,8 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.committer.journal = l.journal
 	a.committer.between = a.makeRoom
-	a.committer.release = a.reserve.release
-	a.reserve.open(a.fsys)
+	a.committer.release = a.spare.release
+	a.spare.open(a.fsys)
 	if err := a.fsys.Mkdir(stageDir); err != nil {
 		return nil, err
 	}
@@ -315,10 +315,10 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 		a.closeVolumes()
 		return nil, err
 	}
+	a.finishExpansions()
 	if a.first != nil {
 		return a, nil // what follows would need it, and can wait
 	}
-	a.finishExpansions()
 	if err := l.sweep(); err != nil {
 		a.log.Warn("files of volumes that were not created are still there", "error", err)
 	}
@@ -369,7 +369,7 @@ func (a *Array) writeFirst() error {
 	if c == nil {
 		return nil
 	}
-	err := a.reserve.spend(func() error { return c.from.beginSession(c.gen) })
+	err := a.spare.spend(func() error { return c.from.beginSession(c.gen) })
 	if err == nil {
 		err = a.writeCheckpoint(c.checkpoint)
 	}
@@ -497,7 +497,7 @@ func (a *Array) newVolume(rec *volumeRecord, segs []*segment) *volume {
 
 func (a *Array) closeVolumes() {
 	a.cancel()
-	a.reserve.close()
+	a.spare.close()
 	for _, v := range a.volumes {
 		v.dropStage()
 		v.close()
@@ -521,7 +521,7 @@ func (a *Array) purgeVolume(rec *volumeRecord) {
 	if rm := a.fsys.Remove(stageName(rec.ID, rec.UID)); !isNotExist(rm) {
 		err = errors.Join(err, rm)
 	}
-	a.reserve.hope()
+	a.spare.hope()
 	if err == nil { // else a crash could bring them back, unknown to the state
 		err = a.fsys.SyncDir(volumeDir)
 	}

@@ -138,7 +138,7 @@ func (r *reserve) hope() {
 // roomFor returns the error for a write of n bytes to v that the reserve has no
 // room for, nil when it may be tried. The gate is held.
 func (v *volume) roomFor(off, n int64) error {
-	r := &v.array.reserve
+	r := &v.array.spare
 	if !r.spent.Load() || r.regain() || !r.copies && v.filled(off, n) {
 		return nil
 	}

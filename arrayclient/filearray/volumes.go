@@ -91,11 +91,11 @@ func (a *Array) CreateVolumes(
 		return nil, err
 	}
 	defer end()
-	recs, err := a.reserveIDs(spec)
+	recs, err := a.reserve(spec)
 	if err != nil {
 		return nil, err
 	}
-	defer a.unreserveIDs(recs)
+	defer a.unreserve(recs)
 	created, err := a.createFiles(recs)
 	if err != nil {
 		return nil, err
@@ -163,9 +163,9 @@ func printable(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// reserveIDs chooses ids for the volumes of spec, which nobody else gets until
-// unreserveIDs is called.
-func (a *Array) reserveIDs(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
+// reserve chooses ids for the volumes of spec, which nobody else gets until
+// unreserve is called.
+func (a *Array) reserve(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	ids, err := a.chooseIDs(spec)
@@ -184,7 +184,7 @@ func (a *Array) reserveIDs(spec arrayclient.VolumeSpec) ([]volumeRecord, error) 
 	return recs, nil
 }
 
-func (a *Array) unreserveIDs(recs []volumeRecord) {
+func (a *Array) unreserve(recs []volumeRecord) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range recs {
