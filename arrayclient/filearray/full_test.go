@@ -354,3 +354,31 @@ func TestCommitWithoutRoom(t *testing.T) {
 		t.Fatalf("in place of B there is %q", found)
 	}
 }
+
+// TestFullDiskUnfinishedExpansion: a volume whose expansion was cut off has its old
+// size as long as the disk is too full to finish that: the next opening would wipe
+// out what is written behind it.
+func TestFullDiskUnfinishedExpansion(t *testing.T) {
+	ctx, fsys := context.Background(), newCrashFS()
+	a := createTestArray(t, fsys)
+	s := mustCreate(t, a, 1<<20, 1)[0]
+	fsys.setFault(nth(2, "write", volumeDir+"/000", errNoSpace))
+	if err := a.ExpandVolume(ctx, s, 2<<20); !isFull(err) {
+		t.Fatalf("expand: %v", err)
+	}
+	a.kill()
+	fsys.afterKill()
+	fsys.setFault(nth(1, "write", "meta.", errNoSpace))
+	b := openTestArray(t, fsys)
+	defer b.kill()
+	if vol := mustOpen(t, b, s); vol.Size() != 1<<20 {
+		t.Fatalf("the volume has %d bytes", vol.Size())
+	}
+	fsys.setFault(nil)
+	if err := b.ExpandVolume(ctx, s, 2<<20); err != nil {
+		t.Fatal(err)
+	}
+	if p := readAll(t, mustOpen(t, b, s)); !bytes.Equal(p, make([]byte, 2<<20)) {
+		t.Fatal("what was added does not read as zeros")
+	}
+}
