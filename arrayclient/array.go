@@ -99,6 +99,28 @@ type Freezer interface {
 	ConsistencyCreated(ctx context.Context, pairs []Pair) error
 }
 
+// Act names what a task does to the relationships of an array.
+type Act string
+
+// The acts.
+const (
+	ActEstablish          Act = "establish"
+	ActWithdraw           Act = "withdraw"
+	ActResync             Act = "resync"
+	ActReverse            Act = "reverse"
+	ActBackgroundCopy     Act = "background-copy"
+	ActConsistencyCreated Act = "consistency-created"
+)
+
+// Rehearser is an array that can tell what it would refuse.
+type Rehearser interface {
+	// Rehearse returns the error with which the act would be refused now, nil
+	// when it would be begun; opts are those of ActEstablish. MUST change
+	// nothing. What only shows in the doing, such as a full disk, it need not
+	// know.
+	Rehearse(ctx context.Context, act Act, pairs []Pair, opts Options) error
+}
+
 // Thawer is an array whose freezes can all be released at once.
 type Thawer interface {
 	// Thaw lets the writes go on that freezes hold. It is for the end of the

@@ -51,7 +51,7 @@ func (s *Server) createTask(q *call) (answer, error) {
 	if _, err := q.decode(&t); err != nil {
 		return answer{}, err
 	}
-	if err := fits(t); err != nil {
+	if err := storable(t); err != nil {
 		return answer{}, err
 	}
 	if err := s.store.Tasks().Create(t); err != nil {
@@ -60,14 +60,17 @@ func (s *Server) createTask(q *call) (answer, error) {
 	return created(t)
 }
 
-// fits refuses a task that could be stored and not be sent again: a request may
-// spell it shorter than any answer does.
-func fits(t api.Task) error {
+// storable refuses a task that could be stored and not be sent again, since a
+// request may spell it shorter than any answer does, and one that could never run.
+func storable(t api.Task) error {
+	if err := t.Validate(); err != nil {
+		return err
+	}
 	if n := len(encode(t)); n > taskstore.MaxTask {
 		return fault.New(fault.Usage, "task %q has %d bytes; a task has at most %d", t.Name, n, taskstore.MaxTask).
 			WithHint("make two tasks of it")
 	}
-	return nil
+	return t.Feasible()
 }
 
 // putTask creates or replaces; the name stays as it was first written.
@@ -79,7 +82,7 @@ func (s *Server) putTask(q *call) (answer, error) {
 	if err := q.sameName(t.Name); err != nil {
 		return answer{}, err
 	}
-	if err := fits(t); err != nil {
+	if err := storable(t); err != nil {
 		return answer{}, err
 	}
 	if err := s.store.Tasks().Put(t); err != nil {

@@ -72,6 +72,11 @@ func (o *executeOptions) run(ctx context.Context, e *Env, tasks []string) error 
 		if run.ID != "" || run.State == taskstore.RunDry {
 			report.Runs = append(report.Runs, run)
 		}
+		if i > 0 && o.dryRun && fault.KindOf(err) == fault.Refused {
+			e.warn("task %s would be refused as things are now, before the tasks in front of it: %v", task, err)
+			err = nil
+			continue
+		}
 		if err != nil {
 			report.NotRun = tasks[i+1:]
 			err = taskError(err, task, report.NotRun)

@@ -161,10 +161,24 @@ func (b *bench) fails(err error, kind fault.Kind, names ...arrayclient.Serial) {
 func (b *bench) refused(names []arrayclient.Serial, pairs ...arrayclient.Pair) {
 	b.t.Helper()
 	before := fmt.Sprint(b.pairs())
+	b.rehearsed(arrayclient.ActEstablish, fault.Refused, pairs...)
 	err := b.array.Establish(b.ctx, pairs, nocopy)
 	b.fails(err, fault.Refused, names...)
 	if after := fmt.Sprint(b.pairs()); after != before {
 		b.t.Fatalf("the refused establish changed the relationships from %s to %s", before, after)
+	}
+}
+
+// rehearsed checks of what kind the error of a rehearsal is; empty: of none.
+func (b *bench) rehearsed(act arrayclient.Act, kind fault.Kind, pairs ...arrayclient.Pair) {
+	b.t.Helper()
+	r, ok := b.array.(arrayclient.Rehearser)
+	if !ok {
+		return
+	}
+	err := r.Rehearse(b.ctx, act, pairs, nocopy)
+	if got := fault.KindOf(err); err != nil && got != kind || err == nil && kind != "" {
+		b.t.Fatalf("the rehearsal of %s %v says %v, which is not of kind %q", act, pairs, err, kind)
 	}
 }
 

@@ -90,6 +90,7 @@ func (b *bench) reverse() {
 	b.establish(record, forth...)
 	b.waitCopied(v[1])
 	b.writeAt(v[0], 2, 3)
+	b.rehearsed(arrayclient.ActReverse, "", forth...)
 	if err := reverser.Reverse(b.ctx, forth); err != nil {
 		b.t.Fatal(err)
 	}
@@ -114,10 +115,14 @@ func (b *bench) onlyWithRecording() {
 	plain := []arrayclient.Pair{pairOf(v[0], v[1])}
 	b.fill(v[2], 1)
 	b.establish(nocopy, plain...)
+	b.rehearsed(arrayclient.ActResync, fault.Refused, plain...)
+	b.rehearsed(arrayclient.ActReverse, fault.Refused, plain...)
 	b.fails(resyncer.Resync(b.ctx, plain), fault.Refused, v[:2]...)
 	b.fails(reverser.Reverse(b.ctx, plain), fault.Refused, v[:2]...)
 	incomplete := []arrayclient.Pair{pairOf(v[2], v[3])}
 	b.establish(arrayclient.Options{Record: true, NoCopy: true}, incomplete...)
+	b.rehearsed(arrayclient.ActResync, "", incomplete...)
+	b.rehearsed(arrayclient.ActReverse, fault.Refused, incomplete...)
 	b.fails(reverser.Reverse(b.ctx, incomplete), fault.Refused, v[2:]...)
 	both := append(incomplete, plain...)
 	b.fails(resyncer.Resync(b.ctx, both), fault.Refused, v[:2]...)
@@ -137,8 +142,10 @@ func (b *bench) backgroundCopy() {
 	v := b.create(VolumeSize, 2)
 	pairs := []arrayclient.Pair{pairOf(v[0], v[1])}
 	b.fill(v[0], 1)
+	b.rehearsed(arrayclient.ActBackgroundCopy, fault.NotFound, pairs...)
 	b.fails(copier.BackgroundCopy(b.ctx, pairs), fault.NotFound)
 	b.establish(nocopy, pairs...)
+	b.rehearsed(arrayclient.ActBackgroundCopy, "", pairs...)
 	if err := copier.BackgroundCopy(b.ctx, pairs); err != nil {
 		b.t.Fatal(err)
 	}
@@ -165,6 +172,7 @@ func (b *bench) freeze() {
 		b.t.Fatal("a write to a frozen source came through")
 	case <-time.After(50 * time.Millisecond):
 	}
+	b.rehearsed(arrayclient.ActConsistencyCreated, "", first, second)
 	if err := freezer.ConsistencyCreated(b.ctx, []arrayclient.Pair{first, second}); err != nil {
 		b.t.Fatal(err)
 	}

@@ -148,6 +148,8 @@ func (b *bench) withdraw() {
 	if n := len(b.relationships()); n != 2 {
 		b.t.Fatalf("a withdraw that failed left %d of 2 relationships", n)
 	}
+	b.rehearsed(arrayclient.ActWithdraw, "", first, second)
+	b.rehearsed(arrayclient.ActConsistencyCreated, fault.Refused, first)
 	undefined, err := b.array.Withdraw(b.ctx, []arrayclient.Pair{first, second})
 	if err != nil || len(undefined) != 2 || len(b.relationships()) != 0 {
 		b.t.Fatalf("withdraw: undefined %v, %v, left %v", undefined, err, b.pairs())
@@ -159,6 +161,7 @@ func (b *bench) withdraw() {
 
 func (b *bench) withdrawUnknown() {
 	v := b.create(VolumeSize, 2)
+	b.rehearsed(arrayclient.ActWithdraw, fault.NotFound, pairOf(v[0], v[1]))
 	_, err := b.array.Withdraw(b.ctx, []arrayclient.Pair{pairOf(v[0], v[1])})
 	b.fails(err, fault.NotFound, v[0], v[1])
 }

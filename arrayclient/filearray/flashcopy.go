@@ -211,7 +211,7 @@ func (a *Array) noteImages(rels []*relationship) {
 }
 
 // plan checks pairs against each other and against what exists, and returns
-// the records of their relationships, without uids. Array.acts is held.
+// the records of their relationships, without uids. Array.acts or Array.mu is held.
 func (a *Array) plan(
 	pairs []arrayclient.Pair, opts arrayclient.Options,
 ) ([]relRecord, error) {
@@ -391,7 +391,24 @@ func (a *Array) BackgroundCopy(_ context.Context, pairs []arrayclient.Pair) erro
 	if err != nil {
 		return err
 	}
-	var changes []relChange
+	if err := a.copyable(rels); err != nil {
+		return err
+	}
+	changes := make([]relChange, len(rels))
+	for i, r := range rels {
+		changes[i] = relChange{UID: r.uid, Copy: true}
+	}
+	if err := a.commitRecord(jsonRecord(recChanged, changes), nil); err != nil {
+		return err
+	}
+	for _, r := range rels {
+		a.resume(r)
+	}
+	return nil
+}
+
+// copyable returns why the copying of rels cannot be started, or nil.
+func (a *Array) copyable(rels []*relationship) error {
 	for _, r := range rels {
 		rec := a.relRecord(r.uid)
 		if !rec.Options.NoCopy || rec.Failed != "" {
@@ -400,13 +417,6 @@ func (a *Array) BackgroundCopy(_ context.Context, pairs []arrayclient.Pair) erro
 		if err := r.lost(); err != nil {
 			return fault.New(fault.Refused, "relationship %s cannot be copied: %w", r.pair(), err)
 		}
-		changes = append(changes, relChange{UID: r.uid, Copy: true})
-	}
-	if err := a.commitRecord(jsonRecord(recChanged, changes), nil); err != nil {
-		return err
-	}
-	for _, r := range rels {
-		a.resume(r)
 	}
 	return nil
 }

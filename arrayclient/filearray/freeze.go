@@ -102,7 +102,21 @@ func (a *Array) ConsistencyCreated(_ context.Context, pairs []arrayclient.Pair) 
 	if err != nil {
 		return err
 	}
-	var late *fault.Error
+	for _, r := range rels {
+		if r.freeze == nil {
+			return consistent(rels)
+		}
+	}
+	err = consistent(rels)
+	for _, r := range rels {
+		r.source.thaw(r.freeze)
+	}
+	return err
+}
+
+// consistent returns why the images of rels are not those of one instant, or nil.
+func consistent(rels []*relationship) error {
+	var late error
 	for _, r := range rels {
 		if r.freeze == nil {
 			return fault.New(fault.Refused, "relationship %s was not established with freeze, "+
@@ -114,13 +128,7 @@ func (a *Array) ConsistencyCreated(_ context.Context, pairs []arrayclient.Pair) 
 				WithHint("withdraw the relationships and establish them again")
 		}
 	}
-	for _, r := range rels {
-		r.source.thaw(r.freeze)
-	}
-	if late != nil {
-		return late
-	}
-	return nil
+	return late
 }
 
 // Thaw releases all writes that freezes hold: nothing may wait while the array

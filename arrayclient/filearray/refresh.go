@@ -24,18 +24,26 @@ func successor(rec *relRecord, copied, changed *bitmap) (newCopied, newChanged *
 // Resync makes the targets images of their sources as they are now, by copying
 // the tracks that were changed on either side; see arrayclient.Resyncer.
 func (a *Array) Resync(ctx context.Context, pairs []arrayclient.Pair) error {
-	return a.succeed(ctx, pairs, func(r *relationship, rec relRecord) (relRecord, error) {
-		return rec, r.checkRecording("refreshed")
-	})
+	return a.succeed(ctx, pairs, refreshed)
+}
+
+// nextRecord makes of the record of a relationship that of the one that takes its
+// place, or says why none can.
+type nextRecord func(*relationship, relRecord) (relRecord, error)
+
+func refreshed(r *relationship, rec relRecord) (relRecord, error) {
+	return rec, r.checkRecording("refreshed")
+}
+
+func reversed(r *relationship, rec relRecord) (relRecord, error) {
+	rec.Source, rec.Target = rec.Target, rec.Source
+	return rec, r.checkReversible()
 }
 
 // Reverse makes the sources images of their targets as they are now, by copying
 // the tracks that were changed on either side; see arrayclient.Reverser.
 func (a *Array) Reverse(ctx context.Context, pairs []arrayclient.Pair) error {
-	return a.succeed(ctx, pairs, func(r *relationship, rec relRecord) (relRecord, error) {
-		rec.Source, rec.Target = rec.Target, rec.Source
-		return rec, r.checkReversible(pairs)
-	})
+	return a.succeed(ctx, pairs, reversed)
 }
 
 func (r *relationship) checkRecording(what string) error {
@@ -55,7 +63,7 @@ func (r *relationship) checkRecording(what string) error {
 	return nil
 }
 
-func (r *relationship) checkReversible(pairs []arrayclient.Pair) error {
+func (r *relationship) checkReversible() error {
 	if err := r.checkRecording("reversed"); err != nil {
 		return err
 	}
@@ -76,8 +84,7 @@ func (r *relationship) checkReversible(pairs []arrayclient.Pair) error {
 // succeed lets a new relationship take the place of each of pairs, at one
 // instant. Its record is what next makes of the old one.
 func (a *Array) succeed(
-	ctx context.Context, pairs []arrayclient.Pair,
-	next func(*relationship, relRecord) (relRecord, error),
+	ctx context.Context, pairs []arrayclient.Pair, next nextRecord,
 ) error {
 	end, err := a.begin()
 	if err != nil {
@@ -124,8 +131,7 @@ func (a *Array) volumesOfPairs(pairs []arrayclient.Pair) ([]*volume, error) {
 
 // refresh plans the succession and carries it out.
 func (a *Array) refresh(
-	ctx context.Context, pairs []arrayclient.Pair,
-	next func(*relationship, relRecord) (relRecord, error),
+	ctx context.Context, pairs []arrayclient.Pair, next nextRecord,
 ) ([]*relationship, error) {
 	a.acts.Lock()
 	defer a.acts.Unlock()
@@ -144,24 +150,36 @@ func (a *Array) refresh(
 	return a.replace(rels, successions)
 }
 
-func (a *Array) planSuccession(
-	rels []*relationship, next func(*relationship, relRecord) (relRecord, error),
-) ([]relSuccession, error) {
+func (a *Array) planSuccession(rels []*relationship, next nextRecord) ([]relSuccession, error) {
+	recs, err := a.nextRecords(rels, next)
+	if err != nil {
+		return nil, err
+	}
 	uid := a.takeUIDs(len(rels))
 	list := make([]relSuccession, len(rels))
+	for i, rec := range recs {
+		fresh := relRecord{
+			UID: uid + uint64(i), Source: rec.Source, Target: rec.Target,
+			Options: rec.Options, CopyRate: rec.CopyRate,
+		}
+		fresh.Options.Freeze = false
+		list[i] = relSuccession{rels[i].uid, &fresh}
+	}
+	return list, nil
+}
+
+// nextRecords returns what next makes of the records of rels. Array.acts or
+// Array.mu is held.
+func (a *Array) nextRecords(rels []*relationship, next nextRecord) ([]relRecord, error) {
+	recs := make([]relRecord, len(rels))
 	for i, r := range rels {
 		rec, err := next(r, *a.relRecord(r.uid))
 		if err != nil {
 			return nil, err
 		}
-		rec = relRecord{
-			UID: uid + uint64(i), Source: rec.Source, Target: rec.Target,
-			Options: rec.Options, CopyRate: rec.CopyRate,
-		}
-		rec.Options.Freeze = false
-		list[i] = relSuccession{r.uid, &rec}
+		recs[i] = rec
 	}
-	return list, nil
+	return recs, nil
 }
 
 // replace is the instant.

@@ -141,6 +141,16 @@ func lasting(t taskstore.Task) error {
 	return nil
 }
 
+// rehearse returns the error with which the array would refuse the task now, as far
+// as it can tell.
+func rehearse(ctx context.Context, t taskstore.Task, r Resolved) error {
+	array, ok := r.Array.(arrayclient.Rehearser)
+	if !ok {
+		return existing(ctx, r)
+	}
+	return array.Rehearse(ctx, arrayclient.Act(t.Type), r.Pairs, t.Options)
+}
+
 // existing refuses pairs with a volume that is not there.
 func existing(ctx context.Context, r Resolved) error {
 	all, err := r.Array.Volumes(ctx)

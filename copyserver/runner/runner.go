@@ -119,15 +119,16 @@ func (r *Runner) Resolve(pairs []taskstore.TaskPair) (Resolved, error) {
 }
 
 // DryRun tells what a run would work on, and does nothing. It fails for every
-// reason for which a run does not start, and for volumes that do not exist;
-// what the array would refuse it does not know.
+// reason for which a run does not start, and for what the array would refuse now,
+// with the error of the run; of an array that cannot tell, for volumes that do not
+// exist.
 func (r *Runner) DryRun(ctx context.Context, q Request) (taskstore.Run, error) {
 	task, resolved, _, err := r.plan(q)
 	if err == nil {
 		err = r.idle(task.Name)
 	}
 	if err == nil {
-		err = existing(ctx, resolved)
+		err = rehearse(ctx, task, resolved)
 	}
 	if err != nil {
 		return taskstore.Run{}, err
