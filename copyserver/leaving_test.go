@@ -30,7 +30,7 @@ var absent = map[string]func(*world){
 		w.half("POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
 	},
 	"half an import": func(w *world) {
-		w.half(requestWithBody("PUT /v1/volumes/00013698/content", api.SparseContentType) + "CSVS")
+		w.half(requestWithBody("PUT /v1/volumes/00113698/content", api.SparseContentType) + "CSVS")
 	},
 	"an export that nobody takes": func(w *world) {
 		w.half("GET /v1/volumes/00013698/content HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " +
@@ -74,10 +74,10 @@ func TestStopWaitsForNoClient(t *testing.T) {
 	wantInOrder(t, w.opts.State)
 }
 
-// fullVolume makes volume 00013698, which has no holes.
+// fullVolume makes volume 00013698, which has no holes, and 00113698.
 func (w *world) fullVolume(size int64) {
 	w.Helper()
-	w.do("POST", "/v1/volumes", api.VolumeCreate{Size: size, First: "000"}, 201, nil)
+	w.do("POST", "/v1/volumes", api.VolumeCreate{Size: size, Count: 2, First: "000"}, 201, nil)
 	v, err := openVolume(w.Context(), w.arrays, "00013698")
 	must(w.T, err)
 	defer v.Close()

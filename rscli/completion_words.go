@@ -80,7 +80,7 @@ var verbKinds = map[string]kind{"chuser": kindUser, "rmuser": kindUser}
 var copyserverFlags = map[string]kind{
 	"state": kindFile, "config": kindFile, "listen": kindAny, "nbd-listen": kindAny,
 	"nbd-insecure": "", "nbd-tls": "", "nbd-tls-cert": kindFile, "nbd-tls-key": kindFile,
-	"nbd-tls-client-ca": kindFile, "array-serial": kindAny, "ready-file": kindFile,
+	"nbd-tls-client-ca": kindFile, "array-serial": kindAny, "ready-file": kindFile, "memory": kindAny,
 	"log-format": "text json", "log-level": "debug info warn error", "help": "", "version": "",
 }
 

@@ -30,7 +30,7 @@ func (o *executeOptions) start(
 		case fault.KindOf(err) == fault.Busy && run.ID == "" && o.waitLock.limit > 0 && !time.Now().Before(end):
 			return run, waitedInVain(err, o.waitLock)
 		case err != nil && ctx.Err() != nil && o.waitLock.limit > 0:
-			return run, o.leaveLine(ctx, s, task, err)
+			return run, o.leaveLine(ctx, s, task, asked > 1, err)
 		default:
 			return run, err
 		}
@@ -46,17 +46,19 @@ func waitedInVain(err error, lock timeout) error {
 // leaveTime bounds the last request of a command that leaves the line.
 const leaveTime = time.Second
 
-// leaveLine ends the waiting of a command whose time is up. The server would
-// notice by itself that it is gone, but only after a while.
-func (o *executeOptions) leaveLine(ctx context.Context, s *session, task string, err error) error {
+// leaveLine ends the waiting of a command whose time is up; inLine says that the
+// server had told of its place. The server would notice by itself that it is gone,
+// but only after a while.
+func (o *executeOptions) leaveLine(
+	ctx context.Context, s *session, task string, inLine bool, err error,
+) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
 	run, left := s.LeaveLine(last, task, api.RunRequest{Wait: o.wait, DryRun: o.dryRun})
 	if run.ID != "" { // its turn came at the last moment
 		return stillRunning(ctx, task, o.timeout)
 	}
-	switch fault.KindOf(left) {
-	case fault.Busy, fault.TimedOut:
+	if kind := fault.KindOf(left); kind == fault.Busy || kind == fault.TimedOut && inLine {
 		return stoppedInLine(ctx, task, o.timeout)
 	}
 	return err

@@ -1,3 +1,5 @@
+// Package linux_test runs the scripts of the Linux packages with stand-ins for the
+// tools that manage accounts.
 package linux_test
 
 import (
