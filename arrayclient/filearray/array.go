@@ -82,6 +82,8 @@ const copySlots = 4
 type CreateOptions struct {
 	// Serial has five upper-case letters or digits; empty: random digits.
 	Serial string
+
+	journal int64 // bytes of each of the two; 0: journalSize
 }
 
 // Create makes an array without volumes in fsys, which holds none.
@@ -101,7 +103,7 @@ func Create(fsys FS, opts CreateOptions) error {
 	if err := removeLeftovers(fsys); err != nil {
 		return err
 	}
-	if err := createJournal(fsys, opts.Serial); err != nil {
+	if err := createJournal(fsys, opts.Serial, cmp.Or(opts.journal, journalSize)); err != nil {
 		return err
 	}
 	if err := fsys.SyncDir("."); err != nil {

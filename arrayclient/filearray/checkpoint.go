@@ -39,7 +39,7 @@ func (a *Array) makeRoom(records, bytes int) error {
 		}
 	}
 	fits := j.room(records, bytes)
-	if fits && (j.off < journalSize/2 || a.current != nil && !a.current.finished() ||
+	if fits && (j.off < j.size()/2 || a.current != nil && !a.current.finished() ||
 		time.Now().Before(a.again)) {
 		return nil
 	}

@@ -88,7 +88,11 @@ const crashVolume = 1<<20 + 3*sectorSize
 // setUp makes the array and its volumes; the crash comes later.
 func (r *crashRun) setUp() {
 	r.fsys = newCrashFS()
-	r.array = createStagingArray(r.t, r.fsys, crashStaging)
+	// Journals are read whole at each of thousands of openings.
+	if err := Create(r.fsys, CreateOptions{Serial: "13698", journal: 1 << 20}); err != nil {
+		r.t.Fatal(err)
+	}
+	r.array = openStagingArray(r.t, r.fsys, crashStaging)
 	r.serials = mustCreate(r.t, r.array, crashVolume, 4)
 	r.now = map[arrayclient.Serial]*oracle{}
 	for _, s := range r.serials {

@@ -141,8 +141,8 @@ func (a *Array) noteDurable(gen, session uint64) {
 
 // beginSession writes gen into the headers of the journals.
 func (j *journal) beginSession(serial string, gen uint64) error {
-	h := header{magic: magicJournal, id: gen, serial: serial}
 	for i, f := range j.files {
+		h := header{magic: magicJournal, id: gen, serial: serial, extra: uint32(j.sizes[i])}
 		if _, err := f.WriteAt(h.encode(), 0); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package filearray
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -75,6 +76,7 @@ func journalName(gen uint64) string {
 type journal struct {
 	files   [2]File
 	begun   [2]uint64 // the session that each file's header has; see generation.go
+	sizes   [2]int64
 	gen     uint64
 	off     int64 // where the next record goes
 	durable int64
@@ -82,14 +84,14 @@ type journal struct {
 	buf     []byte
 }
 
-// createJournal makes both files.
-func createJournal(fsys FS, serial string) error {
+// createJournal makes both files, of size bytes each.
+func createJournal(fsys FS, serial string, size int64) error {
 	for gen := range uint64(2) {
 		f, err := fsys.Create(journalName(gen))
 		if err != nil {
 			return err
 		}
-		err = writeJournalFile(f, serial)
+		err = writeJournalFile(f, serial, size)
 		if err := errors.Join(err, f.Close()); err != nil {
 			return err
 		}
@@ -97,13 +99,13 @@ func createJournal(fsys FS, serial string) error {
 	return nil
 }
 
-func writeJournalFile(f File, serial string) error {
-	for off := int64(0); off < journalSize; off += int64(len(zeros)) {
+func writeJournalFile(f File, serial string, size int64) error {
+	for off := int64(0); off < size; off += int64(len(zeros)) {
 		if _, err := f.WriteAt(zeros, off); err != nil {
 			return err
 		}
 	}
-	h := header{magic: magicJournal, serial: serial}
+	h := header{magic: magicJournal, serial: serial, extra: uint32(size)}
 	if _, err := f.WriteAt(h.encode(), 0); err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func openJournal(fsys FS, serial string) (*journal, error) {
 			return nil, err
 		}
 		j.files[gen] = f
-		if j.begun[gen], err = checkJournalFile(f, name, serial); err != nil {
+		if j.begun[gen], j.sizes[gen], err = checkJournalFile(f, name, serial); err != nil {
 			j.close()
 			return nil, err
 		}
@@ -131,17 +133,18 @@ func openJournal(fsys FS, serial string) (*journal, error) {
 	return j, nil
 }
 
-// checkJournalFile returns the session that the file has begun.
-func checkJournalFile(f File, name, serial string) (begun uint64, err error) {
+// checkJournalFile returns the session that the file has begun, and its size.
+func checkJournalFile(f File, name, serial string) (begun uint64, size int64, err error) {
 	h, err := readHeader(f, name, 0, magicJournal, serial)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	size, err := f.Size()
-	if err == nil && size != journalSize {
-		err = corrupt(name, "it has %d bytes, not %d", size, journalSize)
+	want := cmp.Or(int64(h.extra), journalSize) // older versions do not tell
+	size, err = f.Size()
+	if err == nil && size != want {
+		err = corrupt(name, "it has %d bytes, not %d", size, want)
 	}
-	return h.id, err
+	return h.id, size, err
 }
 
 func (j *journal) close() error {
@@ -164,10 +167,13 @@ func (j *journal) start(gen uint64, off int64) {
 	j.gen, j.off, j.durable, j.attempt = gen, off, off, 0
 }
 
+// size returns that of the file that is written.
+func (j *journal) size() int64 { return j.sizes[j.gen%2] }
+
 // room reports whether n bytes of payload in count records fit, with enough
 // left for the record that ends a checkpoint.
 func (j *journal) room(count, n int) bool {
-	return j.off+int64(n+(count+4)*(recordHeader+8)) <= journalSize
+	return j.off+int64(n+(count+4)*(recordHeader+8)) <= j.size()
 }
 
 // commit writes records and makes them durable. After errNoRoom it is as if it had
@@ -262,7 +268,7 @@ func appendAttempt(
 // behind the last.
 func (j *journal) read(gen uint64, f func(record) error) (end int64, err error) {
 	name := journalName(gen)
-	b := make([]byte, journalSize)
+	b := make([]byte, j.sizes[gen%2])
 	if _, err := j.files[gen%2].ReadAt(b, 0); err != nil {
 		return 0, err
 	}
