@@ -97,10 +97,12 @@ func volumeRow(v api.Volume) []string {
 func attachedTo(v api.Volume) string {
 	names := make([]string, len(v.Attached))
 	for i, a := range v.Attached {
-		names[i] = cmp.Or(a.Host, a.Address, "?")
+		names[i] = attachmentHost(a)
 	}
 	return strings.Join(names, ",")
 }
+
+func attachmentHost(a api.Attachment) string { return cmp.Or(a.Host, a.Address, "?") }
 
 // taskRow has the pairs last: the arrow between two devices has blanks.
 func taskRow(t api.Task) []string {

@@ -22,6 +22,8 @@ const (
 	// statusFindings is how many things that are wrong fit the screen; the document has
 	// all of them.
 	statusFindings = 6
+	// statusHosts is how many hosts with attached volumes are named on the screen.
+	statusHosts = 6
 	// littleRoom is the part of an array's space below which room is short.
 	littleRoom = 0.1
 )
@@ -51,6 +53,7 @@ type statusReport struct {
 	Server        api.Server                 `json:"server"`
 	Arrays        []api.Array                `json:"arrays"`
 	Volumes       volumeSummary              `json:"volumes"`
+	Attached      []attachedHost             `json:"attached"`
 	Relationships map[arrayclient.State]int  `json:"relationships"` // by state
 	Runs          map[taskstore.RunState]int `json:"runs"`          // of the last day, by state
 	Findings      []finding                  `json:"findings"`
@@ -62,6 +65,12 @@ type volumeSummary struct {
 	Failed    int   `json:"failed"`
 	Size      int64 `json:"size"`      // bytes
 	Allocated int64 `json:"allocated"` // bytes
+}
+
+// attachedHost is a host with the volumes that it has attached over NBD.
+type attachedHost struct {
+	Host    string               `json:"host"` // its name, or else its address
+	Volumes []arrayclient.Serial `json:"volumes"`
 }
 
 // finding is something that is wrong and what to do about it.
@@ -79,7 +88,7 @@ func (r *statusReport) found(do, what string, args ...any) {
 func readStatus(ctx context.Context, s *session) (*statusReport, error) {
 	r := &statusReport{
 		Relationships: map[arrayclient.State]int{}, Runs: map[taskstore.RunState]int{},
-		Findings: []finding{},
+		Attached: []attachedHost{}, Findings: []finding{},
 	}
 	var err error
 	if r.Server, err = s.Server(ctx); err != nil {
@@ -131,6 +140,43 @@ func (r *statusReport) addVolumes(volumes []api.Volume) {
 			r.found("mend its disk, then start copyserver again", "volume %s failed: %s", v.Serial, v.Failed)
 		}
 	}
+	r.addAttached(volumes)
+}
+
+func (r *statusReport) addAttached(volumes []api.Volume) {
+	byHost := map[string][]arrayclient.Serial{}
+	for _, v := range volumes {
+		names := map[string]bool{} // a host may have more than one attachment
+		for _, a := range v.Attached {
+			names[attachmentHost(a)] = true
+		}
+		for name := range names {
+			byHost[name] = append(byHost[name], v.Serial)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(byHost)) {
+		r.Attached = append(r.Attached, attachedHost{name, byHost[name]})
+	}
+}
+
+// describeAttached names the hosts with their volumes, of many only how many.
+func describeAttached(hosts []attachedHost) string {
+	var parts []string
+	for i, h := range hosts {
+		if i == statusHosts {
+			parts = append(parts, fmt.Sprintf("and %d more hosts", len(hosts)-i))
+			break
+		}
+		if len(h.Volumes) > 1 {
+			parts = append(parts, fmt.Sprintf("%s (%d volumes)", h.Host, len(h.Volumes)))
+		} else {
+			parts = append(parts, fmt.Sprintf("%s (%s)", h.Host, h.Volumes[0]))
+		}
+	}
+	if parts == nil {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (r *statusReport) addRelationships(relationships []api.Relationship) {
@@ -179,6 +225,7 @@ func (r *statusReport) print(w io.Writer) {
 	writeFields(w, append(fields,
 		field{"volumes", fmt.Sprintf("%d, %d failed; %s, of which %s are allocated", r.Volumes.Count,
 			r.Volumes.Failed, roughSize(r.Volumes.Size), roughSize(r.Volumes.Allocated))},
+		field{"attached", describeAttached(r.Attached)},
 		field{"relations", countStates(r.Relationships)},
 		field{"runs, 24 h", countStates(r.Runs)}))
 	for i, f := range r.Findings {

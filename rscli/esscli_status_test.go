@@ -22,8 +22,12 @@ func serveTrouble(f *fakeServer) {
 		{ID: "2105.13698", Volumes: 2, MaxVolumes: 4096, Capacity: 100 << 30, Free: 5 << 30},
 	})
 	f.reply("GET /v1/volumes", http.StatusOK, []api.Volume{
-		{Serial: "20313698", Size: 1 << 30, Allocated: 1 << 20},
-		{Serial: "20413698", Size: 1 << 30, Failed: "input/output error"},
+		{Serial: "20313698", Size: 1 << 30, Allocated: 1 << 20, Attached: []api.Attachment{
+			{Address: "10.0.0.5", Host: "web"}, {Address: "10.0.0.6"},
+		}},
+		{Serial: "20413698", Size: 1 << 30, Failed: "input/output error", Attached: []api.Attachment{
+			{Address: "10.0.0.5", Host: "web", ReadOnly: true}, {Address: "10.0.0.7", Host: "web"},
+		}},
 	})
 	f.reply("GET /v1/relationships", http.StatusOK, []api.Relationship{
 		{Source: "20313698", Target: "20413698", State: arrayclient.StateFailed, Reason: "no space"},
@@ -47,6 +51,7 @@ func TestStatusTellsWhatIsWrong(t *testing.T) {
 		"server       copy-a (" + f.addr() + "), version 1.2.3, you are superuser (admin)\n",
 		"array        2105.13698: 2 of 4096 volumes, room for 5GiB of 100GiB\n",
 		"volumes      2, 1 failed; 2GiB, of which 1MiB are allocated\n",
+		"attached     10.0.0.6 (20313698), web (2 volumes)\n",
 		"relations    1 failed\n", "runs, 24 h   1 done, 2 failed\n",
 		"wrong: superuser still has the password that everybody knows\n   do: setuser chuser superuser",
 		"wrong: array 2105.13698 has room for 5GiB only\n   do: ",
@@ -65,7 +70,8 @@ func TestStatusTellsWhatIsWrong(t *testing.T) {
 	}
 	b.expect(b.run(newESSCLI, "status", "--json", "-s", f.addr()), 0)
 	var doc statusReport
-	if b.document(&doc); len(doc.Findings) != 5 || doc.Volumes.Failed != 1 || doc.Runs["failed"] != 2 {
+	if b.document(&doc); len(doc.Findings) != 5 || doc.Volumes.Failed != 1 || doc.Runs["failed"] != 2 ||
+		len(doc.Attached) != 2 || len(doc.Attached[1].Volumes) != 2 {
 		t.Errorf("document %+v", doc)
 	}
 }
@@ -77,7 +83,7 @@ func TestStatusOfAGoodServer(t *testing.T) {
 	}
 	b := newBench(t)
 	b.expect(b.run(newESSCLI, "status", "-s", f.addr()), 0)
-	if got := b.stdout.String(); !strings.HasSuffix(got, "relations    none\nruns, 24 h   none\n\nnothing is wrong\n") {
+	if got := b.stdout.String(); !strings.HasSuffix(got, "attached     none\nrelations    none\nruns, 24 h   none\n\nnothing is wrong\n") {
 		t.Errorf("printed\n%s", got)
 	}
 }
