@@ -207,8 +207,16 @@ func TestBadRuns(t *testing.T) {
 	est := taskstore.TaskEstablish
 	w.task("device", est, "vm:Disk1", "vm:Disk2")
 	w.task("host", est, "none:Disk1", v[1])
-	w.task("itself", est, v[0], v[0])
-	w.task("twice", est, v[0], v[1], v[2], v[1])
+	never := map[string][]api.TaskPair{ // older versions stored such tasks
+		"itself": {{Source: v[0], Target: v[0]}},
+		"twice":  {{Source: v[0], Target: v[1]}, {Source: v[2], Target: v[1]}},
+	}
+	for name, pairs := range never {
+		task := api.Task{Name: name, Type: est, Pairs: pairs}
+		w.refused("PUT", "/v1/tasks/"+name, task, 400, fault.Usage, name)
+		w.refused("POST", "/v1/tasks", task, 400, fault.Usage, name)
+		must(t, w.store.Tasks().Put(task))
+	}
 	w.task("gone", est, v[0], "0FF13698")
 	w.task("resync", taskstore.TaskResync, v[0], v[1])
 	w.refused("POST", "/v1/tasks/none/runs", "{}", 404, fault.NotFound, `no task named "none"`)
