@@ -71,7 +71,21 @@ func TestRepeatedFailureIsTheSameFailure(t *testing.T) {
 	w.do("PUT", "/v1/hosts/vm", api.Host{Name: "vm", Devices: []api.Device{
 		{Name: "d", Serial: "00013698"},
 	}}, 200, nil)
+	w.copied()
 	w.do("POST", "/v1/relationships", host, 201, nil, api.KeyHeader, key2)
+}
+
+// copied waits until no relationship is left.
+func (w *world) copied() {
+	w.Helper()
+	for range 3000 {
+		var rels []api.Relationship
+		if w.do("GET", "/v1/relationships", nil, 200, &rels); len(rels) == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.Fatal("the copies do not end")
 }
 
 func TestRequestsAtOnceWithOneKey(t *testing.T) {

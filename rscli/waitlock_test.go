@@ -67,10 +67,10 @@ func TestWaitingInVain(t *testing.T) {
 			t.Errorf("%q: %d requests", lock, len(after)-len(before))
 		}
 	}
-	b.expect(b.run(newExecuteTask, append(args, "--wait-lock", "300ms")...), 11,
-		"is already running; waited 300ms for its end\n")
-	b.expect(b.run(newExecuteTask, append(args, "--wait-lock", "1h", "--timeout", "300ms")...), 7,
-		"another run of task "+taskName+" still goes on after 300ms", "hint: this one was not started")
+	b.expect(b.run(newExecuteTask, append(args, "--wait-lock", "1s")...), 11,
+		"is already running; waited 1s for its end\n")
+	b.expect(b.run(newExecuteTask, append(args, "--wait-lock", "1h", "--timeout", "1s")...), 7,
+		"another run of task "+taskName+" still goes on after 1s", "hint: this one was not started")
 	b.expect(b.run(newExecuteTask, append(args, "--wait-lock", "soon")...), 2, "not a duration")
 }
 
