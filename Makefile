@@ -32,7 +32,7 @@ test:
 
 # KEEP=1 leaves the server running and says how to reach it.
 demo: build
-	@KEEP=$(KEEP) ./demo/demo.sh
+	@KEEP=$(KEEP) ./lab/demo/demo.sh
 
 # The random tests of the array and of the server, and power loss, for hours if need be.
 torture:
@@ -49,18 +49,18 @@ powerloss:
 
 # Two guests in QEMU replay the white paper, on volumes of a server here.
 guests: build
-	go run ./guests
+	go run ./lab/guests
 
 # The Windows commands in batch files under Wine, which needs root for its folder.
 wine:
-	./winetest/setup.sh build/wine
-	go test -count=1 ./winetest -wine "$(CURDIR)/build/wine"
+	./lab/wine/setup.sh build/wine
+	go test -count=1 ./lab/wine -wine "$(CURDIR)/build/wine"
 
 # All of it takes up to 20 minutes, and wants root for some rows. To choose, and leave the
 # file as it is: make bench BENCHFLAGS='-rounds 5 -only ^first/'
 BENCHFLAGS = -o BENCHMARKS.md
 bench:
-	go run ./bench $(BENCHFLAGS)
+	go run ./lab/bench $(BENCHFLAGS)
 
 # Compiles the commands for every platform and links the largest of them: the
 # others are the same packages behind another main. The server is compiled where

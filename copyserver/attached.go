@@ -11,8 +11,8 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
-	"copyservices/arrayclient/filearray/nbd"
 	"copyservices/copyserver/api"
+	"copyservices/export/nbd"
 )
 
 // attachments knows which hosts have which volumes attached over NBD. What changes

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/arrayclient/filearray/nbd"
 	"copyservices/copyserver/api"
+	"copyservices/export/nbd"
 	"copyservices/taskstore"
 )
 

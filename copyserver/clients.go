@@ -10,8 +10,8 @@ import (
 	"sync"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/arrayclient/filearray/nbd/quota"
 	"copyservices/copyserver/api"
+	"copyservices/export/quota"
 )
 
 const (

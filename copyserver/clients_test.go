@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/arrayclient/filearray/nbd/quota"
 	"copyservices/copyserver/api"
+	"copyservices/export/quota"
 	"copyservices/taskstore"
 )
 

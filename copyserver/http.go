@@ -13,10 +13,10 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/arrayclient/filearray/nbd/quota"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/auth"
 	"copyservices/copyserver/runner"
+	"copyservices/export/quota"
 	"copyservices/taskstore"
 )
 

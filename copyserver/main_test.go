@@ -16,8 +16,8 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
-	"copyservices/arrayclient/filearray/nbd"
 	"copyservices/copyserver/api"
+	"copyservices/export/nbd"
 	"copyservices/taskstore"
 )
 

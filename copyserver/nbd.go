@@ -7,8 +7,8 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
-	"copyservices/arrayclient/filearray/nbd"
 	"copyservices/copyserver/runner"
+	"copyservices/export/nbd"
 	"copyservices/taskstore"
 	"copyservices/taskstore/userfile"
 )

@@ -20,10 +20,10 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray"
-	"copyservices/arrayclient/filearray/nbd"
 	"copyservices/copyserver/auth"
 	"copyservices/copyserver/runner"
 	"copyservices/copyserver/secrets"
+	"copyservices/export/nbd"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
 )

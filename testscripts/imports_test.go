@@ -41,7 +41,7 @@ var layers = []layer{
 			"the format of task files, how values are written, and how files are read and written"},
 	{"copyserver/api", append([]string{"taskstore", "taskstore/notation"}, driverImports...),
 		"the API's client is part of every command: it brings in no server code"},
-	{"copyserver/...", []string{"copyserver/...", "taskstore/...", "arrayclient/..."},
+	{"copyserver/...", []string{"copyserver/...", "taskstore/...", "export/...", "arrayclient/..."},
 		"the server stands above store and arrays and below the commands"},
 	{"taskstore/...", append([]string{"taskstore/..."}, driverImports...),
 		"the store remembers; it knows nothing of who asks and drives no array"},
@@ -51,11 +51,11 @@ var layers = []layer{
 		"the interface knows no driver and no caller: imports go one way"},
 	{"arrayclient/arraytest", driverImports,
 		"the conformance suite holds for every driver because it knows none"},
-	{"arrayclient/filearray/nbd/...", append([]string{"arrayclient/filearray/nbd/..."},
+	{"export/...", append([]string{"export/..."},
 		driverImports...),
 		"the export serves any array's volumes through the interface, so that engine and " +
 			"export are tested apart"},
-	{"bench", []string{"arrayclient", "arrayclient/filearray"},
+	{"lab/bench", []string{"arrayclient", "arrayclient/filearray"},
 		"the measurements run the binaries from outside, as users do, so that no change inside " +
 			"can change what is measured; where the time of a command would hide that of the " +
 			"array, they call the array as the server does"},
@@ -64,8 +64,8 @@ var layers = []layer{
 			"API's client knows; from inside it would see what is in memory, not on the disk"},
 	{"packaging/...", nil,
 		"what packs the binaries takes them as files, and could pack anything"},
-	{"guests", nil, "guests get the binaries as files: what they run is what is installed"},
-	{"winetest", nil, "Wine gets the binaries as files; the package is tests and nothing else"},
+	{"lab/guests", nil, "guests get the binaries as files: what they run is what is installed"},
+	{"lab/wine", nil, "Wine gets the binaries as files; the package is tests and nothing else"},
 	{"testscripts", nil, "the scripts' package is tests and nothing else"},
 }
 

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"copyservices/arrayclient/filearray/nbd/quota"
+	"copyservices/export/quota"
 )
 
 // conn is one client. One goroutine at a time has the reader's role: it takes

@@ -1,7 +1,7 @@
-// Package winetest runs the Windows binaries under Wine: from batch files as they
+// Package wine runs the Windows binaries under Wine: from batch files as they
 // were written from 2001 to 2006, in the cmd.exe of Wine 10, against a copyserver
 // on this machine. `make wine` makes the folder with Wine and runs it.
-package winetest
+package wine
 
 import (
 	"bytes"
@@ -90,13 +90,13 @@ func (w *windows) buildCommands(t *testing.T) {
 	}
 	build(t, append([]string{"build", "-o", w.drive(commandFolder) + "/"}, packages...)...)
 
-	top, err := filepath.Abs("..")
+	top, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
 		filepath.Join(top, "rscli/hostdisk/disks_windows.go"): filepath.Join(top,
-			"winetest/testdata/recorded_windows.go"),
+			"lab/wine/testdata/recorded_windows.go"),
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -118,7 +118,7 @@ func build(t *testing.T, args ...string) {
 func goTool(t *testing.T, env []string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
-	cmd.Dir = ".."
+	cmd.Dir = "../.."
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go %v: %v\n%s", args, err, out)

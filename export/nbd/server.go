@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/arrayclient/filearray/nbd/quota"
+	"copyservices/export/quota"
 )
 
 // Server serves exports. Make one with New.

@@ -1,4 +1,4 @@
-package winetest
+package wine
 
 import (
 	"bytes"
@@ -53,7 +53,7 @@ func TestWindows(t *testing.T) {
 
 func (w *windows) batchFiles(t *testing.T) {
 	w.install(t, "batch")
-	w.install(t, "../testscripts/old") // users.txt, for users.bat too
+	w.install(t, "../../testscripts/old") // users.txt, for users.bat too
 	w.put(t, scriptFolder+"/my password.txt", "passw0rd\r\n")
 	image := bytes.Repeat([]byte("not a file system "), 1000)
 	w.put(t, scriptFolder+"/disk image.img", string(image))
@@ -91,7 +91,7 @@ func compare(t *testing.T, file, got string) {
 	}
 }
 
-// oldBatchFiles runs the batch files of ../testscripts/old as they are.
+// oldBatchFiles runs the batch files of testscripts/old as they are.
 func (w *windows) oldBatchFiles(t *testing.T) {
 	for _, c := range []struct {
 		batch string
@@ -118,7 +118,7 @@ func (w *windows) oldBatchFiles(t *testing.T) {
 func (w *windows) packageTests(t *testing.T) {
 	for _, folder := range []string{"rscli/hostdisk", "copyserver/api"} {
 		to := "tests/" + folder
-		if err := os.CopyFS(w.drive(to), os.DirFS("../"+folder)); err != nil {
+		if err := os.CopyFS(w.drive(to), os.DirFS("../../"+folder)); err != nil {
 			t.Fatal(err)
 		}
 		build(t, "test", "-c", "-o", filepath.Join(w.drive(to), "tests.exe"), "./"+folder)
@@ -171,7 +171,7 @@ func TestSetUpRefuses(t *testing.T) {
 		out, err := exec.CommandContext(t.Context(), "./setup.sh", args...).CombinedOutput()
 		var ended *exec.ExitError
 		if !errors.As(err, &ended) || ended.ExitCode() != 1 ||
-			!bytes.HasPrefix(out, []byte("winetest: error: ")) {
+			!bytes.HasPrefix(out, []byte("lab/wine: error: ")) {
 			t.Errorf("setup.sh %q: %v\n%s", args, err, out)
 		}
 	}

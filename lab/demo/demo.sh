@@ -5,7 +5,7 @@
 # KEEP=1 leaves the server running.
 set -eu
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 PATH=$PWD/bin:$PATH
 work=$(mktemp -d)
 server=

@@ -5,7 +5,7 @@ set -eu
 
 release=trixie
 fail() {
-	echo "winetest: error: $*" >&2
+	echo "lab/wine: error: $*" >&2
 	exit 1
 }
 
@@ -22,22 +22,22 @@ for program in debootstrap unshare chroot; do
 done
 [ -z "$missing" ] || fail "missing:$missing (Debian: debootstrap, util-linux, coreutils)"
 
-if [ -e "$dir" ] && [ ! -e "$dir/made-by-winetest" ]; then
+if [ -e "$dir" ] && [ ! -e "$dir/made-by-lab-wine" ]; then
 	fail "$dir is there already, and not from here"
 fi
 rm -rf "$dir"
 mkdir -p "$dir"
-touch "$dir/made-by-winetest"
+touch "$dir/made-by-lab-wine"
 log=$dir.log
 # A folder that is made again whenever it is not whole need not survive a power loss.
 mkdir -p "$dir/etc/dpkg/dpkg.cfg.d"
-cat >"$dir/etc/dpkg/dpkg.cfg.d/winetest" <<EOF
+cat >"$dir/etc/dpkg/dpkg.cfg.d/lab-wine" <<EOF
 force-unsafe-io
 path-exclude=/usr/share/doc/*
 path-exclude=/usr/share/man/*
 path-exclude=/usr/share/locale/*
 EOF
-echo "winetest: making Debian $release with Wine in $dir"
+echo "lab/wine: making Debian $release with Wine in $dir"
 debootstrap --variant=minbase --include=wine64 "$release" "$dir" >"$log" 2>&1 ||
 	fail "debootstrap failed: $(tail -n 5 "$log")"
 rm -f "$dir"/var/cache/apt/archives/*.deb

@@ -142,7 +142,7 @@ func TestRun(t *testing.T) {
 	if testing.Short() || runtime.GOOS != "linux" {
 		t.Skip("builds all binaries and runs them")
 	}
-	t.Chdir("..")
+	t.Chdir("../..")
 	dir := t.TempDir()
 	var stdout, stderr strings.Builder
 	file := filepath.Join(dir, "out")

@@ -10,7 +10,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
-	"copyservices/arrayclient/filearray/nbd/quota"
+	"copyservices/export/quota"
 )
 
 // Limits of the handshake. A client that lists the 4096 volumes of a full
