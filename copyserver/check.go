@@ -11,6 +11,7 @@ import (
 	"copyservices/copyserver/secrets"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/filestore"
 )
 
 // Check reads everything in a state folder, which no server may have open,
@@ -43,9 +44,9 @@ func checkState(dir string) []error {
 			errs = append(errs, err)
 		}
 	}
-	note(taskstore.LoadFile(filepath.Join(dir, identityName), identityWord, new(identity)))
+	note(filestore.LoadFile(filepath.Join(dir, identityName), identityWord, new(identity)))
 	note(checkKeyPair(filepath.Join(dir, tlsName)))
-	stored := taskstore.Check(dir)
+	stored := filestore.Check(dir)
 	errs = append(errs, stored...)
 	box, err := secrets.OpenBox(filepath.Join(dir, keyName))
 	note(err)
@@ -71,7 +72,7 @@ func checkKeyPair(dir string) error {
 
 // checkStored checks what belongs to things in the store, which is whole.
 func checkStored(dir string, box *secrets.Box) []error {
-	store, err := taskstore.Open(dir)
+	store, err := filestore.Open(dir)
 	if err != nil {
 		return []error{err}
 	}

@@ -20,6 +20,7 @@ import (
 	"copyservices/copyserver/secrets"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/filestore"
 )
 
 func TestLife(t *testing.T) {
@@ -234,7 +235,7 @@ func TestRunsAfterARestart(t *testing.T) {
 	w.do("POST", "/v1/tasks/t/runs", api.RunRequest{Wait: true}, 201, &run)
 	w.end()
 
-	store, err := taskstore.Open(dir)
+	store, err := filestore.Open(dir)
 	must(t, err)
 	must(t, store.Runs().Create(taskstore.Run{
 		ID: "cut", Task: "u", Type: taskstore.TaskEstablish, State: taskstore.RunRunning,

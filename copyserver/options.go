@@ -1,7 +1,6 @@
 package copyserver
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore/notation"
+	"copyservices/taskstore/strictyaml"
 	"copyservices/taskstore/userfile"
 )
 
@@ -83,14 +83,9 @@ func (o *Options) readConfig(path string) error {
 		return fault.New(fault.Usage, "configuration %s: %w", path, err).
 			WithHint("give it a value, or leave it out")
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(o); err != nil && !errors.Is(err, io.EOF) {
+	if err := strictyaml.Decode(data, o); err != nil && !errors.Is(err, strictyaml.ErrEmpty) {
 		return fault.New(fault.Usage, "configuration %s: %s", path, configReason(err)).
 			WithHint("its keys are the names of the flags, see copyserver --help")
-	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return fault.New(fault.Usage, "configuration %s: more than one YAML document", path)
 	}
 	return nil
 }

@@ -19,8 +19,8 @@ import (
 	"copyservices/arrayclient/filearray"
 	"copyservices/copyserver/auth"
 	"copyservices/copyserver/secrets"
-	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/filestore"
 	"copyservices/taskstore/notation"
 )
 
@@ -54,7 +54,7 @@ type state struct {
 	dir   string
 	id    string
 	lock  *folderLock
-	store *taskstore.Dir
+	store *filestore.Dir
 	box   *secrets.Box
 	cert  tls.Certificate
 	array *filearray.Array
@@ -124,7 +124,7 @@ func checkFolder(dir string) error {
 	if err != nil {
 		return fault.New(fault.Failed, "cannot read the state folder: %w", err)
 	}
-	ours := append(taskstore.Folders(), identityName, lockName, keyName, tlsName, arrayName,
+	ours := append(filestore.Folders(), identityName, lockName, keyName, tlsName, arrayName,
 		authorityName, lostFound)
 	for _, e := range entries {
 		if !slices.Contains(ours, e.Name()) && !atomicfile.IsTemp(e.Name()) {
@@ -148,7 +148,7 @@ func (s *state) open(ctx context.Context, o opening) error {
 	}
 	var id identity
 	path := filepath.Join(s.dir, identityName)
-	err := taskstore.LoadFile(path, identityWord, &id)
+	err := filestore.LoadFile(path, identityWord, &id)
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !fresh {
 		return err
@@ -215,7 +215,7 @@ func (s *state) load(o opening) error {
 	if s.cert, err = secrets.KeyPair(o.fsys, filepath.Join(s.dir, tlsName), o.names); err != nil {
 		return err
 	}
-	if s.store, err = taskstore.OpenFS(s.dir, o.fsys); err != nil {
+	if s.store, err = filestore.OpenFS(s.dir, o.fsys); err != nil {
 		return err
 	}
 	if err := s.openAuthority(o.fsys); err != nil {
@@ -270,7 +270,7 @@ func (s *state) initialise(ctx context.Context, o opening) (identity, error) {
 			return id, err
 		}
 	}
-	return id, taskstore.SaveFile(o.fsys, filepath.Join(s.dir, identityName), identityWord, id)
+	return id, filestore.SaveFile(o.fsys, filepath.Join(s.dir, identityName), identityWord, id)
 }
 
 // close gives back what open took, as far as it got.

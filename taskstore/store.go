@@ -1,7 +1,9 @@
 // Package taskstore is what the Copy Services server remembers: tasks, hosts,
-// users, registered entries, runs, and what hosts may attach. Store is the interface; Dir keeps it in
-// YAML files, each replaced atomically, so that it is whole at every instant.
+// users, registered entries, runs, and what hosts may attach: the words, the rules that
+// need neither array nor host, and the interface Store. Package filestore keeps it in files.
 package taskstore
+
+import "copyservices/arrayclient/fault"
 
 // Store is the server's memory. Its collections may be used from many
 // goroutines at once.
@@ -33,4 +35,24 @@ type Collection[T any] interface {
 	Put(v T) error
 	// Delete answers fault.NotFound where there is none of that name.
 	Delete(name string) error
+}
+
+// Prune deletes the oldest runs beyond keep, except those that spare holds
+// on to, and returns how many.
+func Prune(runs Collection[Run], keep int, spare func(Run) bool) (int, error) {
+	all, err := runs.List()
+	if err != nil {
+		return 0, err
+	}
+	pruned := 0
+	for _, r := range all[:max(0, len(all)-keep)] {
+		if r.State == RunRunning || r.State == RunQueued || spare(r) {
+			continue
+		}
+		if err := runs.Delete(r.ID); err != nil && fault.KindOf(err) != fault.NotFound {
+			return pruned, err
+		}
+		pruned++
+	}
+	return pruned, nil
 }

@@ -6,6 +6,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/strictyaml"
 	"copyservices/taskstore/userfile"
 )
 
@@ -26,7 +27,7 @@ func ReadTask(r io.Reader) (Task, error) {
 		return Task{}, fault.New(fault.Usage, "cannot read the task: %w", err)
 	}
 	t := Task{Type: TaskEstablish} // unless the file says else, as for esscli create task
-	if err := decodeYAML(data, &t); err != nil {
+	if err := strictyaml.Decode(data, &t); err != nil {
 		return Task{}, fault.New(fault.Usage, "not a task: %w", err).
 			WithHint("a task has the keys name, type, pairs and options")
 	}

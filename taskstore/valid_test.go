@@ -1,8 +1,6 @@
 package taskstore_test
 
 import (
-	"errors"
-	"io/fs"
 	"reflect"
 	"strings"
 	"testing"
@@ -11,6 +9,20 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore"
 )
+
+var task = taskstore.Task{
+	Name: "VMWare_W2K_FC", Type: taskstore.TaskEstablish,
+	Pairs: []taskstore.TaskPair{
+		{Source: "rich-w2k-os-1:Disk1", Target: "RICH-W2K-OS-2:Disk1"},
+		{Source: "20513698", Target: "20613698"},
+	},
+	Options: arrayclient.Options{NoCopy: true},
+}
+
+var host = taskstore.Host{
+	Name: "rich-w2k-os-1", OS: "windows",
+	Devices: []taskstore.Device{{Name: "Disk1", Serial: "20313698"}},
+}
 
 func TestParseEndpoint(t *testing.T) {
 	for s, want := range map[string]taskstore.Endpoint{
@@ -164,17 +176,17 @@ func TestRolesInclude(t *testing.T) {
 	}
 }
 
-func TestLoadFileMissing(t *testing.T) {
-	err := taskstore.LoadFile(t.TempDir()+"/none", "task", new(taskstore.Task))
-	if !strings.Contains(err.Error(), "none") || !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("error %v", err)
-	}
-}
-
 // The type that a task has on the command line by default it has in a file too.
 func TestTaskFileWithoutType(t *testing.T) {
 	task, err := taskstore.ReadTask(strings.NewReader("name: T\npairs:\n- {source: 20313698, target: 20413698}\n"))
 	if err != nil || task.Type != taskstore.TaskEstablish {
 		t.Errorf("%+v, %v", task, err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -28,6 +28,10 @@ var driverImports = []string{"arrayclient", "arrayclient/fault"}
 const driverReason = "a driver knows the array interface and itself, never another driver or the " +
 	"server: each can be built, tested and left out alone"
 
+// storeImports are the words and rules of the store, without its files.
+var storeImports = []string{"taskstore", "taskstore/atomicfile", "taskstore/filelock",
+	"taskstore/notation", "taskstore/result", "taskstore/strictyaml", "taskstore/userfile"}
+
 var layers = []layer{
 	{"cmd/copyserver", []string{"copyserver"},
 		"a main is os.Exit and nothing else; the daemon's body is importable and tested there"},
@@ -35,15 +39,17 @@ var layers = []layer{
 		"commands never import the server: they go into guests, small, and talk to it over REST"},
 	{"rscli/hostdisk/...", append([]string{"rscli/hostdisk/..."}, driverImports...),
 		"the disks of a host are found without the command line and without a server"},
-	{"rscli/...", append([]string{"rscli/...", "copyserver/api", "taskstore/..."},
-		driverImports...),
+	{"rscli/...", slices.Concat([]string{"rscli/...", "copyserver/api"}, storeImports, driverImports),
 		"the command side reaches the server through copyserver/api only; from taskstore it has " +
 			"the format of task files, how values are written, and how files are read and written"},
 	{"copyserver/api", append([]string{"taskstore", "taskstore/notation"}, driverImports...),
 		"the API's client is part of every command: it brings in no server code"},
 	{"copyserver/...", []string{"copyserver/...", "taskstore/...", "export/...", "arrayclient/..."},
 		"the server stands above store and arrays and below the commands"},
-	{"taskstore/...", append([]string{"taskstore/..."}, driverImports...),
+	{"taskstore/filestore", slices.Concat(storeImports, driverImports),
+		"the files of the store are one way to remember: whatever asks for them by name is a " +
+			"part of the server that opens a state folder"},
+	{"taskstore/...", slices.Concat(storeImports, driverImports),
 		"the store remembers; it knows nothing of who asks and drives no array"},
 	{"arrayclient/fault", nil,
 		"everybody's errors: importing anything of ours here would close a circle"},

@@ -14,6 +14,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore"
+	"copyservices/taskstore/filestore"
 )
 
 var (
@@ -27,7 +28,7 @@ var (
 // the password "secret".
 func newAuth(t *testing.T, cost Cost) (*Authenticator, taskstore.Collection[taskstore.User]) {
 	t.Helper()
-	store, err := taskstore.Open(t.TempDir())
+	store, err := filestore.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/runner"
 	"copyservices/taskstore"
+	"copyservices/taskstore/filestore"
 )
 
 // TestWait runs in a bubble, so that the pauses between looks take no time.
@@ -131,7 +132,7 @@ func (w *world) cutOff(q runner.Request, touch bool) taskstore.Run {
 	if !touch {
 		w.array.restore(before)
 	}
-	store, err := taskstore.Open(w.dir)
+	store, err := filestore.Open(w.dir)
 	must(w.t, err)
 	must(w.t, store.Runs().Put(record))
 	must(w.t, store.Close())

@@ -15,6 +15,7 @@ import (
 	"copyservices/copyserver/runner"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/filestore"
 )
 
 type world struct {
@@ -22,7 +23,7 @@ type world struct {
 	dir   string
 	fsys  *fullDisk
 	array *memArray
-	store *taskstore.Dir
+	store *filestore.Dir
 	*runner.Runner
 }
 
@@ -47,7 +48,7 @@ func newWorld(t *testing.T, arrays ...arrayclient.Array) *world {
 func (w *world) start(arrays ...arrayclient.Array) {
 	w.t.Helper()
 	var err error
-	w.store, err = taskstore.OpenFS(w.dir, w.fsys)
+	w.store, err = filestore.OpenFS(w.dir, w.fsys)
 	must(w.t, err)
 	all, err := runner.NewArrays(w.t.Context(), arrays...)
 	must(w.t, err)

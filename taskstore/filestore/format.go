@@ -1,11 +1,10 @@
-package taskstore
+package filestore
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/strictyaml"
 )
 
 // The format of a file: one comment line, then one YAML document. The line is
@@ -99,21 +99,5 @@ func decodeFile(kind string, data []byte, v any) error {
 	case header(kind, body) != string(line)+"\n":
 		return errChecksum
 	}
-	return decodeYAML(body, v)
-}
-
-// decodeYAML takes exactly one document without unknown keys.
-func decodeYAML(data []byte, v any) error {
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(v); err != nil {
-		if errors.Is(err, io.EOF) {
-			return errors.New("empty")
-		}
-		return err
-	}
-	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return errors.New("more than one YAML document")
-	}
-	return nil
+	return strictyaml.Decode(body, v)
 }

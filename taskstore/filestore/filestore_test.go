@@ -1,4 +1,4 @@
-package taskstore_test
+package filestore_test
 
 import (
 	"errors"
@@ -17,6 +17,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/filestore"
 )
 
 var (
@@ -43,9 +44,9 @@ var (
 	}
 )
 
-func open(t *testing.T, dir string) *taskstore.Dir {
+func open(t *testing.T, dir string) *filestore.Dir {
 	t.Helper()
-	d, err := taskstore.Open(dir)
+	d, err := filestore.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func TestEverythingOutlivesReopening(t *testing.T) {
 	wantSame(t, d.Requests(), request.Key, request)
 	wantSame(t, d.Credentials(), "0a1b", credential)
 	wantSame(t, d.Assignments(), "20A13698", assignment)
-	if errs := taskstore.Check(dir); len(errs) != 0 {
+	if errs := filestore.Check(dir); len(errs) != 0 {
 		t.Errorf("check: %v", errs)
 	}
 }
@@ -168,7 +169,7 @@ const composedFile, decomposedFile = "j%C3%9Crgen.yaml", "ju%CC%88rgen.yaml"
 func TestOldFileOfDecomposedName(t *testing.T) {
 	dir := t.TempDir()
 	u := oldUser(t, dir, decomposed, decomposedFile, taskstore.RoleMonitor)
-	if errs := taskstore.Check(dir); len(errs) != 0 {
+	if errs := filestore.Check(dir); len(errs) != 0 {
 		t.Errorf("check: %v", errs)
 	}
 	d := open(t, dir)
@@ -274,11 +275,11 @@ func TestRefusesFilesItCannotTake(t *testing.T) {
 			must(t, err)
 			bad := []byte(damage(string(data)))
 			must(t, os.WriteFile(path, bad, 0o600))
-			_, err = taskstore.Open(dir)
+			_, err = filestore.Open(dir)
 			if err == nil || !strings.Contains(err.Error(), path) || fault.HintOf(err) == "" {
 				t.Errorf("opened with %v, want an error with a hint that names the file", err)
 			}
-			if errs := taskstore.Check(dir); len(errs) != 1 {
+			if errs := filestore.Check(dir); len(errs) != 1 {
 				t.Errorf("check found %v", errs)
 			}
 			if after, _ := os.ReadFile(path); string(after) != string(bad) {
@@ -294,7 +295,7 @@ func TestRefusesStrangeAndRenamedFiles(t *testing.T) {
 	tasks := filepath.Join(dir, "tasks")
 	must(t, os.Rename(filepath.Join(tasks, "vmware_w2k_fc.yaml"), filepath.Join(tasks, "a.yaml")))
 	must(t, os.WriteFile(filepath.Join(tasks, "notes.txt"), nil, 0o600))
-	_, err := taskstore.Open(dir)
+	_, err := filestore.Open(dir)
 	if err == nil || !strings.Contains(err.Error(), "a.yaml") ||
 		!strings.Contains(err.Error(), "notes.txt") {
 		t.Errorf("opened with %v, want both files named", err)
@@ -352,7 +353,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 		dir := t.TempDir()
 		must(t, open(t, dir).Tasks().Create(task))
 		fsys := &crashing{FS: atomicfile.OS(), left: step, err: syscall.EIO}
-		d, err := taskstore.OpenFS(dir, fsys)
+		d, err := filestore.OpenFS(dir, fsys)
 		must(t, err)
 		changeErr := d.Tasks().Put(changed)
 		inMemory, _ := d.Tasks().Get(task.Name)
@@ -378,7 +379,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	fsys := &crashing{FS: atomicfile.OS(), left: 3, err: syscall.ENOSPC}
-	d, err := taskstore.OpenFS(dir, fsys)
+	d, err := filestore.OpenFS(dir, fsys)
 	must(t, err)
 	err = d.Tasks().Create(task)
 	want := "no space left in folder " + filepath.Join(dir, "tasks")
@@ -393,7 +394,7 @@ func TestFullDisk(t *testing.T) {
 
 func wantClean(t *testing.T, dir string) {
 	t.Helper()
-	if errs := taskstore.Check(dir); len(errs) != 0 {
+	if errs := filestore.Check(dir); len(errs) != 0 {
 		t.Errorf("check: %v", errs)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "tasks", ".tmp-*"))
@@ -481,4 +482,11 @@ func (f *crashingFile) Sync() error {
 		return err
 	}
 	return f.File.Sync()
+}
+
+func TestLoadFileMissing(t *testing.T) {
+	err := filestore.LoadFile(t.TempDir()+"/none", "task", new(taskstore.Task))
+	if !strings.Contains(err.Error(), "none") || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
 }

@@ -1,4 +1,4 @@
-package taskstore
+package filestore
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
 )
 
@@ -74,9 +75,9 @@ func (c *files[T]) check() []error {
 // accents alone tell it from another stays apart under its exact name, so that
 // both can be reached, and one of them be deleted.
 func (c *files[T]) place(file string, v T) {
-	key := Key(c.name(v))
+	key := taskstore.Key(c.name(v))
 	if _, taken := c.things[key]; taken {
-		key = foldCase(c.name(v))
+		key = taskstore.FoldCase(c.name(v))
 	}
 	c.things[key], c.places[key] = v, file
 }
@@ -84,11 +85,11 @@ func (c *files[T]) place(file string, v T) {
 // key returns the key under which a thing of that name is kept. The caller holds
 // mu.
 func (c *files[T]) key(name string) string {
-	apart := foldCase(name)
+	apart := taskstore.FoldCase(name)
 	if _, ok := c.places[apart]; ok {
 		return apart
 	}
-	return Key(name)
+	return taskstore.Key(name)
 }
 
 // path returns the file of the thing of that name.
@@ -126,7 +127,7 @@ func (c *files[T]) read(file string, old map[string]T) error {
 		return fault.New(fault.Failed, "%s holds %s %q, whose file is %s", path, c.word, name, want).
 			WithHint("was the file renamed? give it its name back")
 	}
-	c.things[Key(name)] = v
+	c.things[taskstore.Key(name)] = v
 	return nil
 }
 
@@ -142,7 +143,7 @@ func (c *files[T]) List() ([]T, error) {
 		if c.less != nil {
 			return c.less(a, b)
 		}
-		return cmp.Compare(Key(c.name(a)), Key(c.name(b)))
+		return cmp.Compare(taskstore.Key(c.name(a)), taskstore.Key(c.name(b)))
 	})
 	return all, nil
 }
