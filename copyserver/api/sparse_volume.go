@@ -55,13 +55,7 @@ func ReceiveVolume(in *SparseReader, v arrayclient.VolumeIO) error {
 	if in.Size() > v.Size() {
 		return fault.New(fault.Refused, "%d bytes do not fit a volume of %d bytes", in.Size(), v.Size())
 	}
-	var end int64
-	zero := func(to int64) error {
-		if to == end {
-			return nil
-		}
-		return v.Zero(end, to-end, true)
-	}
+	to := filling{v: v}
 	for {
 		off, p, err := in.Next()
 		if errors.Is(err, io.EOF) {
@@ -70,15 +64,11 @@ func ReceiveVolume(in *SparseReader, v arrayclient.VolumeIO) error {
 		if err != nil {
 			return err
 		}
-		if err := zero(off); err != nil {
+		if err := to.write(p, off); err != nil {
 			return err
 		}
-		if _, err := v.WriteAt(p, off); err != nil {
-			return err
-		}
-		end = off + int64(len(p))
 	}
-	if err := zero(v.Size()); err != nil {
+	if err := to.zeroTo(v.Size()); err != nil {
 		return err
 	}
 	return v.Flush()
