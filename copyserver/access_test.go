@@ -20,7 +20,8 @@ import (
 // content returns the sparse stream of a volume.
 func (w *world) content(serial string) []byte {
 	w.Helper()
-	resp, data := w.request("GET", "/v1/volumes/"+serial+"/content", nil)
+	resp, data := w.request("GET", "/v1/volumes/"+serial+"/content", nil, "Accept",
+		api.SparseContentType)
 	if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != api.SparseContentType {
 		w.Fatalf("content of %s: %s", serial, resp.Status)
 	}

@@ -50,10 +50,11 @@ type call struct {
 }
 
 // answer is what a handler returns. A nil body is an empty answer, []byte is
-// JSON already; streamed says that the handler has answered itself.
+// encoded already; streamed says that the handler has answered itself.
 type answer struct {
 	status   int
 	body     any
+	kind     string // media type of the body; empty: JSON
 	streamed bool
 }
 
@@ -97,7 +98,7 @@ func (s *Server) unrouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Req
 	}
 	if methods == nil {
 		writeError(w, fault.New(fault.NotFound, "no such path: %.200q", r.URL.Path).
-			WithHint("the paths are in openapi.yaml; is the client of another version?"))
+			WithHint("/v1/openapi.yaml has the paths; is the client of another version?"))
 		return
 	}
 	w.Header().Set("Allow", strings.Join(methods, ", "))
@@ -288,6 +289,8 @@ func statusOf(err error) int {
 		return http.StatusServiceUnavailable
 	case errors.Is(err, errForbidden):
 		return http.StatusForbidden
+	case errors.Is(err, errRange):
+		return http.StatusRequestedRangeNotSatisfiable
 	case errors.Is(err, fault.ErrExists):
 		return http.StatusConflict
 	case errors.Is(err, runner.ErrStopping):

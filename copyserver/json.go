@@ -1,6 +1,7 @@
 package copyserver
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -55,7 +56,7 @@ func writeAnswer(w http.ResponseWriter, a answer) {
 		return
 	}
 	data := encode(a.body)
-	h.Set("Content-Type", "application/json")
+	h.Set("Content-Type", cmp.Or(a.kind, "application/json"))
 	h.Set("Content-Length", strconv.Itoa(len(data)))
 	w.WriteHeader(a.status)
 	// A client that went away is no failure of the server's.

@@ -32,12 +32,13 @@ var absent = map[string]func(*world){
 	"half an import": func(w *world) {
 		w.half(requestWithBody("PUT /v1/volumes/00113698/content", api.SparseContentType) + "CSVS")
 	},
-	"an export that nobody takes": func(w *world) {
-		w.half("GET /v1/volumes/00013698/content HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " +
-			basicAuth + "\r\n\r\n")
+	"half an image": func(w *world) {
+		w.half(requestWithBody("PUT /v1/volumes/00113698/content", api.RawContentType) + "half")
 	},
-	"silent NBD":            func(w *world) { w.dialNBD() },
-	"NBD without an option": func(w *world) { w.attach("") },
+	"an export that nobody takes": func(w *world) { w.half(exportOf("00013698", api.SparseContentType)) },
+	"an image that nobody takes":  func(w *world) { w.half(exportOf("00013698", "*/*")) },
+	"silent NBD":                  func(w *world) { w.dialNBD() },
+	"NBD without an option":       func(w *world) { w.attach("") },
 	"half an NBD write": func(w *world) {
 		w.nbdRequest(w.attach("00013698"), 1, 1<<20)
 	},
@@ -52,6 +53,11 @@ var absent = map[string]func(*world){
 func requestWithBody(request, kind string) string {
 	return fmt.Sprintf("%s HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\nContent-Type: %s\r\n"+
 		"Content-Length: 100\r\n\r\n", request, basicAuth, kind)
+}
+
+func exportOf(serial, accept string) string {
+	return fmt.Sprintf("GET /v1/volumes/%s/content HTTP/1.1\r\nHost: x\r\nAuthorization: Basic %s\r\n"+
+		"Accept: %s\r\n\r\n", serial, basicAuth, accept)
 }
 
 // TestStopWaitsForNoClient: the server ends soon and cleanly, whatever a client

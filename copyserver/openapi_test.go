@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/http"
 	"net/url"
 	"os"
 	"regexp"
@@ -207,11 +208,12 @@ func TestSpecificationNamesEveryRoute(t *testing.T) {
 type tour struct {
 	*testing.T
 	spec *specification
-	seen map[string]bool // operationId
+	seen map[string]bool // operationId; and operationId, status and media type
 }
 
-func (c *tour) answer(method, path string, status int, body []byte) {
+func (c *tour) answer(method, path string, resp *http.Response, body []byte) {
 	c.Helper()
+	status, kind := resp.StatusCode, resp.Header.Get("Content-Type")
 	u, err := url.Parse(path)
 	must(c.T, err)
 	op := c.find(method, u.EscapedPath())
@@ -223,9 +225,14 @@ func (c *tour) answer(method, path string, status int, body []byte) {
 	want := &schema{Ref: "#/components/schemas/Error"}
 	switch {
 	case ok:
-		c.seen[op.ID] = true
-		content, isJSON := response.Content["application/json"]
-		if !isJSON {
+		c.seen[op.ID] = c.seen[op.ID] || status < 400
+		kind, _, _ = strings.Cut(kind, ";")
+		content, isThere := response.Content[kind]
+		if isThere != (kind != "") {
+			c.Errorf("%s %s: an answer of the type %q is not described", method, path, kind)
+		}
+		c.seen[fmt.Sprint(op.ID, " ", status, " ", kind)] = true
+		if kind != "application/json" {
 			return
 		}
 		want = content.Schema
@@ -264,6 +271,10 @@ func TestAnswersFitTheSpecification(t *testing.T) {
 	w.check = c.answer
 	w.do("GET", "/healthz", nil, 200, nil)
 	w.do("GET", "/v1/server", nil, 200, nil)
+	resp, text := w.request("GET", "/v1/openapi.yaml", nil)
+	if own, err := os.ReadFile("api/openapi.yaml"); resp.StatusCode != 200 || !bytes.Equal(text, own) {
+		t.Errorf("the server's own description: %s, %d bytes; %v", resp.Status, len(text), err)
+	}
 	tourVolumes(w)
 	tourTasks(w)
 	tourPeople(w)
@@ -272,6 +283,14 @@ func TestAnswersFitTheSpecification(t *testing.T) {
 			if !c.seen[op.ID] {
 				t.Errorf("%s %s was not called with success", method, path)
 			}
+		}
+	}
+	for _, answer := range []string{
+		"getContent 200 " + api.RawContentType, "getContent 206 " + api.RawContentType,
+		"getContent 200 " + api.SparseContentType, "getContent 416 application/json",
+	} {
+		if !c.seen[answer] {
+			t.Errorf("no answer was %q", answer)
 		}
 	}
 }
@@ -285,6 +304,11 @@ func tourVolumes(w *world) {
 	content := w.content(v[0])
 	w.do("PUT", "/v1/volumes/"+v[0]+"/content", bytes.NewReader(content), 200, nil,
 		"Content-Type", api.SparseContentType)
+	w.do("PUT", "/v1/volumes/"+v[0]+"/content", strings.NewReader("image"), 200, nil,
+		"Content-Type", api.RawContentType)
+	w.request("GET", "/v1/volumes/"+v[0]+"/content", nil)
+	w.request("GET", "/v1/volumes/"+v[0]+"/content", nil, "Range", "bytes=0-4")
+	w.refused("GET", "/v1/volumes/"+v[0]+"/content", nil, 416, fault.Usage, "bytes", "Range", "bytes=-0")
 	pairs := []api.TaskPair{{Source: v[0], Target: v[1]}}
 	req := api.EstablishRequest{Pairs: pairs}
 	req.Options.NoCopy = true

@@ -1,6 +1,7 @@
 package copyserver
 
 import (
+	_ "embed" // for openAPI
 	"io"
 	"net/http"
 
@@ -18,6 +19,7 @@ func routes() []route {
 	)
 	return []route{
 		{"GET /healthz", "", (*Server).health},
+		{"GET /v1/openapi.yaml", "", (*Server).getOpenAPI},
 		{"GET /v1/server", monitor, (*Server).getServer},
 
 		{"GET /v1/hosts", monitor, (*Server).listHosts},
@@ -84,6 +86,16 @@ func (s *Server) health(q *call) (answer, error) {
 	_, err := io.WriteString(q.w, text)
 	q.w.err = err
 	return answer{streamed: true}, nil
+}
+
+//go:embed api/openapi.yaml
+var openAPI []byte
+
+// getOpenAPI answers those too who have no user: the text is everybody's, the same on
+// every server of this version, and says nothing of this one. Who is to write a client
+// needs it first.
+func (s *Server) getOpenAPI(*call) (answer, error) {
+	return answer{status: http.StatusOK, body: openAPI, kind: "application/yaml"}, nil
 }
 
 // getServer is also how a client tries its connection and credentials.

@@ -39,7 +39,7 @@ type world struct {
 	client *http.Client
 	user   string
 	pass   string
-	check  func(method, path string, status int, body []byte) // of every answer, may be nil
+	check  func(method, path string, answer *http.Response, body []byte) // of every answer, may be nil
 }
 
 func start(t *testing.T, dir string) *world {
@@ -121,7 +121,7 @@ func (w *world) request(method, path string, body any, header ...string) (*http.
 	data, err := io.ReadAll(resp.Body)
 	must(w.T, err)
 	if w.check != nil {
-		w.check(method, path, resp.StatusCode, data)
+		w.check(method, path, resp, data)
 	}
 	return resp, data
 }

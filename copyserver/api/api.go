@@ -140,6 +140,12 @@ type Volume struct {
 	Assigned []HostAccess `json:"assigned,omitempty"`
 }
 
+// WrittenVolume is the answer to new content of a volume.
+type WrittenVolume struct {
+	Volume
+	Warnings []string `json:"warnings,omitempty"` // for people
+}
+
 // Attachment is a host that has a volume attached.
 type Attachment struct {
 	Address string `json:"address"` // of the host, without a port; empty where it is not known

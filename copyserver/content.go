@@ -1,0 +1,309 @@
+package copyserver
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/api"
+)
+
+// getContent sends a volume, or a range of it. When that fails in the middle the
+// connection is cut: bytes that are fewer than announced, and a sparse stream
+// without its end frame, are not taken for whole.
+func (s *Server) getContent(q *call) (answer, error) {
+	serial, err := q.serial()
+	if err != nil {
+		return answer{}, err
+	}
+	if err := q.take(streamMemory); err != nil {
+		return answer{}, err
+	}
+	v, err := openVolume(q.Context(), s.arrays, serial)
+	if err != nil {
+		return answer{}, err
+	}
+	defer v.Close()
+	out, err := q.outgoing(v.Size())
+	if err != nil {
+		return answer{}, err
+	}
+	// A volume that cannot be read gets an error, not the beginning of an answer.
+	if _, err := v.ReadAt(make([]byte, 1), out.first); err != nil {
+		return answer{}, err
+	}
+	out.announce(q.w)
+	if q.Method == http.MethodHead {
+		return answer{streamed: true}, nil
+	}
+	if err := out.send(&patient{s: s, q: q, w: q.w}, v); err != nil {
+		q.w.err, q.w.cut = err, true
+	}
+	return answer{streamed: true}, nil
+}
+
+// outgoing is how the content of a volume is sent.
+type outgoing struct {
+	byteRange
+	size    int64 // of the volume
+	partial bool  // the range was asked for
+	sparse  bool  // the whole volume as a sparse stream
+}
+
+// outgoing finds out what the client wants of a volume of size bytes.
+func (q *call) outgoing(size int64) (outgoing, error) {
+	out := outgoing{byteRange: byteRange{0, size - 1}, size: size}
+	if out.sparse = wantsSparse(q.Header.Values("Accept")); out.sparse {
+		return out, nil
+	}
+	// Content has no validator that a part could be held against, so that the
+	// condition of If-Range is never met; and only GET has ranges.
+	asked := q.Header.Values("Range")
+	if asked == nil || q.Method != http.MethodGet || q.Header.Get("If-Range") != "" {
+		return out, nil
+	}
+	part, err := parseRange(strings.Join(asked, ","), size)
+	if err != nil {
+		q.w.Header().Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
+		return out, err
+	}
+	if part != nil {
+		out.byteRange, out.partial = *part, true
+	}
+	return out, nil
+}
+
+// wantsSparse reports whether the sparse stream is named in an Accept header, and
+// is liked no less than the plain bytes.
+func wantsSparse(accept []string) bool {
+	var sparse, raw float64
+	for element := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		kind, params, err := mime.ParseMediaType(element)
+		if err != nil {
+			continue
+		}
+		quality := 1.0
+		if text, ok := params["q"]; ok {
+			if quality, err = strconv.ParseFloat(text, 64); err != nil {
+				continue
+			}
+		}
+		switch kind {
+		case api.SparseContentType:
+			sparse = max(sparse, quality)
+		case api.RawContentType, "application/*", "*/*":
+			raw = max(raw, quality)
+		}
+	}
+	return sparse > 0 && sparse >= raw
+}
+
+// announce writes the head of the answer.
+func (o outgoing) announce(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Vary", "Accept")
+	status := http.StatusOK
+	if o.sparse {
+		h.Set("Content-Type", api.SparseContentType)
+	} else {
+		h.Set("Content-Type", api.RawContentType)
+		h.Set("Accept-Ranges", "bytes")
+		h.Set("Content-Length", strconv.FormatInt(o.length(), 10))
+	}
+	if o.partial {
+		h.Set("Content-Range", o.of(o.size))
+		status = http.StatusPartialContent
+	}
+	w.WriteHeader(status)
+}
+
+func (o outgoing) send(w io.Writer, v arrayclient.VolumeIO) error {
+	if o.sparse {
+		return api.SendVolume(w, v)
+	}
+	return api.SendRange(w, v, o.first, o.length())
+}
+
+// importable refuses to replace the content of a volume that is a target, whose
+// relationship that would end, or that a host has attached, unless it is forced:
+// what that host writes meanwhile lands in between. The volume cannot be attached
+// until release is called.
+func (s *Server) importable(
+	ctx context.Context, serial arrayclient.Serial, force bool,
+) (release func(), err error) {
+	arr, _, err := s.arrays.Of(serial)
+	if err != nil {
+		return nil, err
+	}
+	rels, err := arr.Relationships(ctx, serial)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rels {
+		if r.Target == serial {
+			return nil, fault.New(fault.Refused, "volume %s is the target of %s", serial, r.Source).
+				WithHint("nothing was written; withdraw the relationship first")
+		}
+	}
+	if force {
+		return func() {}, nil
+	}
+	release, err = s.attached.claim(serial)
+	if err != nil {
+		return nil, fault.New(fault.Refused, "%w", err).
+			WithHint("nothing was written; detach it there first, or import with --force")
+	}
+	return release, nil
+}
+
+// putContent replaces the content of a volume, or a range of it. What breaks off
+// leaves a beginning of it new and the rest old.
+func (s *Server) putContent(q *call) (answer, error) {
+	serial, err := q.serial()
+	if err != nil {
+		return answer{}, err
+	}
+	in, err := q.incoming()
+	if err != nil {
+		return answer{}, err
+	}
+	force, err := q.flag("force")
+	if err != nil {
+		return answer{}, err
+	}
+	if err := q.take(streamMemory); err != nil {
+		return answer{}, err
+	}
+	release, err := s.importable(q.Context(), serial, force)
+	if err != nil {
+		return answer{}, err
+	}
+	defer release()
+	v, err := openVolume(q.Context(), s.arrays, serial)
+	if err != nil {
+		return answer{}, err
+	}
+	came, err := in.receive(&patient{s: s, q: q, r: q.Body}, v)
+	if closeErr := v.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	volume, err := s.oneVolume(q.Context(), serial)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(api.WrittenVolume{Volume: volume, Warnings: in.warnings(came, volume)})
+}
+
+// incoming is how the content of a volume comes.
+type incoming struct {
+	sparse bool
+	part   *contentRange // that is written; nil for a whole image
+	length int64         // of what comes, -1 where it is not announced
+}
+
+// incoming finds out what the client sends, and refuses what would be taken for
+// something that it is not meant to be: the whole volume would be lost.
+func (q *call) incoming() (in incoming, err error) {
+	in.length = q.ContentLength
+	text := q.Header.Get("Content-Type")
+	switch kind, _, err := mime.ParseMediaType(text); {
+	case err == nil && kind == api.SparseContentType:
+		in.sparse = true
+	case err != nil || kind != api.RawContentType:
+		return in, fault.New(fault.Usage, "the content of a volume is sent as %s or as %s, not %.80q",
+			api.RawContentType, api.SparseContentType, text)
+	}
+	if coding := q.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return in, fault.New(fault.Usage, "content in the coding %.20q is not taken", coding).
+			WithHint("nothing was written; send it as it is")
+	}
+	if q.Header.Values("Range") != nil {
+		return in, fault.New(fault.Usage, "Range is for reading").
+			WithHint("nothing was written; a range is written with Content-Range")
+	}
+	given := q.Header.Values("Content-Range")
+	if given == nil {
+		return in, nil
+	}
+	if in.sparse {
+		return in, fault.New(fault.Usage, "a range is written as %s", api.RawContentType)
+	}
+	in.part, err = parseContentRange(strings.Join(given, ","))
+	if err == nil && in.length >= 0 && in.length != in.part.length() {
+		err = fault.New(fault.Usage, "the range has %d bytes, the request %d", in.part.length(),
+			in.length).
+			WithHint("nothing was written")
+	}
+	return in, err
+}
+
+// receive writes the content that comes to v. It returns the size of the image, or
+// that of the volume where a range comes.
+func (in incoming) receive(r io.Reader, v arrayclient.VolumeIO) (size int64, err error) {
+	switch {
+	case in.sparse:
+		stream, err := api.NewSparseReader(r, fault.Usage)
+		if err != nil {
+			return 0, err
+		}
+		return stream.Size(), api.ReceiveVolume(stream, v)
+	case in.part != nil:
+		if err := in.part.fits(v.Size()); err != nil {
+			return 0, err
+		}
+		return v.Size(), api.ReceiveRange(r, v, in.part.first, in.part.length())
+	case in.length > v.Size():
+		return 0, fault.New(fault.Refused, "%d bytes do not fit a volume of %d bytes", in.length,
+			v.Size()).
+			WithHint("nothing was written; create a volume that is large enough")
+	}
+	return api.ReceiveImage(r, v)
+}
+
+// warnings tell of an image that is shorter than the volume: it may have been cut
+// off before it was sent.
+func (in incoming) warnings(size int64, v api.Volume) []string {
+	if size >= v.Size {
+		return nil
+	}
+	return []string{fmt.Sprintf("the image has %d bytes, volume %s has %d: "+
+		"what is behind them is zeros now", size, v.Serial, v.Size)}
+}
+
+// patient moves the deadlines of a connection along with its progress.
+type patient struct {
+	s *Server
+	q *call
+	r io.Reader
+	w io.Writer
+}
+
+// Read reads, with streamTimeout to do it in.
+func (p *patient) Read(b []byte) (int, error) {
+	if err := p.q.control.SetReadDeadline(p.s.deadline(streamTimeout)); err != nil {
+		return 0, err
+	}
+	return p.r.Read(b)
+}
+
+// Write writes, with streamTimeout to do it in.
+func (p *patient) Write(b []byte) (n int, err error) {
+	if err := p.q.control.SetWriteDeadline(p.s.deadline(streamTimeout)); err != nil {
+		return 0, err
+	}
+	p.s.whileWaiting(func() { n, err = p.w.Write(b) }, func() {
+		_ = p.q.control.SetWriteDeadline(p.s.deadline(streamTimeout))
+	})
+	return n, err
+}
