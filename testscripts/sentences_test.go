@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// The command lines in the README and in the man pages are run as they stand, page
-// by page and in their order, each page in an empty home with a server of its own.
-// Only addresses and the names of folders are others.
+// The command lines in the README, in the man pages and in the description of the REST
+// API are run as they stand, page by page and in their order, each page in an empty
+// home with a server of its own. Only addresses and the names of folders are others.
 
 // notRun are the beginnings of lines that are not run, each with its reason. A line
 // that is neither run nor here fails the test, as does one of here that is in no text.
@@ -72,7 +72,11 @@ var pages = []struct{ file, before string }{
 	{"man/setdevice.1", stage + "umask 077; echo passw0rd > pw; echo lsess > commands\n"},
 	{"man/setuser.1", stage},
 	{"man/rscli-config.5", ""},
+	{openAPI, ""},
 }
+
+// openAPI describes the REST API.
+const openAPI = "copyserver/api/openapi.yaml"
 
 // instead has what is run in place of a line that asks a person for a password, or
 // that takes a user or a disk for granted that is not there.
@@ -125,15 +129,16 @@ func TestSentencesThatAreCommands(t *testing.T) {
 			}
 			script.WriteString(asRun(line))
 		}
-		runPage(t, page.file, replacePlaces(script.String()))
+		runPage(t, page.file, script.String())
 	}
 	for key := range notRun {
 		if !met[key] {
 			t.Errorf("no text has a line that begins with %q: %s", key, notRun[key])
 		}
 	}
-	if files, err := filepath.Glob("../man/*"); err != nil || len(files)+1 != len(pages) {
-		t.Errorf("%d pages are run, there are %d man pages and the README; %v", len(pages), len(files), err)
+	if files, err := filepath.Glob("../man/*"); err != nil || len(files)+2 != len(pages) {
+		t.Errorf("%d pages are run, there are %d man pages, the README and the description of the REST API; %v",
+			len(pages), len(files), err)
 	}
 }
 
@@ -152,6 +157,9 @@ var manEscapes = strings.NewReplacer(`\e`, `\`, `\-`, "-", `\(aq`, "'", `\&`, ""
 // commandLines returns the lines that are set apart in a text: indented in the
 // README; in .Dl, and between .Bd -literal and .Ed, in a man page.
 func commandLines(file, text string) []string {
+	if filepath.Ext(file) == ".yaml" {
+		return describedLines(text)
+	}
 	var lines []string
 	literal := false
 	for line := range strings.Lines(text) {
@@ -195,9 +203,10 @@ func asRun(line string) string {
 }
 
 // replacePlaces puts the script's own places for those of the texts.
-func replacePlaces(script string) string {
-	return strings.NewReplacer("/var/lib/copyserver", "$HOME/state", "/tmp/copyservices", "$HOME/state",
-		"copyserver.example", "$RSCLI_SERVER").Replace(script)
+func replacePlaces(script, home string) string {
+	state := filepath.Join(home, "state")
+	return strings.NewReplacer("/var/lib/copyserver", state, "/tmp/copyservices", state,
+		"copyserver.example", "$RSCLI_SERVER", "localhost:8452", "$RSCLI_SERVER").Replace(script)
 }
 
 // pageTime is far more than a page needs.
@@ -205,9 +214,12 @@ const pageTime = 2 * time.Minute
 
 func runPage(t *testing.T, file, script string) {
 	t.Run(filepath.Base(file), func(t *testing.T) {
+		if strings.Contains(script, "curl ") {
+			needCurl(t)
+		}
 		t.Parallel()
 		home := t.TempDir()
-		cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
+		cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", replacePlaces(script, home))
 		cmd.Dir, cmd.WaitDelay = home, pageTime
 		cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
 		if out, err := cmd.CombinedOutput(); err != nil {
