@@ -222,34 +222,40 @@ func (q *call) incoming() (in incoming, err error) {
 		in.sparse = true
 	case err != nil || kind != api.RawContentType:
 		return in, fault.New(fault.Usage, "the content of a volume is sent as %s or as %s, not %.80q",
-			api.RawContentType, api.SparseContentType, text)
+			api.RawContentType, api.SparseContentType, text).
+			WithHint("nothing was written; Content-Type says what it is")
 	}
 	if coding := q.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return in, fault.New(fault.Usage, "content in the coding %.20q is not taken", coding).
 			WithHint("nothing was written; send it as it is")
 	}
 	if q.Header.Values("Range") != nil {
-		return in, fault.New(fault.Usage, "Range is for reading").
+		return in, fault.New(fault.Usage, "the header Range is for reading").
 			WithHint("nothing was written; a range is written with Content-Range")
 	}
-	given := q.Header.Values("Content-Range")
-	if given == nil {
-		return in, nil
-	}
-	if in.sparse {
-		return in, fault.New(fault.Usage, "a range is written as %s", api.RawContentType)
-	}
-	in.part, err = parseContentRange(strings.Join(given, ","))
-	if err == nil && in.length >= 0 && in.length != in.part.length() {
-		err = fault.New(fault.Usage, "the range has %d bytes, the request %d", in.part.length(),
-			in.length).
-			WithHint("nothing was written")
+	if given := q.Header.Values("Content-Range"); given != nil {
+		err = in.readRange(strings.Join(given, ","))
 	}
 	return in, err
 }
 
-// receive writes the content that comes to v. It returns the size of the image, or
-// that of the volume where a range comes.
+func (in *incoming) readRange(header string) (err error) {
+	if in.sparse {
+		return fault.New(fault.Usage, "a range is written as %s", api.RawContentType).
+			WithHint("nothing was written; a sparse stream has the whole content")
+	}
+	if in.part, err = parseContentRange(header); err != nil {
+		return err
+	}
+	if n := in.part.length(); in.length >= 0 && in.length != n {
+		return fault.New(fault.Usage, "the range has %d bytes, the request %d", n, in.length).
+			WithHint("nothing was written")
+	}
+	return nil
+}
+
+// receive writes the content that comes to v. It returns the size of the image, which
+// a range does not have.
 func (in incoming) receive(r io.Reader, v arrayclient.VolumeIO) (size int64, err error) {
 	switch {
 	case in.sparse:
@@ -262,7 +268,7 @@ func (in incoming) receive(r io.Reader, v arrayclient.VolumeIO) (size int64, err
 		if err := in.part.fits(v.Size()); err != nil {
 			return 0, err
 		}
-		return v.Size(), api.ReceiveRange(r, v, in.part.first, in.part.length())
+		return 0, api.ReceiveRange(r, v, in.part.first, in.part.length())
 	case in.length > v.Size():
 		return 0, fault.New(fault.Refused, "%d bytes do not fit a volume of %d bytes", in.length,
 			v.Size()).
@@ -274,7 +280,7 @@ func (in incoming) receive(r io.Reader, v arrayclient.VolumeIO) (size int64, err
 // warnings tell of an image that is shorter than the volume: it may have been cut
 // off before it was sent.
 func (in incoming) warnings(size int64, v api.Volume) []string {
-	if size >= v.Size {
+	if in.part != nil || size >= v.Size {
 		return nil
 	}
 	return []string{fmt.Sprintf("the image has %d bytes, volume %s has %d: "+
