@@ -168,7 +168,7 @@ func TestEntriesAreSealed(t *testing.T) {
 	w.do("PATCH", "/v1/entries/ess/ess1", api.Entry{User: "root", Password: "hunter3"}, 200, nil)
 	stored, err := w.store.Entries().Get("ess/ess1")
 	must(t, err)
-	pass, err := w.box.Open(sealLabel(stored), stored.Sealed)
+	pass, err := w.box.Open(stored.SealLabel(), stored.Sealed)
 	if string(pass) != "hunter3" || err != nil || stored.User != "root" || stored.Address != "ESS1" {
 		t.Errorf("stored %+v, %v", stored, err)
 	}

@@ -105,7 +105,7 @@ func checkSealed(store taskstore.Store, box *secrets.Box) []error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if _, err := box.Open(sealLabel(e), e.Sealed); err != nil {
+		if _, err := box.Open(e.SealLabel(), e.Sealed); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -137,14 +137,8 @@ func (s *Server) createEntry(q *call) (answer, error) {
 
 // seal replaces the password of e by its sealed form.
 func (s *Server) seal(e *taskstore.Entry) {
-	e.Sealed = s.box.Seal(sealLabel(*e), secrets.Secret(e.Password))
+	e.Sealed = s.box.Seal(e.SealLabel(), secrets.Secret(e.Password))
 	e.Password = ""
-}
-
-// sealLabel binds a sealed password to its entry, whose address may be
-// spelled otherwise next time.
-func sealLabel(e taskstore.Entry) string {
-	return taskstore.Key(taskstore.EntryName(e.Kind, e.Address))
 }
 
 func (q *call) entryName() string {

@@ -164,6 +164,10 @@ func wrongIPv4(s string) bool {
 // EntryName returns the name under which an entry is stored.
 func EntryName(kind EntryKind, address string) string { return string(kind) + "/" + address }
 
+// SealLabel is what the sealed password of e is bound to, so that it opens for no
+// other entry. The address may be spelled otherwise next time.
+func (e Entry) SealLabel() string { return Key(EntryName(e.Kind, e.Address)) }
+
 // Validate checks c. The error is of kind Usage.
 func (c Credential) Validate() error {
 	if c.Serial == "" || strings.Trim(c.Serial, "0123456789abcdef") != "" || len(c.Serial) > MaxName {
