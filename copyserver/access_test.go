@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/copyserver/state"
+
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/secrets"
@@ -184,9 +186,9 @@ func TestEntriesAreSealed(t *testing.T) {
 // TestCheckFindsDamage breaks one file after the other.
 func TestCheckFindsDamage(t *testing.T) {
 	for name, needed := range map[string]bool{
-		identityName: true, keyName: true,
-		filepath.Join(tlsName, secrets.CertFile): true,
-		filepath.Join(tlsName, secrets.KeyFile):  true,
+		"server.yaml": true, "secret.key": true,
+		filepath.Join("tls", secrets.CertFile):   true,
+		filepath.Join("tls", secrets.KeyFile):    true,
 		filepath.Join("users", "superuser.yaml"): false,
 		filepath.Join("entries", "ess%2Fa.yaml"): false,
 	} {
@@ -200,15 +202,15 @@ func TestCheckFindsDamage(t *testing.T) {
 		data, err := os.ReadFile(path)
 		must(t, err)
 		must(t, os.WriteFile(path, bytes.Repeat([]byte("x"), len(data)), 0o600))
-		if errs := Check(dir); len(errs) == 0 {
+		if errs := state.Check(dir); len(errs) == 0 {
 			t.Errorf("%s: check finds nothing", name)
 		}
 		must(t, os.Remove(path))
-		if errs := Check(dir); (len(errs) > 0) != needed {
+		if errs := state.Check(dir); (len(errs) > 0) != needed {
 			t.Errorf("%s is gone: check says %v", name, errs)
 		}
 	}
-	if errs := Check(t.TempDir()); len(errs) != 1 || fault.KindOf(errs[0]) != fault.NotFound {
+	if errs := state.Check(t.TempDir()); len(errs) != 1 || fault.KindOf(errs[0]) != fault.NotFound {
 		t.Errorf("check of no state folder: %v", errs)
 	}
 }
@@ -219,8 +221,8 @@ func TestWrongKeyIsFound(t *testing.T) {
 	e := api.Entry{Kind: taskstore.EntryESS, Address: "a", User: "u", Password: "p"}
 	w.do("POST", "/v1/entries", e, 201, nil)
 	w.end()
-	must(t, secrets.CreateKey(testSeams.fsys, filepath.Join(dir, keyName)))
-	errs := Check(dir)
+	must(t, secrets.CreateKey(testSeams.fsys, filepath.Join(dir, "secret.key")))
+	errs := state.Check(dir)
 	if len(errs) != 1 || !strings.Contains(errs[0].Error(), "ess/a cannot be opened") {
 		t.Errorf("check: %v", errs)
 	}

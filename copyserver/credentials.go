@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 
+	"copyservices/copyserver/state"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
@@ -18,7 +20,7 @@ import (
 
 // hostTLS demands a credential of every client.
 func (s *Server) hostTLS() (*tls.Config, error) {
-	cert, err := s.issuer.Server(certificateNames(s.opts.NBDListen))
+	cert, err := s.issuer.Server(state.CertificateNames(s.opts.NBDListen))
 	if err != nil {
 		return nil, err
 	}

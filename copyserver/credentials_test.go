@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/copyserver/state"
+
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/secrets"
@@ -344,7 +346,7 @@ func TestBadCredentialsAndAssignments(t *testing.T) {
 func TestLostAuthorityIsNotReplaced(t *testing.T) {
 	dir := t.TempDir()
 	must(t, newAndStop(testOptions(dir)))
-	authority := filepath.Join(dir, authorityName)
+	authority := filepath.Join(dir, "authority")
 	key, err := os.Stat(filepath.Join(authority, secrets.KeyFile))
 	must(t, err)
 	if key.Mode().Perm() != 0o600 {
@@ -365,7 +367,7 @@ func TestLostAuthorityIsNotReplaced(t *testing.T) {
 	if err := newAndStop(testOptions(dir)); err == nil || !strings.Contains(err.Error(), authority) {
 		t.Errorf("start: %v", err)
 	}
-	if errs := Check(dir); len(errs) != 1 || !strings.Contains(errs[0].Error(), authority) {
+	if errs := state.Check(dir); len(errs) != 1 || !strings.Contains(errs[0].Error(), authority) {
 		t.Errorf("check: %v", errs)
 	}
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/copyserver/state"
+
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/secrets"
@@ -68,7 +70,7 @@ func TestLife(t *testing.T) {
 
 func wantInOrder(t *testing.T, dir string) {
 	t.Helper()
-	if errs := Check(dir); len(errs) != 0 {
+	if errs := state.Check(dir); len(errs) != 0 {
 		t.Errorf("check: %v", errs)
 	}
 }
@@ -109,14 +111,14 @@ func TestNBDOutsideWithClientCertificates(t *testing.T) {
 	opts := testOptions(t.TempDir())
 	must(t, newAndStop(opts))
 	opts.NBDListen = "0.0.0.0:0"
-	opts.NBDTLSClientCA = filepath.Join(opts.State, tlsName, secrets.CertFile)
+	opts.NBDTLSClientCA = filepath.Join(opts.State, "tls", secrets.CertFile)
 	must(t, newAndStop(opts))
 	marked := filepath.Join(t.TempDir(), "marked.pem")
 	pem, err := os.ReadFile(opts.NBDTLSClientCA)
 	must(t, err)
 	must(t, os.WriteFile(marked, append([]byte("\ufeff"), pem...), 0o600))
 	opts.NBDTLSClientCA, opts.NBDTLSCert = marked, marked
-	opts.NBDTLSKey = filepath.Join(opts.State, tlsName, secrets.KeyFile)
+	opts.NBDTLSKey = filepath.Join(opts.State, "tls", secrets.KeyFile)
 	must(t, newAndStop(opts))
 	opts.NBDTLSCert, opts.NBDTLSKey = "", ""
 	opts.NBDTLSClientCA, opts.NBDInsecure = "", true

@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode"
 
+	"copyservices/copyserver/state"
+
 	"github.com/urfave/cli/v2"
 
 	"copyservices/arrayclient/fault"
@@ -258,7 +260,7 @@ func check(c *cli.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if errs := Check(opts.State); len(errs) > 0 {
+	if errs := state.Check(opts.State); len(errs) > 0 {
 		return findings(errs)
 	}
 	_, err = fmt.Fprintf(stdout, "%s is in order\n", opts.State)

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/copyserver/state"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
@@ -168,7 +170,7 @@ func TestMainServes(t *testing.T) {
 	if c != 0 || stdout != state+" is in order\n" || errs != "" {
 		t.Errorf("check: code %d, %q, %q", c, stdout, errs)
 	}
-	for _, name := range []string{keyName, filepath.Join("users", "superuser.yaml")} {
+	for _, name := range []string{"secret.key", filepath.Join("users", "superuser.yaml")} {
 		must(t, os.WriteFile(filepath.Join(state, name), []byte("x"), 0o600))
 	}
 	c, stdout, errs = execute(t, "check", "--state", state)
@@ -176,7 +178,7 @@ func TestMainServes(t *testing.T) {
 		t.Errorf("check of damage: code %d, %q, %q", c, stdout, errs)
 	}
 	if c, _, errs = execute(t, "--config", config, "--state", state); c != 1 ||
-		!strings.Contains(errs, keyName) {
+		!strings.Contains(errs, "secret.key") {
 		t.Errorf("start on damage: code %d, %q", c, errs)
 	}
 }
@@ -209,7 +211,7 @@ func TestCertificateNames(t *testing.T) {
 		"192.0.2.9:1": "192.0.2.9", "vault.example:1": "vault.example", "[2001:db8::1]:1": "2001:db8::1",
 		"0.0.0.0:1": "127.0.0.1", ":1": "::1", "bad name:1": "localhost",
 	} {
-		names := certificateNames(listen)
+		names := state.CertificateNames(listen)
 		if !slices.Contains(names, want) || slices.Contains(names, "bad name") {
 			t.Errorf("%s: %v", listen, names)
 		}

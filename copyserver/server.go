@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"copyservices/copyserver/state"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray"
@@ -143,23 +145,23 @@ func (s *Server) setUp(seams seams) error {
 	if err != nil {
 		return err
 	}
-	st, err := openState(ctx, opening{
-		dir: s.opts.State, arraySerial: s.opts.ArraySerial, fsys: seams.fsys, cost: seams.cost,
-		names: certificateNames(s.opts.Listen), logger: s.logger, lock: lock,
+	st, err := state.Open(ctx, state.Opening{
+		Dir: s.opts.State, ArraySerial: s.opts.ArraySerial, FS: seams.fsys, Cost: seams.cost,
+		Names: state.CertificateNames(s.opts.Listen), Logger: s.logger, Lock: lock,
 	})
 	if err != nil {
 		return err
 	}
-	s.onStop("state folder", func(context.Context) error { return st.close() })
-	s.id, s.store, s.box, s.cert = st.id, st.store, st.box, st.cert
-	s.issuer = st.authority
+	s.onStop("state folder", func(context.Context) error { return st.Close() })
+	s.id, s.store, s.box, s.cert = st.ID, st.Store, st.Box, st.Cert
+	s.issuer = st.Authority
 	s.auth = auth.New(s.store.Users(), seams.cost)
 	if s.hostname, err = os.Hostname(); err != nil {
 		return fault.New(fault.Failed, "this machine has no host name: %w", err)
 	}
-	var embedded arrayclient.Array = st.array
+	var embedded arrayclient.Array = st.Array
 	if seams.wrap != nil {
-		embedded = seams.wrap(st.array)
+		embedded = seams.wrap(st.Array)
 	}
 	if err := s.setUpArrays(ctx, embedded); err != nil {
 		return err
@@ -179,8 +181,8 @@ func (s *Server) setUp(seams seams) error {
 // refused start leaves none behind, nor an array with a serial for good. It
 // returns the lock of a folder that is there already, else nil: that another
 // server has it says more than that its addresses are taken.
-func (s *Server) takeAddresses() (*folderLock, error) {
-	lock, err := lockKnown(s.opts.State)
+func (s *Server) takeAddresses() (*state.Lock, error) {
+	lock, err := state.LockKnown(s.opts.State)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +194,7 @@ func (s *Server) takeAddresses() (*folderLock, error) {
 		err = s.bind()
 	}
 	if err != nil {
-		return nil, errors.Join(err, lock.release())
+		return nil, errors.Join(err, lock.Release())
 	}
 	return lock, nil
 }

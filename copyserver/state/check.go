@@ -1,4 +1,4 @@
-package copyserver
+package state
 
 import (
 	"errors"
@@ -29,7 +29,7 @@ func Check(dir string) []error {
 		return []error{err}
 	}
 	errs := checkState(dir)
-	if err := lock.release(); err != nil {
+	if err := lock.Release(); err != nil {
 		errs = append(errs, err)
 	}
 	return errs

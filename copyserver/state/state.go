@@ -1,4 +1,7 @@
-package copyserver
+// Package state is the state folder of a server: what is in it, its lock, how a new
+// one is made, and its check. The parts in it are those of packages filestore,
+// secrets and filearray.
+package state
 
 import (
 	"context"
@@ -48,34 +51,34 @@ type identity struct {
 	Created time.Time `yaml:"created"`
 }
 
-// state is an open, locked state folder. Its fields are nil as far as opening
+// Folder is an open, locked state folder. Its fields are nil as far as opening
 // did not get.
-type state struct {
-	dir   string
-	id    string
-	lock  *folderLock
-	store *filestore.Dir
-	box   *secrets.Box
-	cert  tls.Certificate
-	array *filearray.Array
+type Folder struct {
+	ID        string // random, for the life of the folder
+	Store     *filestore.Dir
+	Box       *secrets.Box       // seals registered passwords
+	Cert      tls.Certificate    // of HTTPS
+	Authority *secrets.Authority // of credentials for hosts
+	Array     *filearray.Array
 
-	authority *secrets.Authority
+	dir  string
+	lock *Lock
 }
 
-// opening is what openState needs to know.
-type opening struct {
-	dir         string
-	arraySerial string   // of an array to create; empty: random
-	names       []string // for the certificate, if it is to be created
-	fsys        atomicfile.FS
-	cost        auth.Cost
-	logger      *slog.Logger
-	lock        *folderLock // of a folder that is locked already; else nil
+// Opening is what Open needs to know.
+type Opening struct {
+	Dir         string
+	ArraySerial string   // of an array to create; empty: random
+	Names       []string // for the certificate, if it is to be created
+	FS          atomicfile.FS
+	Cost        auth.Cost
+	Logger      *slog.Logger
+	Lock        *Lock // of a folder that is locked already; else nil
 }
 
-// lockKnown locks a folder that holds a state; for one that does not exist or is
+// LockKnown locks a folder that holds a state; for one that does not exist or is
 // empty it returns nil. It changes nothing.
-func lockKnown(dir string) (*folderLock, error) {
+func LockKnown(dir string) (*Lock, error) {
 	if err := checkFolder(dir); err != nil {
 		return nil, err
 	}
@@ -85,34 +88,34 @@ func lockKnown(dir string) (*folderLock, error) {
 	return lockFolder(dir)
 }
 
-// openState opens the state folder, creating what a new one lacks. It takes
+// Open opens the state folder, creating what a new one lacks. It takes
 // charge of the lock.
-func openState(ctx context.Context, o opening) (*state, error) {
-	if o.lock == nil {
+func Open(ctx context.Context, o Opening) (*Folder, error) {
+	if o.Lock == nil {
 		var err error
-		if o.lock, err = makeFolder(o); err != nil {
+		if o.Lock, err = makeFolder(o); err != nil {
 			return nil, err
 		}
 	}
-	s := &state{dir: o.dir, lock: o.lock}
+	s := &Folder{dir: o.Dir, lock: o.Lock}
 	if err := s.open(ctx, o); err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
 // makeFolder makes the state folder and locks it.
-func makeFolder(o opening) (*folderLock, error) {
-	if err := checkFolder(o.dir); err != nil {
+func makeFolder(o Opening) (*Lock, error) {
+	if err := checkFolder(o.Dir); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(o.dir, 0o700); err != nil {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fault.New(fault.Failed, "cannot create the state folder: %w", err)
 	}
-	if err := atomicfile.SyncDir(o.fsys, filepath.Dir(o.dir)); err != nil {
-		return nil, fault.New(fault.Failed, "cannot sync the folder of %s: %w", o.dir, err)
+	if err := atomicfile.SyncDir(o.FS, filepath.Dir(o.Dir)); err != nil {
+		return nil, fault.New(fault.Failed, "cannot sync the folder of %s: %w", o.Dir, err)
 	}
-	return lockFolder(o.dir)
+	return lockFolder(o.Dir)
 }
 
 // checkFolder refuses a folder that is neither empty nor ours.
@@ -142,7 +145,7 @@ func checkFolder(dir string) error {
 // open goes through a fresh folder twice: it creates what has to be there to
 // be loaded, loads, and adds what needs the loaded parts. Each step finds out
 // for itself whether an earlier attempt did it.
-func (s *state) open(ctx context.Context, o opening) error {
+func (s *Folder) open(ctx context.Context, o Opening) error {
 	if err := atomicfile.Clean(s.dir); err != nil {
 		return err
 	}
@@ -162,17 +165,17 @@ func (s *state) open(ctx context.Context, o opening) error {
 		return err
 	}
 	if fresh {
-		o.logger.Info("initialising the state folder", "state", s.dir)
+		o.Logger.Info("initialising the state folder", "state", s.dir)
 		if id, err = s.initialise(ctx, o); err != nil {
 			return err
 		}
 	}
-	s.id = id.ID
+	s.ID = id.ID
 	return nil
 }
 
 // prepare creates what load needs.
-func (s *state) prepare(o opening) error {
+func (s *Folder) prepare(o Opening) error {
 	for _, name := range []string{tlsName, arrayName} {
 		if err := os.MkdirAll(filepath.Join(s.dir, name), 0o700); err != nil {
 			return fault.New(fault.Failed, "cannot create a folder in the state folder: %w", err)
@@ -180,7 +183,7 @@ func (s *state) prepare(o opening) error {
 	}
 	key := filepath.Join(s.dir, keyName)
 	if _, err := os.Stat(key); errors.Is(err, fs.ErrNotExist) {
-		if err := secrets.CreateKey(o.fsys, key); err != nil {
+		if err := secrets.CreateKey(o.FS, key); err != nil {
 			return err
 		}
 	}
@@ -192,10 +195,10 @@ func (s *state) prepare(o opening) error {
 	if err != nil || there {
 		return err
 	}
-	return filearray.Create(fsys, filearray.CreateOptions{Serial: o.arraySerial})
+	return filearray.Create(fsys, filearray.CreateOptions{Serial: o.ArraySerial})
 }
 
-func (s *state) arrayFS() (filearray.FS, error) {
+func (s *Folder) arrayFS() (filearray.FS, error) {
 	fsys, err := filearray.OS(filepath.Join(s.dir, arrayName))
 	if err != nil {
 		return nil, fault.New(fault.Failed, "cannot open the array's folder: %w", err).
@@ -207,33 +210,33 @@ func (s *state) arrayFS() (filearray.FS, error) {
 // load opens the parts of a folder. What is missing or damaged is named and
 // never made anew: a new key would not open the stored passwords, a new array
 // would have no volumes.
-func (s *state) load(o opening) error {
+func (s *Folder) load(o Opening) error {
 	var err error
-	if s.box, err = secrets.OpenBox(filepath.Join(s.dir, keyName)); err != nil {
+	if s.Box, err = secrets.OpenBox(filepath.Join(s.dir, keyName)); err != nil {
 		return err
 	}
-	if s.cert, err = secrets.KeyPair(o.fsys, filepath.Join(s.dir, tlsName), o.names); err != nil {
+	if s.Cert, err = secrets.KeyPair(o.FS, filepath.Join(s.dir, tlsName), o.Names); err != nil {
 		return err
 	}
-	if s.store, err = filestore.OpenFS(s.dir, o.fsys); err != nil {
+	if s.Store, err = filestore.OpenFS(s.dir, o.FS); err != nil {
 		return err
 	}
-	if err := s.openAuthority(o.fsys); err != nil {
+	if err := s.openAuthority(o.FS); err != nil {
 		return err
 	}
 	fsys, err := s.arrayFS()
 	if err != nil {
 		return err
 	}
-	s.array, err = filearray.Open(fsys, filearray.OpenOptions{Logger: o.logger})
+	s.Array, err = filearray.Open(fsys, filearray.OpenOptions{Logger: o.Logger})
 	return err
 }
 
 // openAuthority makes the authority of a folder that never had one: of a new
 // one, or of one from before there were authorities.
-func (s *state) openAuthority(fsys atomicfile.FS) error {
+func (s *Folder) openAuthority(fsys atomicfile.FS) error {
 	dir := filepath.Join(s.dir, authorityName)
-	issued, err := s.store.Credentials().List()
+	issued, err := s.Store.Credentials().List()
 	if err != nil {
 		return err
 	}
@@ -248,47 +251,47 @@ func (s *state) openAuthority(fsys atomicfile.FS) error {
 			return fault.New(fault.Failed, "cannot sync %s: %w", s.dir, err)
 		}
 	}
-	s.authority, err = secrets.OpenAuthority(dir)
+	s.Authority, err = secrets.OpenAuthority(dir)
 	return err
 }
 
 // initialise adds the first user and the identity to a new folder.
-func (s *state) initialise(ctx context.Context, o opening) (identity, error) {
+func (s *Folder) initialise(ctx context.Context, o Opening) (identity, error) {
 	var random [8]byte
 	rand.Read(random[:]) // never fails, see its documentation
 	id := identity{hex.EncodeToString(random[:]), time.Now().UTC()}
-	users, err := s.store.Users().List()
+	users, err := s.Store.Users().List()
 	if err != nil {
 		return id, err
 	}
 	if len(users) == 0 {
-		first, err := auth.New(s.store.Users(), o.cost).FirstUser(ctx)
+		first, err := auth.New(s.Store.Users(), o.Cost).FirstUser(ctx)
 		if err != nil {
 			return id, err
 		}
-		if err := s.store.Users().Create(first); err != nil {
+		if err := s.Store.Users().Create(first); err != nil {
 			return id, err
 		}
 	}
-	return id, filestore.SaveFile(o.fsys, filepath.Join(s.dir, identityName), identityWord, id)
+	return id, filestore.SaveFile(o.FS, filepath.Join(s.dir, identityName), identityWord, id)
 }
 
-// close gives back what open took, as far as it got.
-func (s *state) close() error {
+// Close gives back what open took, as far as it got.
+func (s *Folder) Close() error {
 	var errs []error
-	if s.array != nil {
-		errs = append(errs, s.array.Close())
+	if s.Array != nil {
+		errs = append(errs, s.Array.Close())
 	}
-	if s.store != nil {
-		errs = append(errs, s.store.Close())
+	if s.Store != nil {
+		errs = append(errs, s.Store.Close())
 	}
-	return errors.Join(append(errs, s.lock.release())...)
+	return errors.Join(append(errs, s.lock.Release())...)
 }
 
-// certificateNames are the names under which clients reach the server: its
+// CertificateNames are the names under which clients reach the server: its
 // own, those of the loopback, and the listening address or, where that is
 // every address, all of the machine's.
-func certificateNames(listen string) []string {
+func CertificateNames(listen string) []string {
 	names := []string{"localhost", "127.0.0.1", "::1"}
 	if host, err := os.Hostname(); err == nil && isDNSName(host) {
 		names = append(names, host)

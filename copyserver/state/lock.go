@@ -1,4 +1,4 @@
-package copyserver
+package state
 
 import (
 	"errors"
@@ -9,11 +9,11 @@ import (
 	"copyservices/taskstore/filelock"
 )
 
-// folderLock keeps a second copyserver out of a state folder. The system
+// Lock keeps a second copyserver out of a state folder. The system
 // drops it with the process, however that ends.
-type folderLock struct{ file *os.File }
+type Lock struct{ file *os.File }
 
-func lockFolder(dir string) (*folderLock, error) {
+func lockFolder(dir string) (*Lock, error) {
 	path := filepath.Join(dir, lockName)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -27,11 +27,11 @@ func lockFolder(dir string) (*folderLock, error) {
 		}
 		return nil, fault.New(fault.Failed, "cannot lock %s: %w", path, err)
 	}
-	return &folderLock{f}, nil
+	return &Lock{f}, nil
 }
 
-// release gives the lock back; nil has none.
-func (l *folderLock) release() error {
+// Release gives the lock back; nil has none.
+func (l *Lock) Release() error {
 	if l == nil {
 		return nil
 	}
