@@ -5,9 +5,10 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 
+	"copyservices/copyserver/arrays"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/runner"
 	"copyservices/export/nbd"
 	"copyservices/taskstore"
 	"copyservices/taskstore/userfile"
@@ -108,7 +109,7 @@ func readKeyPair(certFile, keyFile string) (tls.Certificate, error) {
 // exports offers the volumes of all arrays that can be opened, each under its
 // serial.
 type exports struct {
-	arrays   *runner.Arrays
+	arrays   *arrays.Registry
 	attached *attachments
 	// access tells what a client may do with a volume; nil: everything.
 	access func(nbd.Peer, arrayclient.Serial) (taskstore.HostAccess, bool)
@@ -187,7 +188,7 @@ func noVolume(serial arrayclient.Serial) error {
 }
 
 func openVolume(
-	ctx context.Context, arrays *runner.Arrays, serial arrayclient.Serial,
+	ctx context.Context, arrays *arrays.Registry, serial arrayclient.Serial,
 ) (arrayclient.VolumeIO, error) {
 	arr, id, err := arrays.Of(serial)
 	if err != nil {

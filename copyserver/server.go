@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"copyservices/copyserver/arrays"
+
 	"copyservices/copyserver/state"
 
 	"copyservices/arrayclient"
@@ -57,7 +59,7 @@ type Server struct {
 	hostname  string
 	store     taskstore.Store
 	box       *secrets.Box
-	arrays    *runner.Arrays
+	arrays    *arrays.Registry
 	runner    *runner.Runner
 	attached  *attachments
 	auth      *auth.Authenticator
@@ -203,7 +205,7 @@ func (s *Server) takeAddresses() (*state.Lock, error) {
 // needs the arrays to say what became of their copies.
 func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) error {
 	var err error
-	if s.arrays, err = runner.NewArrays(ctx, embedded); err != nil {
+	if s.arrays, err = arrays.New(ctx, embedded); err != nil {
 		return err
 	}
 	_, id, err := s.arrays.Named("")

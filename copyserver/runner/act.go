@@ -3,6 +3,8 @@ package runner
 import (
 	"context"
 
+	"copyservices/copyserver/arrays"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore"
@@ -164,7 +166,7 @@ func existing(ctx context.Context, r Resolved) error {
 	for _, p := range r.Pairs {
 		for _, serial := range []arrayclient.Serial{p.Source, p.Target} {
 			if !there[serial] {
-				return noVolume(serial)
+				return arrays.NoVolume(serial)
 			}
 		}
 	}

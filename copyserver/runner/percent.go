@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"copyservices/copyserver/arrays"
+
 	"copyservices/arrayclient"
 	"copyservices/taskstore"
 )
@@ -15,7 +17,7 @@ import (
 // percents looks up how far copies of runs have come; an array is read once.
 type percents struct {
 	ctx    context.Context
-	arrays *Arrays
+	arrays *arrays.Registry
 	read   map[arrayclient.Array]*arrayState
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"copyservices/copyserver/arrays"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
@@ -102,7 +104,7 @@ func (e *ended) relationship(p arrayclient.Pair) (arrayclient.Relationship, erro
 	}
 	target, ok := e.volumes[p.Target]
 	if !ok {
-		return rel, noVolume(p.Target)
+		return rel, arrays.NoVolume(p.Target)
 	}
 	rel.Tracks = (e.volumes[p.Source].Size + arrayclient.TrackSize - 1) / arrayclient.TrackSize
 	last := target.LastCopy

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"copyservices/copyserver/arrays"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
@@ -198,7 +200,7 @@ func noCopies(t taskstore.Task, runs []taskstore.Run) error {
 
 // resolvedOf returns the volumes that run worked on, whatever their names
 // stand for by now.
-func resolvedOf(arrays *Arrays, run taskstore.Run) (Resolved, error) {
+func resolvedOf(arrays *arrays.Registry, run taskstore.Run) (Resolved, error) {
 	out := Resolved{Named: run.Pairs}
 	for _, p := range run.Pairs {
 		out.Pairs = append(out.Pairs, arrayclient.Pair{

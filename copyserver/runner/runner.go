@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"copyservices/copyserver/arrays"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
@@ -28,7 +30,7 @@ const pruneSlack = 16
 // Runner executes tasks. Its methods may be called from many goroutines.
 type Runner struct {
 	store  taskstore.Store
-	arrays *Arrays
+	arrays *arrays.Registry
 	logger *slog.Logger
 	keep   int
 
@@ -82,7 +84,7 @@ func (q Request) late() error {
 // interrupted where it has not; the error is that of the store. When ctx ends,
 // nobody is left waiting for copies; Stop is needed all the same.
 func New(
-	ctx context.Context, store taskstore.Store, arrays *Arrays, logger *slog.Logger,
+	ctx context.Context, store taskstore.Store, arrays *arrays.Registry, logger *slog.Logger,
 ) (*Runner, error) {
 	r := &Runner{
 		store: store, arrays: arrays, logger: logger, keep: KeepRuns,
@@ -111,7 +113,7 @@ func New(
 }
 
 // Arrays returns the arrays it works on.
-func (r *Runner) Arrays() *Arrays { return r.arrays }
+func (r *Runner) Registry() *arrays.Registry { return r.arrays }
 
 // Resolve finds the volumes that pairs name now.
 func (r *Runner) Resolve(pairs []taskstore.TaskPair) (Resolved, error) {

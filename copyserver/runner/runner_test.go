@@ -12,6 +12,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/arrays"
 	"copyservices/copyserver/runner"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
@@ -45,12 +46,12 @@ func newWorld(t *testing.T, arrays ...arrayclient.Array) *world {
 	return w
 }
 
-func (w *world) start(arrays ...arrayclient.Array) {
+func (w *world) start(list ...arrayclient.Array) {
 	w.t.Helper()
 	var err error
 	w.store, err = filestore.OpenFS(w.dir, w.fsys)
 	must(w.t, err)
-	all, err := runner.NewArrays(w.t.Context(), arrays...)
+	all, err := arrays.New(w.t.Context(), list...)
 	must(w.t, err)
 	w.Runner, err = runner.New(w.t.Context(), w.store, all, slog.New(slog.DiscardHandler))
 	must(w.t, err)
