@@ -51,10 +51,11 @@ const (
 	lastLook  = 30 * time.Second
 )
 
-// limitMemory has Go collect in time, and gives back to the system what a burst of
-// requests has left, until ctx ends: Go by itself would take minutes.
-func limitMemory(ctx context.Context, memory int64) {
-	limit := int64(float64(memory) * collectAt)
+// KeepMemory has Go collect in time, and gives back to the system what a burst of
+// requests has left, until ctx ends: Go by itself would take minutes. It is for a
+// process that is a server and nothing else.
+func (s *Server) KeepMemory(ctx context.Context) {
+	limit := int64(float64(s.opts.memory) * collectAt)
 	debug.SetMemoryLimit(min(limit, debug.SetMemoryLimit(-1)))
 	least, wait := memoryTaken(), firstLook
 	for {

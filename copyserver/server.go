@@ -122,7 +122,7 @@ func New(opts Options) (*Server, error) {
 }
 
 func newServer(opts Options, seams seams) (*Server, error) {
-	opts, err := opts.validate()
+	opts, err := opts.Validate()
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ var storeImports = []string{"taskstore", "taskstore/atomicfile", "taskstore/file
 	"taskstore/notation", "taskstore/result", "taskstore/strictyaml", "taskstore/userfile"}
 
 var layers = []layer{
-	{"cmd/copyserver", []string{"copyserver"},
+	{"cmd/copyserver", []string{"copyserver/program"},
 		"a main is os.Exit and nothing else; the daemon's body is importable and tested there"},
 	{"cmd/...", []string{"rscli"},
 		"commands never import the server: they go into guests, small, and talk to it over REST"},

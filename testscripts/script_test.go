@@ -13,7 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"copyservices/copyserver"
+	"copyservices/copyserver/program"
 	"copyservices/rscli"
 )
 
@@ -21,7 +21,7 @@ var update = flag.Bool("u", false, "write what the commands print into the scrip
 
 // mains are the binaries that the scripts run, each as a process of its own.
 var mains = map[string]func() int{
-	"copyserver":       copyserver.Main,
+	"copyserver":       program.Main,
 	"esscli":           rscli.ESSCLIMain,
 	"rsExecuteTask":    rscli.ExecuteTaskMain,
 	"rsFlashCopyQuery": rscli.FlashCopyQueryMain,

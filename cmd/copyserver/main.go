@@ -4,7 +4,7 @@ package main
 import (
 	"os"
 
-	"copyservices/copyserver"
+	"copyservices/copyserver/program"
 )
 
-func main() { os.Exit(copyserver.Main()) }
+func main() { os.Exit(program.Main()) }

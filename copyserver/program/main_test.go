@@ -1,26 +1,18 @@
-package copyserver
+package program
 
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"copyservices/copyserver/state"
-
-	"copyservices/arrayclient"
-	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/api"
-	"copyservices/export/nbd"
-	"copyservices/taskstore"
+	"copyservices/copyserver"
 )
 
 // execute runs the program as far as it goes by itself.
@@ -99,7 +91,7 @@ func TestHelpAndVersion(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Errorf("help: code %d, stderr %q", code, stderr)
 	}
-	if code, stdout, _ = execute(t, "--version"); code != 0 || !strings.Contains(stdout, Version) {
+	if code, stdout, _ = execute(t, "--version"); code != 0 || !strings.Contains(stdout, copyserver.Version) {
 		t.Errorf("version: code %d, %q", code, stdout)
 	}
 }
@@ -110,8 +102,8 @@ func (fullOutput) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 func TestLostOutputIsNoSuccess(t *testing.T) {
 	state := filepath.Join(t.TempDir(), "state")
-	opts := testOptions(state)
-	opts.State = state
+	opts := copyserver.DefaultOptions()
+	opts.State, opts.Listen, opts.NBDListen = state, "127.0.0.1:0", copyserver.NoNBD
 	must(t, newAndStop(opts))
 	for _, args := range [][]string{
 		{"--help"}, {"--version"}, {"check", "--help"}, {"check", "--state", state}, {"service", "install", "--help"},
@@ -140,7 +132,7 @@ func TestMainServes(t *testing.T) {
 	wg.Go(func() {
 		code = run(ctx, []string{"--config", config, "--state", state}, &bytes.Buffer{}, &stderr)
 	})
-	var r Ready
+	var r copyserver.Ready
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if data, err := os.ReadFile(ready); err == nil {
 			must(t, json.Unmarshal(data, &r))
@@ -180,78 +172,5 @@ func TestMainServes(t *testing.T) {
 	if c, _, errs = execute(t, "--config", config, "--state", state); c != 1 ||
 		!strings.Contains(errs, "secret.key") {
 		t.Errorf("start on damage: code %d, %q", c, errs)
-	}
-}
-
-func TestExports(t *testing.T) {
-	w := start(t, t.TempDir())
-	v := w.volumes(2)
-	e := exports{arrays: w.arrays, attached: newAttachments()}
-	list, err := e.List(t.Context(), nbd.Peer{})
-	must(t, err)
-	if len(list) != 2 || list[0].Name != v[0] || list[0].Size != 1<<20 {
-		t.Errorf("exports %+v", list)
-	}
-	disk, readOnly, err := e.Open(t.Context(), nbd.Peer{}, v[1])
-	must(t, err)
-	if disk.Size() != 1<<20 || readOnly {
-		t.Errorf("%d bytes, read only %v", disk.Size(), readOnly)
-	}
-	w.refused("DELETE", "/v1/volumes/"+v[1], nil, 422, fault.Refused, v[1])
-	must(t, disk.Close())
-	for _, name := range []string{"", "00a13698", "0FF13698", "00099999", strings.Repeat("x", 5000)} {
-		if _, _, err := e.Open(t.Context(), nbd.Peer{}, name); fault.KindOf(err) != fault.NotFound {
-			t.Errorf("%.20q: %v", name, err)
-		}
-	}
-}
-
-func TestCertificateNames(t *testing.T) {
-	for listen, want := range map[string]string{
-		"192.0.2.9:1": "192.0.2.9", "vault.example:1": "vault.example", "[2001:db8::1]:1": "2001:db8::1",
-		"0.0.0.0:1": "127.0.0.1", ":1": "::1", "bad name:1": "localhost",
-	} {
-		names := state.CertificateNames(listen)
-		if !slices.Contains(names, want) || slices.Contains(names, "bad name") {
-			t.Errorf("%s: %v", listen, names)
-		}
-	}
-}
-
-// BenchmarkRunTask is what a stored task costs in the server: a run by a user
-// whose password is remembered, and the withdraw that lets it be run again.
-func BenchmarkRunTask(b *testing.B) {
-	opts := testOptions(b.TempDir())
-	s, err := newServer(opts, testSeams)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Stop(context.Background())
-	if err := s.Start(); err != nil {
-		b.Fatal(err)
-	}
-	c := api.New(api.Options{
-		Servers: []string{s.Addr()}, User: "superuser", Password: "passw0rd", TLS: func(string) *tls.Config { return &tls.Config{InsecureSkipVerify: true} },
-	})
-	v, err := c.CreateVolumes(b.Context(), api.VolumeCreate{Size: 64 << 20, Count: 2})
-	if err != nil {
-		b.Fatal(err)
-	}
-	pair := []api.TaskPair{{Source: string(v[0].Serial), Target: string(v[1].Serial)}}
-	task := api.Task{Name: "t", Type: taskstore.TaskEstablish, Pairs: pair,
-		Options: arrayclient.Options{NoCopy: true}}
-	if _, err := c.PutTask(b.Context(), task); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		_, err := c.RunTask(b.Context(), "t", api.RunRequest{})
-		b.StopTimer()
-		if err != nil {
-			b.Fatal(err)
-		}
-		if _, err := c.Withdraw(b.Context(), api.PairsRequest{Pairs: pair}); err != nil {
-			b.Fatal(err)
-		}
-		b.StartTimer()
 	}
 }

@@ -1,4 +1,4 @@
-package copyserver
+package program
 
 import (
 	"cmp"
@@ -77,10 +77,10 @@ func (s *surroundings) installService(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if opts, err = opts.validate(); err != nil {
+	if opts, err = opts.Validate(); err != nil {
 		return err
 	}
-	if _, err := opts.logger(s.stderr); err != nil {
+	if _, err := logger(opts, s.stderr); err != nil {
 		return err
 	}
 	spec := service.Spec{

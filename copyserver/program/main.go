@@ -1,4 +1,6 @@
-package copyserver
+// Package program is the command copyserver: its command line, its configuration
+// file, how it ends, and the service that it is on Windows.
+package program
 
 import (
 	"context"
@@ -13,6 +15,8 @@ import (
 	"syscall"
 	"time"
 	"unicode"
+
+	"copyservices/copyserver"
 
 	"copyservices/copyserver/state"
 
@@ -128,7 +132,7 @@ func oneLine(s string) string {
 func (s *surroundings) app() *cli.App {
 	return &cli.App{
 		Name:                  program,
-		Version:               Version,
+		Version:               copyserver.Version,
 		HideHelpCommand:       true,
 		HideVersion:           true,
 		CustomAppHelpTemplate: serverHelp(),
@@ -140,7 +144,7 @@ func (s *surroundings) app() *cli.App {
 				return err
 			}
 			if c.Bool("version") {
-				_, err := fmt.Fprintf(s.stdout, "%s (copyservices) %s\n", program, Version)
+				_, err := fmt.Fprintf(s.stdout, "%s (copyservices) %s\n", program, copyserver.Version)
 				return err
 			}
 			return s.serve(c)
@@ -180,10 +184,10 @@ func plainFlags(c *cli.Context) error {
 
 // options puts together defaults, configuration file and flags, the last
 // being the strongest.
-func options(c *cli.Context) (Options, error) {
-	o := DefaultOptions()
+func options(c *cli.Context) (copyserver.Options, error) {
+	o := copyserver.DefaultOptions()
 	if path := c.String("config"); path != "" {
-		if err := o.readConfig(path); err != nil {
+		if err := readConfig(&o, path); err != nil {
 			return o, err
 		}
 	}
@@ -218,28 +222,28 @@ func (s *surroundings) serve(c *cli.Context) error {
 	if opts.Logger, err = s.logger(opts); err != nil {
 		return err
 	}
-	server, err := New(opts)
+	server, err := copyserver.New(opts)
 	if err != nil {
 		return err
 	}
 	if err = server.Start(); err == nil {
 		s.tell(service.Running)
-		go limitMemory(c.Context, server.opts.memory)
+		go server.KeepMemory(c.Context)
 		err = server.Wait(c.Context)
 	}
 	s.tell(service.Stopping)
 	return errors.Join(err, server.Stop(context.Background()))
 }
 
-func (s *surroundings) logger(opts Options) (*slog.Logger, error) {
+func (s *surroundings) logger(opts copyserver.Options) (*slog.Logger, error) {
 	if s.events == nil {
-		return opts.logger(s.stderr)
+		return logger(opts, s.stderr)
 	}
-	if _, err := opts.logger(io.Discard); err != nil {
+	if _, err := logger(opts, io.Discard); err != nil {
 		return nil, err
 	}
 	return slog.New(service.NewHandler(s.events, func(w io.Writer) slog.Handler {
-		logger, _ := opts.logger(w) // was good a moment ago
+		logger, _ := logger(opts, w) // was good a moment ago
 		return logger.Handler()
 	})), nil
 }
@@ -254,9 +258,9 @@ func check(c *cli.Context, stdout io.Writer) error {
 	if err := plainFlags(c); err != nil {
 		return err
 	}
-	opts := DefaultOptions()
+	opts := copyserver.DefaultOptions()
 	opts.State = c.String("state")
-	opts, err := opts.validate()
+	opts, err := opts.Validate()
 	if err != nil {
 		return err
 	}

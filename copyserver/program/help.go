@@ -1,8 +1,10 @@
-package copyserver
+package program
 
 import (
 	"fmt"
 	"strings"
+
+	"copyservices/copyserver"
 
 	"github.com/urfave/cli/v2"
 )
@@ -18,13 +20,13 @@ func stateFlag() cli.Flag {
 // serverFlags are described in few words, the placeholder in backquotes at the
 // end; copyserver(8) says more.
 func serverFlags() []cli.Flag {
-	d := DefaultOptions()
+	d := copyserver.DefaultOptions()
 	text := func(name, usage string) cli.Flag { return &cli.StringFlag{Name: name, Usage: usage} }
 	return []cli.Flag{
 		stateFlag(),
 		text("config", "read a YAML file whose keys are these flags `FILE`"),
 		text("listen", "serve HTTPS there, else on "+d.Listen+" `ADDRESS`"),
-		text("nbd-listen", "export volumes there, or "+NoNBD+" `ADDRESS`"),
+		text("nbd-listen", "export volumes there, or "+copyserver.NoNBD+" `ADDRESS`"),
 		&cli.BoolFlag{Name: "nbd-insecure", Usage: "export beyond loopback to whoever comes"},
 		&cli.BoolFlag{Name: "nbd-tls", Usage: "export to hosts with a credential of this server"},
 		text("nbd-tls-cert", "the certificate that NBD shows, PEM `FILE`"),
