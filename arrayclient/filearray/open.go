@@ -140,23 +140,25 @@ func (l *loaded) close() {
 
 // readBitmaps reads the bitmaps of the relationships in the meta file.
 func (l *loaded) readBitmaps() error {
-	for _, uid := range sortedKeys(l.state.Relationships) {
+	var list []loadedBitmaps
+	uids := sortedKeys(l.state.Relationships)
+	for _, uid := range uids {
 		rec := l.state.Relationships[uid]
-		if err := l.readBitmap(rec); err != nil {
-			return err
+		src := l.state.Volumes[rec.Source]
+		if src == nil || l.state.Volumes[rec.Target] == nil {
+			return corrupt(metaName(l.gen), "relationship %d has a volume that does not exist", uid)
 		}
+		var b loadedBitmaps
+		b.copied, b.changed = newBitmaps(rec, src.Size)
+		l.rels[uid] = b
+		list = append(list, b)
 	}
-	return nil
+	return eachSideBySide(len(uids), func(i int) error {
+		return l.readBitmap(l.state.Relationships[uids[i]], list[i])
+	})
 }
 
-func (l *loaded) readBitmap(rec *relRecord) error {
-	src := l.state.Volumes[rec.Source]
-	if src == nil || l.state.Volumes[rec.Target] == nil {
-		return corrupt(metaName(l.gen), "relationship %d has a volume that does not exist", rec.UID)
-	}
-	var b loadedBitmaps
-	b.copied, b.changed = newBitmaps(rec, src.Size)
-	l.rels[rec.UID] = b
+func (l *loaded) readBitmap(rec *relRecord, b loadedBitmaps) error {
 	err := l.readPages(b.copied, rec.Copied)
 	if b.changed != nil && err == nil {
 		err = l.readPages(b.changed, rec.Changed)

@@ -125,21 +125,26 @@ func (a *Array) openStages() error {
 	for _, name := range names {
 		there[stageDir+"/"+name] = true
 	}
-	for _, v := range a.volumes {
-		name, announced := stageName(v.id, v.uid), a.state.Volumes[v.id].Staged
-		var err error
-		if v.err() != nil {
-			continue
-		} else if there[name] {
-			err = v.loadStage(name, announced)
-		} else if announced {
-			err = corrupt(name, "it is missing")
-		}
+	return sideBySide(a.allVolumes(), func(v *volume) error {
+		err := v.openStage(there)
 		if ofVolume(err) {
 			v.giveUp(err)
-		} else if err != nil {
-			return err
+			err = nil
 		}
+		return err
+	})
+}
+
+// openStage takes over the stage file, if it is among those that are there.
+func (v *volume) openStage(there map[string]bool) error {
+	name, announced := stageName(v.id, v.uid), v.array.state.Volumes[v.id].Staged
+	switch {
+	case v.err() != nil:
+		return nil
+	case there[name]:
+		return v.loadStage(name, announced)
+	case announced:
+		return corrupt(name, "it is missing")
 	}
 	return nil
 }
