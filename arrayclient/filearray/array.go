@@ -68,6 +68,7 @@ type Array struct {
 	// cannotClone is set when the file system turned out not to share blocks.
 	cannotClone atomic.Bool
 	sharing     *sharing
+	stamps      freshStamps
 	slots       chan struct{} // background copies at work at a time
 	finishing   relQueue
 	rate        rate // of all background copying

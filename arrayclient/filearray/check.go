@@ -20,7 +20,7 @@ func Check(fsys FS) []error {
 	var problems []error
 	for _, id := range sortedKeys(l.state.Volumes) {
 		rec := l.state.Volumes[id]
-		segs, err := openSegments(fsys, l.serial, rec)
+		segs, err := openChecked(fsys, l.serial, l.state, rec)
 		if err == nil {
 			err = l.checkStage(rec, segs)
 			closeSegments(segs)

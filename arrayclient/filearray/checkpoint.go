@@ -85,6 +85,7 @@ func (a *Array) beginCheckpoint() error {
 
 // newCheckpoint takes down what checkpoint gen has to write.
 func (a *Array) newCheckpoint(gen uint64) *checkpoint {
+	a.stamps.noteAll()
 	c := &checkpoint{gen: gen, state: a.snapshot(), ended: a.ended, done: make(chan struct{})}
 	c.pages = a.takeDirty(c.state)
 	a.ended = nil

@@ -20,6 +20,8 @@ type committer struct {
 	// release gives back room that was kept for the journal on a full disk, and
 	// reports whether there was any.
 	release func() bool
+	// stamps are taken down with what is committed. It may be nil.
+	stamps *freshStamps
 
 	mu      sync.Mutex
 	running bool
@@ -138,6 +140,13 @@ func (c *committer) write(b *batch) error {
 func (c *committer) record(b *batch) error {
 	records, good := b.marksRecord()
 	records = append(records, b.records...)
+	var stamped []stampChange
+	if len(records) > 0 {
+		stamped = c.stamps.some()
+	}
+	if len(stamped) > 0 {
+		records = append(records, jsonRecord(recStamped, stamped))
+	}
 	size := 0
 	for _, r := range records {
 		size += len(r.payload)
@@ -156,6 +165,7 @@ func (c *committer) record(b *batch) error {
 		if err != nil {
 			return c.breakDown(err)
 		}
+		c.stamps.noted(stamped)
 	}
 	for _, m := range good {
 		if m.changed {

@@ -105,7 +105,7 @@ func (d *data) writeEach(p []byte, off int64, write func(*segment, []byte, int64
 func (s *segment) write(p []byte, at int64) error {
 	defer s.share.release(s.share.claim(s.base+at, int64(len(p))))
 	_, err := s.WriteAt(p, at)
-	s.expose()
+	s.change()
 	return err
 }
 
@@ -113,6 +113,7 @@ func (s *segment) write(p []byte, at int64) error {
 func (s *segment) apply(p []byte, at int64) error {
 	defer s.share.release(s.share.claim(s.base+at, int64(len(p))))
 	_, err := s.WriteAt(p, at)
+	s.stamp.change()
 	s.dirty.Store(true)
 	return err
 }
@@ -125,7 +126,7 @@ func (d *data) clone(src *data, off, n int64) error {
 	return src.each(off, n, func(s *segment, at, n int64) error {
 		own := d.segs[slices.Index(src.segs, s)]
 		defer own.share.release(own.share.claim(own.base+at, n))
-		defer own.expose()
+		defer own.change()
 		return own.Clone(s.File, at, n)
 	})
 }
@@ -139,7 +140,7 @@ func (d *data) zero(off, n int64, punch bool) error {
 			return s.writeZeros(at, n)
 		}
 		defer s.share.release(s.share.claim(s.base+at, n))
-		defer s.expose()
+		defer s.change()
 		return s.Punch(at, n)
 	})
 }

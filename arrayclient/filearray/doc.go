@@ -101,4 +101,10 @@
 // meta file and replays the journals behind it; there is nothing to repair.
 // What a crash can leave half written is never needed. A file that was whole
 // once and is not any more is refused with an error that names it.
+//
+// So are files of an older backup beside newer ones. Sessions tell the meta files, the
+// journals and the folder of volumes (generation.go), generations and counts the
+// bitmaps, stamps each file of a volume (stamp.go), which then fails alone. A file of
+// a volume on which no image and no staged write counts may be older: it is taken as
+// it is.
 package filearray

@@ -26,6 +26,12 @@ func pairUpStaging(
 	t.Helper()
 	fsys := newCrashFS()
 	a := createStagingArray(t, fsys, s)
+	return fsys, a, pairIn(t, a, opts)
+}
+
+// pairIn makes the volumes of pairUp.
+func pairIn(t *testing.T, a *Array, opts arrayclient.Options) []arrayclient.Serial {
+	t.Helper()
 	serials := mustCreate(t, a, 1<<20, 3)
 	writeOnes(t, a, serials[0], 1)
 	err := a.Establish(context.Background(),
@@ -33,7 +39,7 @@ func pairUpStaging(
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fsys, a, serials
+	return serials
 }
 
 func writeOnes(t *testing.T, a *Array, s arrayclient.Serial, with byte) {

@@ -14,16 +14,17 @@ import (
 const formatVersion = 1
 
 // headerSize is the length of the header that meta, journal and bitmap files
-// and the areas of stage files begin with and every volume segment ends with:
+// and the areas of stage files begin with and every volume segment ends with, and of
+// stamps:
 //
 //	0   8  magic
 //	8   4  version
 //	12  4  CRC-32C of the bytes from 16 to the end of the header
-//	16  8  generation (meta), session (journal), uid (bitmap, volume, stage)
-//	24  8  payload length (meta), data length (volume), generation (stage), 0
-//	       (generationName: see there)
-//	32  4  CRC-32C of the payload (meta), segment number (volume), length of the
-//	       area (stage), 0
+//	16  8  generation (meta), session (journal), uid (bitmap, volume, stage, stamp)
+//	24  8  payload length (meta), data length (volume), generation (stage), the
+//	       stamp, 0 (generationName: see there)
+//	32  4  CRC-32C of the payload (meta), segment number or ofStage (volume, stamp),
+//	       length of the area (stage), 0
 //	36  5  serial of the array
 //	48  8  salt (stage), 0
 //	       zeros

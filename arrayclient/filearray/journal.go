@@ -60,6 +60,7 @@ const (
 	recStageChanged                         // []stageChange
 	recImagesDurable                        // []uid of relationships whose source was synced since
 	recSharing                              // uid of a relationship whose volumes may share blocks from now on
+	recStamped                              // []stampChange
 )
 
 type record struct {

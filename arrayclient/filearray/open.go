@@ -298,6 +298,8 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 	a.committer.journal = l.journal
 	a.committer.between = a.makeRoom
 	a.committer.release = a.spare.release
+	a.stamps.after, a.stamps.apply = stampAfter, a.applyState
+	a.committer.stamps = &a.stamps
 	a.spare.open(a.fsys)
 	if err := a.fsys.Mkdir(stageDir); err != nil {
 		return nil, err
@@ -434,6 +436,7 @@ func (a *Array) openVolumes() error {
 	if err != nil {
 		return err
 	}
+	a.takeOlder()
 	return a.openStages()
 }
 
@@ -470,15 +473,22 @@ func (v *volume) giveUp(cause error) {
 		"hint", fault.HintOf(cause))
 }
 
-// lostVolume is the error for a volume of which a file is damaged.
+// lostVolume is the error for a volume of which a file is damaged, or older than it
+// was.
 func lostVolume(serial arrayclient.Serial, cause error) error {
-	return fault.New(fault.Failed, "volume %s has failed: %w", serial, cause).
-		WithHint("stop copyserver, put the file back as it was and start copyserver again; "+
-			"or give the volume up: esscli delete volume %s", serial)
+	lost := fault.New(fault.Failed, "volume %s has failed: %w", serial, cause)
+	var older *olderFileError
+	if errors.As(cause, &older) && !older.staged {
+		return lost.WithHint("stop copyserver, put the newest file back and start copyserver again; "+
+			"or withdraw the relationships of %s and start copyserver again, to use the file as it is; "+
+			"or give the volume up: esscli delete volume %s", serial, serial)
+	}
+	return lost.WithHint("stop copyserver, put the file back as it was and start copyserver again; "+
+		"or give the volume up: esscli delete volume %s", serial)
 }
 
 func (a *Array) openVolume(rec *volumeRecord) (*volume, error) {
-	segs, err := openSegments(a.fsys, a.serial, rec)
+	segs, err := openChecked(a.fsys, a.serial, a.state, rec)
 	if err != nil {
 		return nil, err
 	}
@@ -492,6 +502,7 @@ func (a *Array) newVolume(rec *volumeRecord, segs []*segment) *volume {
 	if a.sharing != nil {
 		v.join(a.sharing, rec, a.state.SharingSince)
 	}
+	v.stage.noted = rec.StageStamp
 	v.absent = segs == nil
 	v.setFiles(rec.Size, segs)
 	return v

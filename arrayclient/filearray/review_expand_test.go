@@ -107,6 +107,7 @@ func TestExpandUnfinished(t *testing.T) {
 	a := createTestArray(t, fsys)
 	s := mustCreate(t, a, 1<<20, 1)[0]
 	writeOnes(t, a, s, 1)
+	mustFlush(t, mustOpen(t, a, s)) // that writes a stamp
 	fsys.setFault(nth(2, "write", volumeDir+"/000", errNoSpace))
 	if err := a.ExpandVolume(context.Background(), s, 2<<20); err == nil {
 		t.Fatal("the expansion did not notice")

@@ -10,7 +10,7 @@ import (
 // A volume's data is in segment files of at most segmentSize bytes, because
 // file systems limit the size of a file (ext4: 16 TiB less 4 KiB). Data
 // begins at offset 0 and is raw. Behind it, at the next multiple of 4 KiB,
-// stands the header that tells whose file it is.
+// stands the header that tells whose file it is, and behind that a stamp (stamp.go).
 const segmentSize = 1 << 40
 
 const volumeDir = "volumes"
@@ -34,8 +34,9 @@ type segment struct {
 	syncMu  sync.Mutex
 	failed  error // of the sync that failed; guarded by syncMu
 
-	share *sharer // the volume that it is of; nil for other files
-	base  int64   // offset in the volume
+	stamp *fileStamp // nil for files that have none
+	share *sharer    // the volume that it is of; nil for other files
+	base  int64      // offset in the volume
 }
 
 // sync makes the writes that returned before it durable. The mutex makes a
@@ -58,7 +59,11 @@ func (s *segment) syncIf(flag *atomic.Bool) error {
 		s.dirty.Store(false)
 		s.exposed.Store(false)
 		end := s.share.beginSync(trackRange{s.base / trackSize, segmentSize / trackSize})
+		stamped := s.stamp.renew(s.File)
 		s.failed = s.File.Sync()
+		if s.failed == nil && stamped {
+			s.stamp.fresh.add(s.stamp)
+		}
 		if s.failed == nil && end() {
 			s.dirty.Store(true)
 		}
@@ -70,6 +75,12 @@ func (s *segment) syncIf(flag *atomic.Bool) error {
 func (s *segment) expose() {
 	s.exposed.Store(true)
 	s.dirty.Store(true)
+}
+
+// change notes that the segment was changed, by what is in no stage.
+func (s *segment) change() {
+	s.stamp.change()
+	s.expose()
 }
 
 // createSegments makes the files of v and makes them durable, their entries
@@ -91,7 +102,7 @@ func createSegment(fsys FS, serial string, v *volumeRecord, i int) error {
 		return err
 	}
 	length := dataLength(v.Size, i)
-	_, err = f.WriteAt(segmentHeader(serial, v, i).encode(), headerOffset(length))
+	_, err = f.WriteAt(tail(serial, v, i, nextStamp(0)), headerOffset(length))
 	if err == nil {
 		err = f.Sync()
 	}
@@ -119,12 +130,11 @@ func removeSegments(fsys FS, v *volumeRecord) error {
 func openSegments(fsys FS, serial string, v *volumeRecord) ([]*segment, error) {
 	var list []*segment
 	for i := range segments(v.Size) {
-		f, err := openSegment(fsys, serial, v, i)
+		s, err := openSegment(fsys, serial, v, i)
 		if err != nil {
 			closeSegments(list)
 			return nil, err
 		}
-		s := &segment{File: f}
 		// A process that was killed may have left what it wrote unsynced, so
 		// the first sync is not one to be spared.
 		s.expose()
@@ -133,7 +143,7 @@ func openSegments(fsys FS, serial string, v *volumeRecord) ([]*segment, error) {
 	return list, nil
 }
 
-func openSegment(fsys FS, serial string, v *volumeRecord, i int) (File, error) {
+func openSegment(fsys FS, serial string, v *volumeRecord, i int) (*segment, error) {
 	name := segmentName(v, i)
 	f, err := fsys.Open(name)
 	if isNotExist(err) {
@@ -147,11 +157,15 @@ func openSegment(fsys FS, serial string, v *volumeRecord, i int) (File, error) {
 	if err == nil && got != want {
 		err = corrupt(name, "it is another volume's file")
 	}
+	s := &segment{File: f}
+	if err == nil {
+		s.stamp, err = openStamp(f, serial, v, i)
+	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	return f, nil
+	return s, nil
 }
 
 func closeSegments(list []*segment) error {

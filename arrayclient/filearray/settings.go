@@ -118,6 +118,7 @@ func (a *Array) expand(v *volume, old *volumeRecord, size int64) error {
 	if err != nil {
 		closeSegments(segs)
 		a.dropSegments(&grown, len(v.segs))
+		v.holdStamps(false)
 		return err
 	}
 	v.replaceFiles(v.size, segs)
@@ -158,8 +159,10 @@ func (v *volume) usable() error {
 	return v.err()
 }
 
-// growSegments makes the files of the grown volume and opens them.
+// growSegments makes the files of the grown volume and opens them. Those that v has
+// get no new stamps from then on.
 func (a *Array) growSegments(v *volume, grown *volumeRecord) ([]*segment, error) {
+	v.holdStamps(true)
 	for i := len(v.segs) - 1; i < segments(grown.Size); i++ {
 		if err := a.growSegment(v, grown, i); err != nil {
 			return nil, err
@@ -205,10 +208,10 @@ func (a *Array) growSegment(v *volume, grown *volumeRecord, i int) error {
 			v.serial, grown.Size-v.size)
 	}
 	// What an expansion that was cut off left behind the header goes.
-	if err := s.Truncate(headerOffset(dataLength(v.size, i)) + headerSize); err != nil {
+	if err := s.Truncate(headerOffset(dataLength(v.size, i)) + tailSize); err != nil {
 		return err
 	}
-	if err := s.write(segmentHeader(a.serial, grown, i).encode(), at); err != nil {
+	if err := s.write(tail(a.serial, grown, i, s.stamp.length), at); err != nil {
 		return err
 	}
 	return v.sync()

@@ -129,10 +129,12 @@ func (v *volume) join(h *sharing, rec *volumeRecord, since uint64) {
 	v.share = s
 }
 
-// adopt makes segs, the files of v, subject to the claims on it.
+// adopt makes segs, the files of v, subject to the claims on it, and has the array
+// take down their stamps.
 func (v *volume) adopt(segs []*segment) []*segment {
 	for i, s := range segs {
 		s.share, s.base = v.share, int64(i)*segmentSize
+		s.stamp.fresh = &v.array.stamps
 	}
 	return segs
 }

@@ -103,6 +103,7 @@ func TestExpandShort(t *testing.T) {
 	defer a.kill()
 	v := mustCreate(t, a, 1<<20, 2)
 	writeOnes(t, a, v[0], 1)
+	mustFlush(t, mustOpen(t, a, v[0])) // that writes a stamp
 	fsys.setFault(nth(2, "write", volumeDir+"/000", errNoSpace))
 	if err := a.ExpandVolume(ctx, v[0], 2<<20); err == nil {
 		t.Fatal("the expansion did not notice")

@@ -63,6 +63,8 @@ type stage struct {
 	// worked; it is tried again after retry.
 	refused error
 	retry   time.Time
+	// noted is the stamp that the opening found taken down; see stamp.go.
+	noted uint64
 	// announced says that the journal has it that the file must be there.
 	announced bool
 	size      int64 // of an area, in bytes

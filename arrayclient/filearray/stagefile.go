@@ -32,7 +32,8 @@ import (
 //
 // The first flush notes in the journal that the file must be there. A file of
 // which the journal does not know holds nothing that was promised; if it is
-// not whole its making was cut off.
+// not whole its making was cut off, and if it is older than the last one it is one
+// that was removed, or of a backup.
 const (
 	stageDir   = "stages"
 	stageStart = 4096 // of the records in an area
@@ -92,9 +93,13 @@ func (v *volume) createStage() error {
 	if err != nil {
 		return err
 	}
-	s.open(f)
+	v.openStageFile(f)
 	s.size, s.areas, s.active = a.staging.area, make([]area, a.staging.areas), 0
 	err = f.Truncate(int64(a.staging.areas) * s.size)
+	if s.file.stamp.length = s.noted; err == nil {
+		err = s.file.stamp.give(f)
+		s.file.stamp.given = time.Time{} // the first sync gives one that is taken down
+	}
 	for i := range s.areas {
 		if err == nil {
 			err = v.renew(i)
@@ -108,8 +113,10 @@ func (v *volume) createStage() error {
 	return err
 }
 
-func (s *stage) open(f File) {
-	s.file = &segment{File: f}
+func (v *volume) openStageFile(f File) {
+	s := &v.stage
+	s.file = &segment{File: f, stamp: newStamp(v.array.serial, v.id, v.uid, ofStage, 0)}
+	s.file.stamp.fresh = &v.array.stamps
 	s.file.dirty.Store(true)
 	s.tracks = map[int64][]fragment{}
 	s.hurry = make(chan struct{}, 1)
@@ -160,7 +167,8 @@ func (v *volume) loadStage(name string, announced bool) error {
 	if err := v.readStage(f, name); err != nil {
 		s.drop()
 		var damage *corruptError
-		if !announced && errors.As(err, &damage) {
+		var older *olderFileError
+		if !announced && (errors.As(err, &damage) || errors.As(err, &older)) {
 			return v.array.fsys.Remove(name)
 		}
 		return err
@@ -206,9 +214,15 @@ func (l *loaded) checkStage(rec *volumeRecord, segs []*segment) error {
 // readStage reads a stage file and changes nothing in it.
 func (v *volume) readStage(f File, name string) error {
 	s := &v.stage
-	s.open(f)
+	v.openStageFile(f)
 	if err := v.readHeaders(name); err != nil {
 		return err
+	}
+	if err := s.file.stamp.open(f, name, s.noted); err != nil {
+		return err
+	}
+	if s.file.stamp.older {
+		return &olderFileError{name, true}
 	}
 	order := make([]int, len(s.areas)) // a track's older fragments come first
 	for i := range order {

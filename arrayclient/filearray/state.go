@@ -43,6 +43,10 @@ type volumeRecord struct {
 	// Shares are the uids of the volumes whose blocks it may share (sharing.go),
 	// in order. It stands in their records too.
 	Shares []uint64 `json:"shares,omitempty"`
+	// Stamps are those that its segments have at least (stamp.go).
+	Stamps []uint64 `json:"stamps,omitempty"`
+	// StageStamp is that of the last of its stage files.
+	StageStamp uint64 `json:"stage_stamp,omitempty"`
 }
 
 type lastCopyRecord struct {
@@ -157,6 +161,8 @@ func (s *state) apply(r record) error {
 		return applyOne(r, func(uid *uint64) { delete(s.Deleted, *uid) })
 	case recEstablished:
 		return applyEach(r, s.establish)
+	case recStamped:
+		return applyEach(r, s.stamp)
 	case recSharing:
 		return applyOne(r, s.share)
 	case recImagesDurable:
@@ -173,10 +179,11 @@ func (s *state) apply(r record) error {
 }
 
 // putVolume puts v in place of the record that it was made of, which may have
-// got or lost a stage or partners meanwhile.
+// got or lost a stage, partners or stamps meanwhile.
 func (s *state) putVolume(v *volumeRecord) {
 	if old := s.Volumes[v.ID]; old != nil && old.UID == v.UID {
 		v.Staged, v.Shares = old.Staged, old.Shares
+		v.Stamps, v.StageStamp = old.Stamps, old.StageStamp
 	}
 	s.Volumes[v.ID] = v
 	s.NextUID = max(s.NextUID, v.UID+1)

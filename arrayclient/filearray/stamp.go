@@ -1,0 +1,280 @@
+package filearray
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// One file of one volume that is put back from an older backup would make a wrong
+// image without a sign: bitmaps and staged writes count on what the file held
+// later. So each segment, and each stage file, has a stamp behind its first header,
+// a number that only grows. A sync that finds the file changed writes a new stamp
+// first, at most once in stampAfter. The next records in the journal, or the next
+// checkpoint, take down the stamps that were synced. So whatever crashes, no stamp
+// is taken down that the file does not have on the disk, and a file with an older
+// one is not the file that was there.
+//
+// An older file of a volume is refused where an image or a staged write counts on
+// it. Not told are a backup that was made less than stampAfter before the file last
+// changed, and after a kill a source to which hosts wrote after the last record of
+// any kind: what its targets read from it has not changed since.
+//
+// Stamps are times, so that an array that was restored as a whole does not repeat
+// those that it had given after the backup. Where the clock goes back they go on
+// from the last one.
+const (
+	stampAfter = time.Minute
+	// stampStart is where the stamp is behind the begin of the header: in a sector
+	// of its own, so that no crash can harm the header.
+	stampStart = 512
+	tailSize   = stampStart + headerSize // of a segment, behind its data
+	magicStamp = "CSVCSTMP"
+	// ofStage stands for a stage file where another stamp has the segment's number.
+	ofStage = 1 << 16
+)
+
+// fileStamp is the stamp of a file. The segment's syncMu guards it.
+type fileStamp struct {
+	header       // as it is in the file, but for a damaged one; length is the stamp
+	at     int64 // where it is in the file
+	older  bool  // the file was opened with an older stamp than was taken down
+	held   bool  // the file gets no new one
+
+	volume  uint16
+	fresh   *freshStamps
+	given   time.Time   // when this process gave the last one
+	changed atomic.Bool // the file, since then
+}
+
+func newStamp(serial string, volume uint16, uid uint64, segment int, at int64) *fileStamp {
+	h := header{magic: magicStamp, id: uid, extra: uint32(segment), serial: serial}
+	return &fileStamp{header: h, volume: volume, at: at + stampStart}
+}
+
+// tail is what a segment ends with.
+func tail(serial string, v *volumeRecord, i int, stamp uint64) []byte {
+	b := make([]byte, tailSize)
+	copy(b, segmentHeader(serial, v, i).encode())
+	s := newStamp(serial, v.ID, v.UID, i, 0)
+	s.length = stamp
+	copy(b[stampStart:], s.encode())
+	return b
+}
+
+// openStamp reads the stamp of segment i.
+func openStamp(f File, serial string, v *volumeRecord, i int) (*fileStamp, error) {
+	s := newStamp(serial, v.ID, v.UID, i, headerOffset(dataLength(v.Size, i)))
+	var noted uint64
+	if i < len(v.Stamps) {
+		noted = v.Stamps[i]
+	}
+	return s, s.open(f, segmentName(v, i), noted)
+}
+
+// open reads the stamp of a file. A damaged one tells nothing, and is taken for the
+// one that was taken down.
+func (s *fileStamp) open(f File, name string, noted uint64) error {
+	found, err := readStamp(f, name, s.at, s.header)
+	var damage *corruptError
+	if errors.As(err, &damage) {
+		found, err = noted, nil
+	}
+	s.older = found < noted
+	s.length = max(found, noted)
+	return err
+}
+
+// readStamp returns the stamp at an offset of a file, 0 when there is none.
+func readStamp(f File, name string, at int64, want header) (uint64, error) {
+	b := make([]byte, headerSize)
+	if _, err := f.ReadAt(b, at); err != nil && err != io.EOF {
+		return 0, err
+	}
+	if slices.Equal(b, zeros[:headerSize]) {
+		return 0, nil
+	}
+	h, err := readHeader(f, name, at, magicStamp, want.serial)
+	if err == nil && (h.id != want.id || h.extra != want.extra) {
+		err = corrupt(name, "its stamp is that of another file")
+	}
+	return h.length, err
+}
+
+// nextStamp returns a stamp that is newer than last.
+func nextStamp(last uint64) uint64 { return max(last+1, uint64(time.Now().UnixMilli())) }
+
+// renew gives the file a new stamp if it is time for one, and reports whether it
+// did. Without, the file can be taken for an older one's equal, which is no reason
+// to refuse a sync.
+func (s *fileStamp) renew(f File) bool {
+	if s == nil || s.held || !s.changed.Load() || time.Since(s.given) < s.fresh.after {
+		return false
+	}
+	return s.give(f) == nil
+}
+
+// give gives the file a new stamp.
+func (s *fileStamp) give(f File) error {
+	s.changed.Store(false)
+	s.length = nextStamp(s.length)
+	if _, err := f.WriteAt(s.encode(), s.at); err != nil {
+		s.changed.Store(true)
+		return err
+	}
+	s.given = time.Now()
+	return nil
+}
+
+// change notes that the file was changed.
+func (s *fileStamp) change() {
+	if s != nil && !s.changed.Load() {
+		s.changed.Store(true)
+	}
+}
+
+// holdStamps keeps the files from getting new stamps, or lets them.
+func (d *data) holdStamps(hold bool) {
+	for _, s := range d.segs {
+		s.syncMu.Lock()
+		s.stamp.held = hold
+		s.syncMu.Unlock()
+	}
+}
+
+// stampChange is a stamp that a file has durably.
+type stampChange struct {
+	ID      uint16 `json:"id"`
+	UID     uint64 `json:"uid"`
+	Segment int    `json:"segment,omitempty"`
+	Stamp   uint64 `json:"stamp"`
+}
+
+// freshStamps are those that are durable and not taken down yet.
+type freshStamps struct {
+	after time.Duration // stampAfter
+	apply func(record)
+
+	mu   sync.Mutex
+	list []stampChange
+}
+
+func (f *freshStamps) add(s *fileStamp) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = append(f.list, stampChange{s.volume, s.id, int(s.extra), s.length})
+}
+
+// stampsAtOnce bounds what one commit takes down.
+const stampsAtOnce = 1024
+
+// some returns some of them, or none.
+func (f *freshStamps) some() []stampChange {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.list[:min(len(f.list), stampsAtOnce)])
+}
+
+// noted has the state take down stamps whose record is durable, or is about to be.
+func (f *freshStamps) noted(list []stampChange) {
+	if len(list) == 0 {
+		return
+	}
+	f.apply(jsonRecord(recStamped, list))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	gone := make(map[stampChange]bool, len(list))
+	for _, c := range list {
+		gone[c] = true
+	}
+	f.list = slices.DeleteFunc(f.list, func(c stampChange) bool { return gone[c] })
+}
+
+// noteAll has the state take down all of them, for a checkpoint.
+func (f *freshStamps) noteAll() {
+	for list := f.some(); len(list) > 0; list = f.some() {
+		f.noted(list)
+	}
+}
+
+// stamp takes down a stamp.
+func (s *state) stamp(c *stampChange) {
+	v := s.Volumes[c.ID]
+	if v == nil || v.UID != c.UID {
+		return
+	}
+	changed := *v
+	switch {
+	case c.Segment == ofStage:
+		changed.StageStamp = max(v.StageStamp, c.Stamp)
+	case c.Segment < segments(v.Size):
+		changed.Stamps = make([]uint64, max(len(v.Stamps), c.Segment+1))
+		copy(changed.Stamps, v.Stamps)
+		changed.Stamps[c.Segment] = max(changed.Stamps[c.Segment], c.Stamp)
+	}
+	s.Volumes[c.ID] = &changed
+}
+
+// olderFileError is a file of a volume that is older than what counts on it.
+type olderFileError struct {
+	name   string
+	staged bool // by writes that are staged, or with them
+}
+
+func (e *olderFileError) Error() string {
+	return fmt.Sprintf("%s is older than what the array has noted of it: was it restored from a backup?", e.name)
+}
+
+// openChecked opens the files of a volume unless they are older than what counts on
+// them.
+func openChecked(fsys FS, serial string, s *state, rec *volumeRecord) ([]*segment, error) {
+	segs, err := openSegments(fsys, serial, rec)
+	if err == nil {
+		err = s.checkStamps(rec, segs)
+	}
+	if err != nil {
+		closeSegments(segs)
+		return nil, err
+	}
+	return segs, nil
+}
+
+// checkStamps refuses files that are older than what images or staged writes count
+// on. Where nothing does, an older file is as good as any.
+func (s *state) checkStamps(rec *volumeRecord, segs []*segment) error {
+	i := slices.IndexFunc(segs, func(s *segment) bool { return s.stamp.older })
+	if i < 0 || !rec.Staged && !s.related(rec) {
+		return nil
+	}
+	return &olderFileError{segmentName(rec, i), rec.Staged}
+}
+
+// related reports whether a volume is in a relationship that has not failed.
+func (s *state) related(rec *volumeRecord) bool {
+	for _, rel := range s.Relationships {
+		if rel.Failed == "" && (rel.Source == rec.ID || rel.Target == rec.ID) {
+			return true
+		}
+	}
+	return false
+}
+
+// takeOlder forgets what was taken down of files that are older and were not
+// refused. Nobody else uses the array yet.
+func (a *Array) takeOlder() {
+	for id, v := range a.volumes {
+		if slices.ContainsFunc(v.segs, func(s *segment) bool { return s.stamp.older }) {
+			a.log.Warn("an older file is taken as it is", "volume", string(v.serial))
+			rec := *a.state.Volumes[id]
+			rec.Stamps = nil
+			a.state.Volumes[id] = &rec
+		}
+	}
+}
