@@ -3,6 +3,7 @@
 package testscripts
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/binary"
 	"flag"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 )
 
@@ -38,13 +40,17 @@ const (
 	honestTries  = 12
 	honestVolume = arrayclient.Serial("00013698")
 	otherVolume  = arrayclient.Serial("00113698")
+	longSource   = arrayclient.Serial("00213698")
+	longTarget   = arrayclient.Serial("00313698")
+	longVolume   = 4 << 30 // bytes
 )
 
 // attack is one kind of hostile client at work.
 type attack struct {
 	*testing.T
 	*server
-	over chan struct{} // closed at the end
+	volume arrayclient.Serial // of the honest guest
+	over   chan struct{}      // closed at the end
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -64,6 +70,7 @@ var hostile = []struct {
 	{"replies that are not taken", func(a *attack) { a.attach(32, deafReads) }},
 	{"long reads", func(a *attack) { a.attach(2, a.longReads) }},
 	{"long zeroing", func(a *attack) { a.attach(2, a.longZeroing) }},
+	{"long trims of the same source", (*attack).longTrims},
 	{"idle REST connections", func(a *attack) { a.flood(400, a.client.Answered(), "") }},
 	{"half a TLS handshake", func(a *attack) {
 		a.flood(400, a.client.Answered(), "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
@@ -88,7 +95,7 @@ func TestHostile(t *testing.T) {
 	before := s.status(t, "VmRSS")
 	for _, kind := range hostile {
 		t.Run(kind.name, func(t *testing.T) {
-			a := &attack{T: t, server: s, over: make(chan struct{})}
+			a := &attack{T: t, server: s, volume: honestVolume, over: make(chan struct{})}
 			kind.begin(a)
 			a.honest()
 			a.end()
@@ -238,6 +245,67 @@ func (a *attack) longZeroing(e *export) {
 	}
 }
 
+// longTrims has the honest guest use a source that another host fills and trims
+// from end to end, again and again. Each time a target that copies nothing by itself
+// must get first what is trimmed.
+func (a *attack) longTrims() {
+	_, err := a.client.CreateVolumes(a.Context(), api.VolumeCreate{Size: longVolume, Count: 2, First: "002"})
+	if err != nil {
+		a.Fatal(err)
+	}
+	a.volume = longSource
+	e, err := openExport(a.nbd, longSource)
+	if err != nil {
+		a.Fatal(err)
+	}
+	a.keep(e)
+	a.fill(e)
+	a.work.Go(func() {
+		for a.trim(e) && a.fill(e) {
+		}
+	})
+}
+
+// fill has the source hold data, from its begin to its end, and its target none of
+// it. It reports whether the attack goes on.
+func (a *attack) fill(e *export) bool {
+	data := bytes.Repeat([]byte{0x5a}, 8<<20)
+	for off := int64(0); off < longVolume; off += longVolume / 8 {
+		if err := e.write(data, off); err != nil {
+			return a.goesOn(err)
+		}
+	}
+	pairs := []api.TaskPair{{Source: string(longSource), Target: string(longTarget)}}
+	_, err := a.client.Withdraw(a.Context(), api.PairsRequest{Pairs: pairs})
+	if err == nil || fault.KindOf(err) == fault.NotFound {
+		_, err = a.client.Establish(a.Context(), api.EstablishRequest{
+			Pairs: pairs, Options: arrayclient.Options{NoCopy: true},
+		})
+	}
+	return a.goesOn(err)
+}
+
+func (a *attack) trim(e *export) bool {
+	const trim = 4
+	begin := time.Now()
+	defer func() { a.Logf("trimmed in %v", time.Since(begin)) }()
+	return a.goesOn(e.request(trim, 0, longVolume-arrayclient.TrackSize, nil, nil))
+}
+
+// goesOn reports whether the attack goes on after an error, which is one of the test
+// unless the attack is over.
+func (a *attack) goesOn(err error) bool {
+	select {
+	case <-a.over:
+		return false
+	default:
+		if err != nil {
+			a.Error(err)
+		}
+		return err == nil
+	}
+}
+
 // slowBodies sends requests, of users known and unknown, a byte at a time.
 func (a *attack) slowBodies(n int) {
 	for i := range n {
@@ -305,7 +373,7 @@ func (a *attack) badLogin(transport *http.Transport, i int) {
 // honest is a guest and a user who measure how long they wait.
 func (a *attack) honest() {
 	a.Helper()
-	e, err := openExport(a.nbd, honestVolume)
+	e, err := openExport(a.nbd, a.volume)
 	if err != nil {
 		a.Fatalf("the honest guest cannot attach its volume: %v", err)
 	}
