@@ -210,6 +210,9 @@ func (s *stage) isOldest(gen uint64) bool { return !s.leftUpTo(gen - 1) }
 // marked, and empties it. applying is locked.
 func (v *volume) applyArea(i int, gen uint64, tracks []int64) error {
 	for part := range slices.Chunk(tracks, destageTracks) {
+		for _, t := range part {
+			v.share.makeWay(t*trackSize, trackSize)
+		}
 		err := v.unlessApplied(i, gen, func() error { return v.applyTracks(i, part) })
 		if err != nil {
 			return err

@@ -81,7 +81,8 @@
 // while acts, mu and the gates of both its volumes are held, so who holds any of
 // them may look at them. Listing, attaching and releasing a freeze take mu alone.
 // Data is synced under files, which acts take for moments; under a gate only by the
-// act that takes an image, of what hosts staged just before.
+// act that takes an image, of what hosts staged just before, and for a partner that
+// shares blocks and has changed again since it was synced without one (sharing.go).
 //
 // # Files
 //

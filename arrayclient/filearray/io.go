@@ -91,14 +91,15 @@ func (v *volume) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (v *volume) writePiece(p []byte, off int64) error {
-	for again := true; again; {
-		how, err := v.tryWrite(p, off)
+	for polite, again := true, true; again; {
+		how, err := v.tryWrite(p, off, polite)
 		if err == nil {
 			again, err = v.follow(how, off, int64(len(p)))
 		}
 		if err != nil {
 			return err
 		}
+		polite = polite && how != partnerBefore
 	}
 	return nil
 }
@@ -108,8 +109,9 @@ func (v *volume) Zero(off, n int64, punch bool) error {
 	if err := v.checkLong(off, n, 0); err != nil {
 		return err
 	}
-	for n > 0 {
-		part, how, err := v.tryZero(off, n, punch)
+	for polite := true; n > 0; {
+		part, how, err := v.tryZero(off, n, punch, polite)
+		polite = how != partnerBefore
 		again := false
 		if err == nil {
 			again, err = v.follow(how, off, part)
@@ -136,14 +138,19 @@ func (v *volume) follow(how outcome, off, n int64) (again bool, err error) {
 		return true, v.saveAhead(off, n)
 	case targetBefore:
 		return true, v.readyTarget(off, n)
+	case partnerBefore:
+		v.share.makeWay(off, n) // an error is the partner's
+		return true, nil
 	case markAfter:
 		return false, v.markWritten(off, n)
 	}
 	return false, nil
 }
 
-// tryWrite writes p unless something else has to be done before.
-func (v *volume) tryWrite(p []byte, off int64) (outcome, error) {
+// tryWrite writes p unless something else has to be done before. polite means that
+// partners are synced without the gate: they may always have changed again, so it is
+// asked for once.
+func (v *volume) tryWrite(p []byte, off int64, polite bool) (outcome, error) {
 	v.enter()
 	defer v.gate.RUnlock()
 	n := int64(len(p))
@@ -154,6 +161,9 @@ func (v *volume) tryWrite(p []byte, off int64) (outcome, error) {
 		return notStaged, err
 	}
 	if v.target != nil {
+		if polite && v.share.blocked(off, n) {
+			return partnerBefore, nil
+		}
 		return v.target.writeTarget(off, n, func(at, n int64) error {
 			return v.writeAt(p[at-off:at-off+n], at)
 		})
@@ -165,12 +175,15 @@ func (v *volume) tryWrite(p []byte, off int64) (outcome, error) {
 	case how == pastStage:
 		defer v.passed(off, n)
 	}
+	if polite && v.share.blocked(off, n) {
+		return partnerBefore, nil
+	}
 	return how, v.writeAt(p, off)
 }
 
 // tryZero zeroes a piece of a range, and returns its length, unless something
-// else has to be done before.
-func (v *volume) tryZero(off, n int64, punch bool) (int64, outcome, error) {
+// else has to be done before; polite is as in tryWrite.
+func (v *volume) tryZero(off, n int64, punch, polite bool) (int64, outcome, error) {
 	v.enter()
 	defer v.gate.RUnlock()
 	if err := v.check(off, n); err != nil {
@@ -183,6 +196,9 @@ func (v *volume) tryZero(off, n int64, punch bool) (int64, outcome, error) {
 	}
 	defer v.array.spare.hope()
 	if v.target != nil {
+		if polite && v.share.blocked(off, n) {
+			return n, partnerBefore, nil
+		}
 		how, err := v.target.writeTarget(off, n, write)
 		return n, how, err
 	}
@@ -195,6 +211,9 @@ func (v *volume) tryZero(off, n int64, punch bool) (int64, outcome, error) {
 		return saved, how, nil
 	}
 	defer v.passed(off, saved)
+	if polite && v.share.blocked(off, saved) {
+		return saved, partnerBefore, nil
+	}
 	return saved, how, write(off, saved)
 }
 

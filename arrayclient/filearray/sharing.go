@@ -114,8 +114,7 @@ func (s *sharer) claim(off, n int64) trackRange {
 	if s == nil || n == 0 || s.alone() {
 		return trackRange{}
 	}
-	c := &claimant{s, trackRange{off / trackSize, tracksOf(off%trackSize + n)}}
-	h := s.hub
+	c, h := s.claimantOf(off, n), s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(s.tracks) > maxClaims {
@@ -135,6 +134,42 @@ func (s *sharer) claim(off, n int64) trackRange {
 	}
 	h.take(c)
 	return c.trackRange
+}
+
+// blocked reports whether a partner has to be synced before [off, off+n) may change.
+// s may be nil.
+func (s *sharer) blocked(off, n int64) bool {
+	if s == nil || n == 0 || s.alone() {
+		return false
+	}
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	rival, busy := s.hub.rival(s.claimantOf(off, n))
+	return rival != nil && !busy
+}
+
+// makeWay syncs the partners that have to be before [off, off+n) may change, so that
+// claim, who has a gate, need not. Any of them may have changed again at the end, and
+// then is synced by claim all the same. No gate is held.
+func (s *sharer) makeWay(off, n int64) {
+	if s == nil || n == 0 || s.alone() {
+		return
+	}
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	c, synced := s.claimantOf(off, n), map[*sharer]bool{}
+	for {
+		rival, busy := s.hub.rival(c)
+		if rival == nil || busy || synced[rival] {
+			return
+		}
+		synced[rival] = true
+		s.hub.without(rival.sync)
+	}
+}
+
+func (s *sharer) claimantOf(off, n int64) *claimant {
+	return &claimant{s, trackRange{off / trackSize, tracksOf(off%trackSize + n)}}
 }
 
 // without calls sync while mu is not held. An error stays in the volume, which

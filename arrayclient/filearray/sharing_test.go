@@ -57,6 +57,59 @@ func TestPartnersAreSyncedBeforeAChange(t *testing.T) {
 	expect("a was synced by itself", 2, 1)
 }
 
+// TestPartnerIsSyncedWithoutGate: while a partner that shares blocks is synced before
+// a change, the volume to be changed is free for acts.
+func TestPartnerIsSyncedWithoutGate(t *testing.T) {
+	fsys := &stallFS{crashFS: newCrashFS(), clones: true}
+	a := createTestArray(t, fsys)
+	defer a.kill()
+	v := mustCreate(t, a, 1<<20, 2)
+	writeOnes(t, a, v[0], 1)
+	pair := []arrayclient.Pair{{Source: v[0], Target: v[1]}}
+	if err := a.Establish(t.Context(), pair, arrayclient.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	a.copies.Wait()
+	if volumeOf(t, a, v[0]).share.alone() {
+		t.Fatal("the volumes share nothing")
+	}
+	for _, what := range []struct {
+		name string
+		do   func(arrayclient.VolumeIO) error
+	}{
+		{"write", func(vol arrayclient.VolumeIO) error {
+			_, err := vol.WriteAt([]byte{3}, 3*trackSize)
+			return err
+		}},
+		{"zero", func(vol arrayclient.VolumeIO) error { return vol.Zero(3*trackSize, trackSize, true) }},
+	} {
+		for i := range 2 {
+			vol, partner, gate := mustOpen(t, a, v[i]), mustOpen(t, a, v[1-i]), &volumeOf(t, a, v[i]).gate
+			mustFlush(t, vol)
+			mustFlush(t, partner)
+			mustWrite(t, partner, 3, 512, 2)
+			begun, release := fsys.arm("sync", segmentName(a.volumeRecord(uint16(1-i)), 0))
+			done, locked := make(chan error, 1), make(chan struct{})
+			go func() { done <- what.do(vol) }()
+			<-begun
+			go func() {
+				gate.Lock()
+				defer gate.Unlock()
+				close(locked)
+			}()
+			select {
+			case <-locked:
+			case <-time.After(10 * time.Second):
+				t.Errorf("%s of volume %d: its gate is held while its partner is synced", what.name, i)
+			}
+			release()
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // TestChangeDuringSync: what is changed while a sync runs stays claimed.
 func TestChangeDuringSync(t *testing.T) {
 	h := newSharing()

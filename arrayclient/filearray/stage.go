@@ -118,14 +118,15 @@ func (f fragment) covers(other fragment) bool {
 type outcome int
 
 const (
-	notStaged    outcome = iota // it goes to the volume, which has no stage to pass
-	pastStage                   // it goes past the stage, and passed is to be called after it
-	staged                      // it is done
-	markAfter                   // it is done when markWritten has been called
-	stageFull                   // try again when there is room
-	stageBefore                 // try again when what it overlaps has been destaged
-	saveBefore                  // try again when saveAhead has been called
-	targetBefore                // try again when readyTarget has been called
+	notStaged     outcome = iota // it goes to the volume, which has no stage to pass
+	pastStage                    // it goes past the stage, and passed is to be called after it
+	staged                       // it is done
+	markAfter                    // it is done when markWritten has been called
+	stageFull                    // try again when there is room
+	stageBefore                  // try again when what it overlaps has been destaged
+	saveBefore                   // try again when saveAhead has been called
+	targetBefore                 // try again when readyTarget has been called
+	partnerBefore                // try again when makeWay has been called
 )
 
 // put stages a write to v if it needs to be. The gate is held.

@@ -17,6 +17,7 @@ import (
 // prefix, once it is armed.
 type stallFS struct {
 	*crashFS
+	clones     bool // files can share blocks
 	mu         sync.Mutex
 	op, prefix string
 	begun      chan struct{}
@@ -71,7 +72,12 @@ func (f *stallFile) Sync() error {
 	return f.File.Sync()
 }
 
-func (f *stallFile) Clone(File, int64, int64) error { return errors.ErrUnsupported }
+func (f *stallFile) Clone(src File, off, n int64) error {
+	if !f.fs.clones {
+		return errors.ErrUnsupported
+	}
+	return f.File.Clone(src.(*stallFile).File, off, n)
+}
 
 // TestNothingWaits: while one act or request waits for the disk, hosts read and
 // write the same volumes, others are listed, attached and related.
