@@ -8,7 +8,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
-	"copyservices/export/nbd"
+	"copyservices/export"
 	"copyservices/taskstore"
 )
 
@@ -87,9 +87,9 @@ func TestImportUnderAHost(t *testing.T) {
 	}
 	host.Close()
 	w.detached(v[0])
-	release, err := w.attached.claim("00013698")
+	release, err := w.attached.Claim("00013698")
 	must(t, err)
-	_, err = w.attached.attach(t.Context(), nbd.Peer{}, "00013698", false)
+	_, err = w.attached.Attach("00013698", export.Attachment{})
 	if fault.KindOf(err) != fault.Refused {
 		t.Errorf("attached during an import: %v", err)
 	}

@@ -156,7 +156,7 @@ func (s *Server) importable(
 	if force {
 		return func() {}, nil
 	}
-	release, err = s.attached.claim(serial)
+	release, err = s.attached.Claim(serial)
 	if err != nil {
 		return nil, fault.New(fault.Refused, "%w", err).
 			WithHint("nothing was written; detach it there first, or import with --force")

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 
 	"copyservices/copyserver/arrays"
+	"copyservices/export"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -110,7 +111,7 @@ func readKeyPair(certFile, keyFile string) (tls.Certificate, error) {
 // serial.
 type exports struct {
 	arrays   *arrays.Registry
-	attached *attachments
+	attached *export.Attachments
 	// access tells what a client may do with a volume; nil: everything.
 	access func(nbd.Peer, arrayclient.Serial) (taskstore.HostAccess, bool)
 }
@@ -168,7 +169,11 @@ func (e exports) Open(
 		return nil, false, noVolume(serial)
 	}
 	// Whoever changes the content sees the host before it can see the content.
-	detach, err := e.attached.attach(ctx, peer, serial, access.ReadOnly)
+	by := export.Attachment{Host: peer.Name, Credential: peer.Serial, ReadOnly: access.ReadOnly}
+	if addr := nbd.ClientAddress(ctx); addr.IsValid() {
+		by.Address = addr.String()
+	}
+	detach, err := e.attached.Attach(serial, by)
 	if err != nil {
 		return nil, false, err
 	}
@@ -199,4 +204,16 @@ func openVolume(
 		return nil, fault.New(fault.Refused, "the content of volumes of array %s is not within reach", id)
 	}
 	return opener.OpenVolume(ctx, serial)
+}
+
+// attachedVolume is a volume that a host has attached.
+type attachedVolume struct {
+	arrayclient.VolumeIO
+	detach func()
+}
+
+// Close detaches the volume once it is closed.
+func (v *attachedVolume) Close() error {
+	defer v.detach()
+	return v.VolumeIO.Close()
 }

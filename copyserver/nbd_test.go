@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/export"
 	"copyservices/export/nbd"
 )
 
 func TestExports(t *testing.T) {
 	w := start(t, t.TempDir())
 	v := w.volumes(2)
-	e := exports{arrays: w.arrays, attached: newAttachments()}
+	e := exports{arrays: w.arrays, attached: export.NewAttachments()}
 	list, err := e.List(t.Context(), nbd.Peer{})
 	must(t, err)
 	if len(list) != 2 || list[0].Name != v[0] || list[0].Size != 1<<20 {

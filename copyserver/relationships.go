@@ -73,7 +73,7 @@ func (s *Server) establish(q *call) (answer, error) {
 			if err := r.Array.Establish(ctx, r.Pairs, req.Options); err != nil {
 				return nil, err
 			}
-			return s.attached.overwritten(r.Targets()), nil
+			return s.attached.Overwritten(r.Targets()), nil
 		})
 }
 

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"copyservices/copyserver/arrays"
+	"copyservices/export"
 
 	"copyservices/copyserver/state"
 
@@ -61,7 +62,7 @@ type Server struct {
 	box       *secrets.Box
 	arrays    *arrays.Registry
 	runner    *runner.Runner
-	attached  *attachments
+	attached  *export.Attachments
 	auth      *auth.Authenticator
 	keys      keyLocks
 	clock     clock
@@ -130,7 +131,7 @@ func newServer(opts Options, seams seams) (*Server, error) {
 		opts: opts, logger: opts.Logger, failed: make(chan error, 1),
 		clock: newClock(), bodyTimeout: cmp.Or(seams.bodyTimeout, bodyTimeout),
 		clients:  cmp.Or(seams.clients, newClients(opts.memory/restPart)),
-		attached: newAttachments(),
+		attached: export.NewAttachments(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if err := s.setUp(seams); err != nil {
@@ -220,7 +221,7 @@ func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) er
 	if s.runner, err = runner.New(ctx, s.store, s.arrays, s.logger); err != nil {
 		return err
 	}
-	s.runner.Overwritten = s.attached.overwritten
+	s.runner.Overwritten = s.attached.Overwritten
 	s.onStop("runs", s.runner.Stop)
 	return nil
 }

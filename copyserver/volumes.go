@@ -5,6 +5,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
+	"copyservices/export"
 	"copyservices/taskstore"
 )
 
@@ -83,7 +84,7 @@ func (q *call) serial() (arrayclient.Serial, error) {
 type volumeUsers struct {
 	seen     map[arrayclient.Serial][]string // by whom, as host:device
 	assigned map[arrayclient.Serial][]taskstore.HostAccess
-	attached *attachments
+	attached *export.Attachments
 }
 
 func (s *Server) volumeUsers() (volumeUsers, error) {
@@ -120,7 +121,9 @@ func describeVolume(
 		Assigned: users.assigned[v.Serial],
 	}
 	if users.attached != nil {
-		out.Attached = users.attached.of(v.Serial)
+		for _, a := range users.attached.Of(v.Serial) {
+			out.Attached = append(out.Attached, api.Attachment(a))
+		}
 	}
 	if c := v.LastCopy; c != nil {
 		out.LastCopy = &api.LastCopy{
@@ -192,8 +195,8 @@ func (s *Server) deleteVolume(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if by := s.attached.of(serial); by != nil {
-		return answer{}, inUse(serial, by)
+	if by := s.attached.Of(serial); by != nil {
+		return answer{}, export.InUse(serial, by)
 	}
 	s.volumesMu.Lock()
 	defer s.volumesMu.Unlock()

@@ -1,8 +1,9 @@
-package copyserver
+// Package export is what all ways out for volumes share: which hosts have which volumes
+// attached now. The ways out themselves are the packages below it, nbd to begin with.
+package export
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,43 +12,49 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/api"
-	"copyservices/export/nbd"
 )
 
-// attachments knows which hosts have which volumes attached over NBD. What changes
-// the content of a volume under a host asks it first. Make one with
-// newAttachments.
-type attachments struct {
+// Attachments knows which hosts have which volumes attached, by whatever way out.
+// What changes the content of a volume under a host asks it first. Make one with
+// NewAttachments.
+type Attachments struct {
 	mu      sync.Mutex
 	volumes map[arrayclient.Serial]map[*attachment]struct{}
 	claims  map[arrayclient.Serial]int // imports that no host shall come into
 }
 
+// Attachment is a host that has a volume attached.
+type Attachment struct {
+	Address string // Of the host, without a port; empty where it is not known
+	// Host and Credential are the name and the serial number of the certificate that
+	// it showed, empty without one.
+	Host        string
+	Credential  string
+	ReadOnly    bool
+	Since       time.Time // Of its first connection
+	Connections int
+}
+
 // attachment is a connection of a host to a volume.
 type attachment struct {
-	api.Attachment
+	Attachment
 	serial arrayclient.Serial
 }
 
-func newAttachments() *attachments {
-	return &attachments{
+// NewAttachments returns one that knows of no host.
+func NewAttachments() *Attachments {
+	return &Attachments{
 		volumes: map[arrayclient.Serial]map[*attachment]struct{}{},
 		claims:  map[arrayclient.Serial]int{},
 	}
 }
 
-// attach adds a host's connection until detach is called. It is refused for a volume
-// whose content is being replaced.
-func (a *attachments) attach(
-	ctx context.Context, peer nbd.Peer, serial arrayclient.Serial, readOnly bool,
-) (detach func(), err error) {
-	c := &attachment{serial: serial, Attachment: api.Attachment{
-		Host: peer.Name, Credential: peer.Serial, ReadOnly: readOnly, Since: now(), Connections: 1,
-	}}
-	if addr := nbd.ClientAddress(ctx); addr.IsValid() {
-		c.Address = addr.String()
-	}
+// Attach adds a connection of a host, which by describes but for the time and the
+// number, until detach is called. It is refused for a volume whose content is being
+// replaced.
+func (a *Attachments) Attach(serial arrayclient.Serial, by Attachment) (detach func(), err error) {
+	by.Since, by.Connections = time.Now().UTC(), 1
+	c := &attachment{serial: serial, Attachment: by}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.claims[serial] > 0 {
@@ -61,7 +68,7 @@ func (a *attachments) attach(
 	return func() { a.detach(c) }, nil
 }
 
-func (a *attachments) detach(c *attachment) {
+func (a *Attachments) detach(c *attachment) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.volumes[c.serial], c)
@@ -70,20 +77,20 @@ func (a *attachments) detach(c *attachment) {
 	}
 }
 
-// of returns the hosts that have the volume attached, the first to come first. The
+// Of returns the hosts that have the volume attached, the first to come first. The
 // connections of one host with one credential are one.
-func (a *attachments) of(serial arrayclient.Serial) []api.Attachment {
+func (a *Attachments) Of(serial arrayclient.Serial) []Attachment {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.ofLocked(serial)
 }
 
-func (a *attachments) ofLocked(serial arrayclient.Serial) []api.Attachment {
+func (a *Attachments) ofLocked(serial arrayclient.Serial) []Attachment {
 	type host struct {
 		address, credential string
 		readOnly            bool
 	}
-	byHost := map[host]api.Attachment{}
+	byHost := map[host]Attachment{}
 	for c := range a.volumes[serial] {
 		key := host{c.Address, c.Credential, c.ReadOnly}
 		one, known := byHost[key]
@@ -97,23 +104,23 @@ func (a *attachments) ofLocked(serial arrayclient.Serial) []api.Attachment {
 		}
 		byHost[key] = one
 	}
-	var all []api.Attachment
+	var all []Attachment
 	for _, one := range byHost {
 		all = append(all, one)
 	}
-	slices.SortFunc(all, func(a, b api.Attachment) int {
+	slices.SortFunc(all, func(a, b Attachment) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Address, b.Address))
 	})
 	return all
 }
 
-// claim keeps hosts from attaching the volume until release is called. It is
+// Claim keeps hosts from attaching the volume until release is called. It is
 // refused where one has it attached.
-func (a *attachments) claim(serial arrayclient.Serial) (release func(), err error) {
+func (a *Attachments) Claim(serial arrayclient.Serial) (release func(), err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if by := a.ofLocked(serial); by != nil {
-		return nil, inUse(serial, by)
+		return nil, InUse(serial, by)
 	}
 	a.claims[serial]++
 	return func() {
@@ -125,14 +132,15 @@ func (a *attachments) claim(serial arrayclient.Serial) (release func(), err erro
 	}, nil
 }
 
-func inUse(serial arrayclient.Serial, by []api.Attachment) *fault.Error {
+// InUse is the refusal of an act that hosts which have the volume attached would notice.
+func InUse(serial arrayclient.Serial, by []Attachment) *fault.Error {
 	return fault.New(fault.Refused, "volume %s is in use by a host: attached to %s", serial,
 		attachedTo(by)).
 		WithHint("detach it there first")
 }
 
 // attachedTo names hosts for people.
-func attachedTo(by []api.Attachment) string {
+func attachedTo(by []Attachment) string {
 	texts := make([]string, len(by))
 	for i, one := range by {
 		access := "read-write"
@@ -148,26 +156,14 @@ func attachedTo(by []api.Attachment) string {
 	return strings.Join(texts, "; ")
 }
 
-// overwritten warns of the hosts that have volumes attached whose content becomes
+// Overwritten warns of the hosts that have volumes attached whose content becomes
 // another.
-func (a *attachments) overwritten(volumes []arrayclient.Serial) (warnings []string) {
+func (a *Attachments) Overwritten(volumes []arrayclient.Serial) (warnings []string) {
 	for _, serial := range volumes {
-		if by := a.of(serial); by != nil {
+		if by := a.Of(serial); by != nil {
 			warnings = append(warnings, fmt.Sprintf("volume %s, which gets other content, is attached "+
 				"to %s: what is mounted or cached there does not fit it", serial, attachedTo(by)))
 		}
 	}
 	return warnings
-}
-
-// attachedVolume is a volume that a host has attached.
-type attachedVolume struct {
-	arrayclient.VolumeIO
-	detach func()
-}
-
-// Close detaches the volume once it is closed.
-func (v *attachedVolume) Close() error {
-	defer v.detach()
-	return v.VolumeIO.Close()
 }
