@@ -46,13 +46,13 @@ func TestRoles(t *testing.T) {
 			resp, body := u.request(method, path, `{"unknown":1}`)
 			var want func(status int) bool
 			switch {
-			case r.role == "":
+			case r.act.Role == "":
 				want = func(status int) bool { return status == 200 }
 			case role == "":
 				want = func(status int) bool { return status == 401 }
-			case role.Includes(r.role) && !strings.HasPrefix(r.pattern, "PATCH /v1/users"):
+			case role.Includes(r.act.Role) && !strings.HasPrefix(r.pattern, "PATCH /v1/users"):
 				want = func(status int) bool { return status != 401 && status != 403 && status < 500 }
-			case role.Includes(r.role):
+			case role.Includes(r.act.Role):
 				want = func(status int) bool { return status == 400 } // before the finer rule
 			default:
 				want = func(status int) bool { return status == 403 }

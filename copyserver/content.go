@@ -1,7 +1,6 @@
 package copyserver
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"mime"
@@ -25,7 +24,7 @@ func (s *Server) getContent(q *call) (answer, error) {
 	if err := q.take(streamMemory); err != nil {
 		return answer{}, err
 	}
-	v, err := openVolume(q.Context(), s.arrays, serial)
+	v, err := s.core.OpenContent(q.Context(), q.by, serial)
 	if err != nil {
 		return answer{}, err
 	}
@@ -132,38 +131,6 @@ func (o outgoing) send(w io.Writer, v arrayclient.VolumeIO) error {
 	return api.SendRange(w, v, o.first, o.length())
 }
 
-// importable refuses to replace the content of a volume that is a target, whose
-// relationship that would end, or that a host has attached, unless it is forced:
-// what that host writes meanwhile lands in between. The volume cannot be attached
-// until release is called.
-func (s *Server) importable(
-	ctx context.Context, serial arrayclient.Serial, force bool,
-) (release func(), err error) {
-	arr, _, err := s.arrays.Of(serial)
-	if err != nil {
-		return nil, err
-	}
-	rels, err := arr.Relationships(ctx, serial)
-	if err != nil {
-		return nil, err
-	}
-	for _, r := range rels {
-		if r.Target == serial {
-			return nil, fault.New(fault.Refused, "volume %s is the target of %s", serial, r.Source).
-				WithHint("nothing was written; withdraw the relationship first")
-		}
-	}
-	if force {
-		return func() {}, nil
-	}
-	release, err = s.attached.Claim(serial)
-	if err != nil {
-		return nil, fault.New(fault.Refused, "%w", err).
-			WithHint("nothing was written; detach it there first, or import with --force")
-	}
-	return release, nil
-}
-
 // putContent replaces the content of a volume, or a range of it. What breaks off
 // leaves a beginning of it new and the rest old.
 func (s *Server) putContent(q *call) (answer, error) {
@@ -182,12 +149,7 @@ func (s *Server) putContent(q *call) (answer, error) {
 	if err := q.take(streamMemory); err != nil {
 		return answer{}, err
 	}
-	release, err := s.importable(q.Context(), serial, force)
-	if err != nil {
-		return answer{}, err
-	}
-	defer release()
-	v, err := openVolume(q.Context(), s.arrays, serial)
+	v, err := s.core.ReplaceContent(q.Context(), q.by, serial, force)
 	if err != nil {
 		return answer{}, err
 	}
@@ -198,10 +160,11 @@ func (s *Server) putContent(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	volume, err := s.oneVolume(q.Context(), serial)
+	stored, err := s.core.Volume(q.Context(), q.by, serial)
 	if err != nil {
 		return answer{}, err
 	}
+	volume := wireVolume(stored)
 	return ok(api.WrittenVolume{Volume: volume, Warnings: in.warnings(came, volume)})
 }
 

@@ -15,9 +15,9 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/auth"
+	"copyservices/copyserver/core"
 	"copyservices/copyserver/runner"
 	"copyservices/export/quota"
-	"copyservices/taskstore"
 )
 
 const (
@@ -28,10 +28,13 @@ const (
 	streamTimeout = 2 * time.Minute
 )
 
+// public is the act of a route that needs no user.
+var public core.Act
+
 // route is one path and method of the API.
 type route struct {
-	pattern string         // of http.ServeMux
-	role    taskstore.Role // at least; empty: no user is needed
+	pattern string   // of http.ServeMux
+	act     core.Act // public: no user is needed
 	handle  func(*Server, *call) (answer, error)
 }
 
@@ -40,7 +43,7 @@ type call struct {
 	*http.Request
 	w       *responseWriter
 	control *http.ResponseController
-	user    taskstore.User
+	by      core.Caller
 	arrived time.Time      // its head
 	account *quota.Account // nil for a stranger
 	taken   int64          // of account
@@ -75,7 +78,7 @@ func (s *Server) handler() http.Handler {
 			r = s.withBody(w, r)
 		}
 		if err := sameOrigin.Check(r); err != nil {
-			err = fault.New(fault.Denied, "a request of another origin: %w", errForbidden)
+			err = fault.New(fault.Denied, "a request of another origin: %w", core.ErrForbidden)
 			s.answering(w, r, func() { writeError(w, err) })
 			return
 		}
@@ -135,7 +138,7 @@ func (s *Server) endpoint(rt route) http.Handler {
 
 // admit finds out who asks and whether they may.
 func (s *Server) admit(rt route, q *call) error {
-	if rt.role == "" {
+	if rt.act == public {
 		return nil
 	}
 	name, password, given := q.BasicAuth()
@@ -152,21 +155,9 @@ func (s *Server) admit(rt route, q *call) error {
 	if err := q.serve(s.clients); err != nil {
 		return err
 	}
-	q.user = user
+	q.by = core.Caller{Name: user.Name, Role: user.Role, DefaultPassword: user.DefaultPassword}
 	q.w.user = user.Name
-	if !user.Role.Includes(rt.role) {
-		return forbidden(user, rt.role)
-	}
-	return nil
-}
-
-// errForbidden marks a denial that no other password would change.
-var errForbidden = errors.New("not allowed")
-
-func forbidden(user taskstore.User, needed taskstore.Role) error {
-	return fault.New(fault.Denied, "user %s has the role %s, this needs the role %s: %w",
-		user.Name, user.Role, needed, errForbidden).
-		WithHint("an admin can change the role: esscli set user")
+	return q.by.May(rt.act)
 }
 
 func remoteAddr(r *http.Request) netip.Addr {
@@ -287,7 +278,7 @@ func statusOf(err error) int {
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, errCrowded):
 		return http.StatusServiceUnavailable
-	case errors.Is(err, errForbidden):
+	case errors.Is(err, core.ErrForbidden):
 		return http.StatusForbidden
 	case errors.Is(err, errRange):
 		return http.StatusRequestedRangeNotSatisfiable

@@ -39,7 +39,7 @@ func (q *call) idempotency(body []byte) (idempotency, error) {
 			WithHint("a key has 16 to 64 letters, digits and '-'")
 	}
 	h := sha256.New()
-	for _, part := range []string{taskstore.Key(q.user.Name), q.Method, q.URL.Path, string(body)} {
+	for _, part := range []string{taskstore.Key(q.by.Name), q.Method, q.URL.Path, string(body)} {
 		sum := sha256.Sum256([]byte(part))
 		h.Write(sum[:])
 	}
@@ -98,7 +98,7 @@ func (s *Server) recall(ctx context.Context, id idempotency) (a answer, found bo
 	if id.key == "" {
 		return a, false, nil
 	}
-	if run, ok := s.runner.ByKey(ctx, id.key); ok {
+	if run, ok := s.core.Runner.ByKey(ctx, id.key); ok {
 		err := id.sameAs(run.Body, run.Started)
 		if err == nil && (run.State == taskstore.RunQueued || run.Untouched) {
 			return a, false, nil // it has not been carried out yet
@@ -108,7 +108,7 @@ func (s *Server) recall(ctx context.Context, id idempotency) (a answer, found bo
 		}
 		return answer{status: http.StatusCreated, body: run}, true, nil
 	}
-	req, err := s.store.Requests().Get(id.key)
+	req, err := s.core.Store.Requests().Get(id.key)
 	if fault.KindOf(err) == fault.NotFound {
 		return a, false, nil
 	}
@@ -172,9 +172,9 @@ func (s *Server) once(q *call, body []byte, prepare func() (act, error)) (answer
 // in between knows afterwards that it does not know.
 func (s *Server) record(ctx context.Context, q *call, id idempotency, do act) (answer, error) {
 	req := taskstore.Request{
-		Key: id.key, Hash: id.hash, User: q.user.Name, Started: time.Now().UTC(),
+		Key: id.key, Hash: id.hash, User: q.by.Name, Started: time.Now().UTC(),
 	}
-	err := s.store.Requests().Create(req)
+	err := s.core.Store.Requests().Create(req)
 	if err != nil && q.frees && atomicfile.IsFull(err) {
 		s.logger.Warn("done without a record of its key", "key", id.key, "error", err)
 		return do(ctx)
@@ -189,7 +189,7 @@ func (s *Server) record(ctx context.Context, q *call, id idempotency, do act) (a
 	}
 	a.body = encode(a.body)
 	req.Status, req.Answer = a.status, string(a.body.([]byte))
-	if err := s.store.Requests().Put(req); err != nil {
+	if err := s.core.Store.Requests().Put(req); err != nil {
 		s.logger.Error("cannot record the answer to a request", "key", id.key, "error", err)
 	}
 	return a, nil
@@ -197,7 +197,7 @@ func (s *Server) record(ctx context.Context, q *call, id idempotency, do act) (a
 
 // forgetRequests drops the records of keys that expired long ago.
 func (s *Server) forgetRequests() error {
-	all, err := s.store.Requests().List()
+	all, err := s.core.Store.Requests().List()
 	if err != nil {
 		return err
 	}
@@ -205,7 +205,7 @@ func (s *Server) forgetRequests() error {
 		if time.Since(req.Started) < forgetAfter {
 			break // they are in the order of their beginning
 		}
-		if err := s.store.Requests().Delete(req.Key); err != nil {
+		if err := s.core.Store.Requests().Delete(req.Key); err != nil {
 			return err
 		}
 	}

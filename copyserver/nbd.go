@@ -177,7 +177,7 @@ func (e exports) Open(
 	if err != nil {
 		return nil, false, err
 	}
-	v, err := openVolume(ctx, e.arrays, serial)
+	v, err := e.arrays.Open(ctx, serial)
 	if fault.KindOf(err) == fault.NotFound {
 		err = noVolume(serial)
 	}
@@ -190,20 +190,6 @@ func (e exports) Open(
 
 func noVolume(serial arrayclient.Serial) error {
 	return fault.New(fault.NotFound, "no volume %s", serial)
-}
-
-func openVolume(
-	ctx context.Context, arrays *arrays.Registry, serial arrayclient.Serial,
-) (arrayclient.VolumeIO, error) {
-	arr, id, err := arrays.Of(serial)
-	if err != nil {
-		return nil, err
-	}
-	opener, ok := arr.(arrayclient.Opener)
-	if !ok {
-		return nil, fault.New(fault.Refused, "the content of volumes of array %s is not within reach", id)
-	}
-	return opener.OpenVolume(ctx, serial)
 }
 
 // attachedVolume is a volume that a host has attached.

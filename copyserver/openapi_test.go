@@ -188,7 +188,7 @@ func TestSpecificationNamesEveryRoute(t *testing.T) {
 		}
 	}
 	for _, r := range routes() {
-		handled = append(handled, r.pattern+" "+string(r.role))
+		handled = append(handled, r.pattern+" "+string(r.act.Role))
 	}
 	slices.Sort(described)
 	slices.Sort(handled)

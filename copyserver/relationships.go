@@ -6,7 +6,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
-	"copyservices/copyserver/runner"
+	"copyservices/copyserver/core"
 )
 
 func (s *Server) listRelationships(q *call) (answer, error) {
@@ -14,41 +14,18 @@ func (s *Server) listRelationships(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	// Nobody shall take no answer for no relationship.
-	if _, err := s.arrays.Volumes(q.Context(), wanted...); err != nil {
+	all, err := s.core.Relationships(q.Context(), q.by, wanted...)
+	if err != nil {
 		return answer{}, err
 	}
-	out := []api.Relationship{}
-	for _, arr := range s.arrays.All() {
-		mine := s.within(arr, wanted)
-		if len(mine) == 0 && len(wanted) > 0 {
-			continue
-		}
-		rels, err := arr.Relationships(q.Context(), mine...)
-		if err != nil {
-			return answer{}, err
-		}
-		for _, r := range rels {
-			out = append(out, describeRelationship(r))
-		}
+	out := make([]api.Relationship, len(all))
+	for i, r := range all {
+		out[i] = wireRelationship(r)
 	}
 	return ok(out)
 }
 
-// within returns the volumes that are in arr.
-func (s *Server) within(
-	arr arrayclient.Array, wanted []arrayclient.Serial,
-) []arrayclient.Serial {
-	var mine []arrayclient.Serial
-	for _, serial := range wanted {
-		if other, _, err := s.arrays.Of(serial); err == nil && other == arr {
-			mine = append(mine, serial)
-		}
-	}
-	return mine
-}
-
-func describeRelationship(r arrayclient.Relationship) api.Relationship {
+func wireRelationship(r arrayclient.Relationship) api.Relationship {
 	out := api.Relationship{
 		Source: r.Source, Target: r.Target, State: r.State, Options: r.Options,
 		Tracks: r.Tracks, OutOfSync: r.OutOfSync, Percent: r.Percent(), CopyRate: r.CopyRate,
@@ -60,21 +37,17 @@ func describeRelationship(r arrayclient.Relationship) api.Relationship {
 	return out
 }
 
-// establish and withdraw act on pairs without a stored task, all or none. They
-// leave no run behind, only the record of their key.
+// establish, withdraw and setCopyRate leave no run behind, only the record of their
+// key.
 func (s *Server) establish(q *call) (answer, error) {
 	var req api.EstablishRequest
 	body, err := q.decode(&req)
 	if err != nil {
 		return answer{}, err
 	}
-	return s.onPairs(q, body, req.Pairs, http.StatusCreated,
-		func(ctx context.Context, r runner.Resolved) ([]string, error) {
-			if err := r.Array.Establish(ctx, r.Pairs, req.Options); err != nil {
-				return nil, err
-			}
-			return s.attached.Overwritten(r.Targets()), nil
-		})
+	return s.onPairs(q, body, http.StatusCreated, func() (core.Pending[core.PairsResult], error) {
+		return s.core.Establish(q.by, req.Pairs, req.Options)
+	})
 }
 
 func (s *Server) withdraw(q *call) (answer, error) {
@@ -84,28 +57,36 @@ func (s *Server) withdraw(q *call) (answer, error) {
 		return answer{}, err
 	}
 	q.frees = true
-	return s.onPairs(q, body, req.Pairs, http.StatusOK, s.runner.Withdraw)
+	return s.onPairs(q, body, http.StatusOK, func() (core.Pending[core.PairsResult], error) {
+		return s.core.Withdraw(q.by, req.Pairs)
+	})
 }
 
-// onPairs resolves the pairs once, before anything is recorded: a repeated
-// request is answered from memory even if its names mean something else by
-// then.
+func (s *Server) setCopyRate(q *call) (answer, error) {
+	var req api.CopyRateRequest
+	body, err := q.decode(&req)
+	if err != nil {
+		return answer{}, err
+	}
+	return s.onPairs(q, body, http.StatusOK, func() (core.Pending[core.PairsResult], error) {
+		return s.core.SetCopyRate(q.by, req.Pairs, req.CopyRate)
+	})
+}
+
 func (s *Server) onPairs(
-	q *call, body []byte, pairs []api.TaskPair, status int,
-	do func(context.Context, runner.Resolved) (warnings []string, err error),
+	q *call, body []byte, status int, prepare func() (core.Pending[core.PairsResult], error),
 ) (answer, error) {
 	return s.once(q, body, func() (act, error) {
-		resolved, err := s.runner.Resolve(pairs)
+		do, err := prepare()
 		if err != nil {
 			return nil, err
 		}
 		return func(ctx context.Context) (answer, error) {
-			warnings, err := do(ctx, resolved)
+			result, err := do(ctx)
 			if err != nil {
 				return answer{}, err
 			}
-			result := api.PairsResult{Pairs: resolved.Named, Warnings: warnings}
-			return answer{status: status, body: result}, nil
+			return answer{status: status, body: api.PairsResult(result)}, nil
 		}, nil
 	})
 }

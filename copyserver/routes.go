@@ -4,71 +4,67 @@ import (
 	_ "embed" // for openAPI
 	"io"
 	"net/http"
+	"time"
 
 	"copyservices/copyserver/api"
-	"copyservices/taskstore"
+	"copyservices/copyserver/core"
 )
 
 // routes lists the API. openapi.yaml describes it, and a test holds the two
 // against each other.
 func routes() []route {
-	const (
-		monitor  = taskstore.RoleMonitor
-		operator = taskstore.RoleOperator
-		admin    = taskstore.RoleAdmin
-	)
 	return []route{
-		{"GET /healthz", "", (*Server).health},
-		{"GET /v1/openapi.yaml", "", (*Server).getOpenAPI},
-		{"GET /v1/server", monitor, (*Server).getServer},
+		{"GET /healthz", public, (*Server).health},
+		{"GET /v1/openapi.yaml", public, (*Server).getOpenAPI},
+		{"GET /v1/server", core.Look, (*Server).getServer},
 
-		{"GET /v1/hosts", monitor, (*Server).listHosts},
-		{"GET /v1/hosts/{name}", monitor, (*Server).getHost},
-		{"PUT /v1/hosts/{name}", operator, (*Server).putHost},
-		{"DELETE /v1/hosts/{name}", admin, (*Server).deleteHost},
+		{"GET /v1/hosts", core.Look, (*Server).listHosts},
+		{"GET /v1/hosts/{name}", core.Look, (*Server).getHost},
+		{"PUT /v1/hosts/{name}", core.PrimeHost, (*Server).putHost},
+		{"DELETE /v1/hosts/{name}", core.DeleteHost, (*Server).deleteHost},
 
-		{"GET /v1/tasks", monitor, (*Server).listTasks},
-		{"POST /v1/tasks", admin, (*Server).createTask},
-		{"GET /v1/tasks/{name}", monitor, (*Server).getTask},
-		{"PUT /v1/tasks/{name}", admin, (*Server).putTask},
-		{"DELETE /v1/tasks/{name}", admin, (*Server).deleteTask},
-		{"POST /v1/tasks/{name}/runs", operator, (*Server).startRun},
-		{"GET /v1/tasks/{name}/completion", monitor, (*Server).getCompletion},
+		{"GET /v1/tasks", core.Look, (*Server).listTasks},
+		{"POST /v1/tasks", core.WriteTask, (*Server).createTask},
+		{"GET /v1/tasks/{name}", core.Look, (*Server).getTask},
+		{"PUT /v1/tasks/{name}", core.WriteTask, (*Server).putTask},
+		{"DELETE /v1/tasks/{name}", core.WriteTask, (*Server).deleteTask},
+		{"POST /v1/tasks/{name}/runs", core.RunTask, (*Server).startRun},
+		{"GET /v1/tasks/{name}/completion", core.Look, (*Server).getCompletion},
 
-		{"GET /v1/runs", monitor, (*Server).listRuns},
-		{"GET /v1/runs/{id}", monitor, (*Server).getRun},
-		{"DELETE /v1/runs/{id}", admin, (*Server).deleteRun},
+		{"GET /v1/runs", core.Look, (*Server).listRuns},
+		{"GET /v1/runs/{id}", core.Look, (*Server).getRun},
+		{"DELETE /v1/runs/{id}", core.DeleteRun, (*Server).deleteRun},
 
-		{"GET /v1/arrays", monitor, (*Server).listArrays},
-		{"GET /v1/arrays/{id}", monitor, (*Server).getArray},
-		{"PATCH /v1/arrays/{id}", admin, (*Server).changeArray},
+		{"GET /v1/arrays", core.Look, (*Server).listArrays},
+		{"GET /v1/arrays/{id}", core.Look, (*Server).getArray},
+		{"PATCH /v1/arrays/{id}", core.ChangeArray, (*Server).changeArray},
 
-		{"GET /v1/volumes", monitor, (*Server).listVolumes},
-		{"POST /v1/volumes", admin, (*Server).createVolumes},
-		{"GET /v1/volumes/{serial}", monitor, (*Server).getVolume},
-		{"PATCH /v1/volumes/{serial}", admin, (*Server).changeVolume},
-		{"DELETE /v1/volumes/{serial}", admin, (*Server).deleteVolume},
-		{"GET /v1/volumes/{serial}/content", admin, (*Server).getContent},
-		{"PUT /v1/volumes/{serial}/content", admin, (*Server).putContent},
+		{"GET /v1/volumes", core.Look, (*Server).listVolumes},
+		{"POST /v1/volumes", core.ChangeVolume, (*Server).createVolumes},
+		{"GET /v1/volumes/{serial}", core.Look, (*Server).getVolume},
+		{"PATCH /v1/volumes/{serial}", core.ChangeVolume, (*Server).changeVolume},
+		{"DELETE /v1/volumes/{serial}", core.ChangeVolume, (*Server).deleteVolume},
+		{"GET /v1/volumes/{serial}/content", core.ReadContent, (*Server).getContent},
+		{"PUT /v1/volumes/{serial}/content", core.WriteContent, (*Server).putContent},
 
-		{"GET /v1/relationships", monitor, (*Server).listRelationships},
-		{"POST /v1/relationships", admin, (*Server).establish},
-		{"POST /v1/relationships/withdraw", admin, (*Server).withdraw},
-		{"POST /v1/relationships/copy-rate", admin, (*Server).setCopyRate},
+		{"GET /v1/relationships", core.Look, (*Server).listRelationships},
+		{"POST /v1/relationships", core.ActOnPairs, (*Server).establish},
+		{"POST /v1/relationships/withdraw", core.ActOnPairs, (*Server).withdraw},
+		{"POST /v1/relationships/copy-rate", core.ActOnPairs, (*Server).setCopyRate},
 
-		{"GET /v1/credentials", admin, (*Server).listCredentials},
-		{"POST /v1/credentials", admin, (*Server).createCredential},
-		{"DELETE /v1/credentials/{serial}", admin, (*Server).revokeCredential},
+		{"GET /v1/credentials", core.ManageCredentials, (*Server).listCredentials},
+		{"POST /v1/credentials", core.ManageCredentials, (*Server).createCredential},
+		{"DELETE /v1/credentials/{serial}", core.ManageCredentials, (*Server).revokeCredential},
 
-		{"GET /v1/users", admin, (*Server).listUsers},
-		{"POST /v1/users", admin, (*Server).createUser},
-		{"PATCH /v1/users/{name}", monitor, (*Server).changeUser},
-		{"DELETE /v1/users/{name}", admin, (*Server).deleteUser},
+		{"GET /v1/users", core.ManageUsers, (*Server).listUsers},
+		{"POST /v1/users", core.ManageUsers, (*Server).createUser},
+		{"PATCH /v1/users/{name}", core.ChangeUser, (*Server).changeUser},
+		{"DELETE /v1/users/{name}", core.ManageUsers, (*Server).deleteUser},
 
-		{"GET /v1/entries", admin, (*Server).listEntries},
-		{"POST /v1/entries", admin, (*Server).createEntry},
-		{"PATCH /v1/entries/{kind}/{address}", admin, (*Server).changeEntry},
-		{"DELETE /v1/entries/{kind}/{address}", admin, (*Server).deleteEntry},
+		{"GET /v1/entries", core.ManageEntries, (*Server).listEntries},
+		{"POST /v1/entries", core.ManageEntries, (*Server).createEntry},
+		{"PATCH /v1/entries/{kind}/{address}", core.ManageEntries, (*Server).changeEntry},
+		{"DELETE /v1/entries/{kind}/{address}", core.ManageEntries, (*Server).deleteEntry},
 	}
 }
 
@@ -101,8 +97,8 @@ func (s *Server) getOpenAPI(*call) (answer, error) {
 // getServer is also how a client tries its connection and credentials.
 func (s *Server) getServer(q *call) (answer, error) {
 	return ok(api.Server{
-		Name: s.hostname, Version: Version, ID: s.id, Time: now(),
-		User: q.user.Name, Role: q.user.Role, DefaultPassword: q.user.DefaultPassword,
+		Name: s.hostname, Version: Version, ID: s.id, Time: time.Now().UTC(),
+		User: q.by.Name, Role: q.by.Role, DefaultPassword: q.by.DefaultPassword,
 		NBD: s.NBDAddr(), Arrays: s.arrays.Names(),
 	})
 }

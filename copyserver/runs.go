@@ -30,12 +30,12 @@ func (s *Server) startRun(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	ask := runner.Request{Task: q.PathValue("name"), User: q.user.Name, Wait: req.Wait}
+	ask := runner.Request{Task: q.PathValue("name"), Wait: req.Wait}
 	if ask.Until, err = s.until(q); err != nil {
 		return answer{}, err
 	}
 	if req.DryRun {
-		run, err := s.runner.DryRun(q.Context(), ask)
+		run, err := s.core.DryRun(q.Context(), q.by, ask)
 		return answer{status: http.StatusOK, body: run}, err
 	}
 	id, err := q.idempotency(body)
@@ -56,7 +56,7 @@ func (s *Server) startRun(q *call) (answer, error) {
 		return a, err
 	}
 	ask.Key, ask.Body = id.key, id.hash
-	run, err := s.runner.Start(q.Context(), ask)
+	run, err := s.core.StartRun(q.Context(), q.by, ask)
 	if err != nil {
 		return answer{}, err
 	}
@@ -73,11 +73,11 @@ func (s *Server) getCompletion(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	c, err := s.runner.Completion(q.Context(), q.PathValue("name"), wait)
+	c, err := s.core.Completion(q.Context(), q.by, q.PathValue("name"), wait)
 	if err != nil {
-		return answer{}, noSuch(err, "esscli list task shows which there are")
+		return answer{}, err
 	}
-	return ok(c)
+	return ok(wireCompletion(c))
 }
 
 // runLimit is how many runs are listed when the client does not say.
@@ -93,7 +93,7 @@ func (s *Server) listRuns(q *call) (answer, error) {
 		}
 		limit = int(n)
 	}
-	all, err := s.runner.List(query.Get("task"), limit)
+	all, err := s.core.Runs(q.by, query.Get("task"), limit)
 	if err != nil {
 		return answer{}, err
 	}
@@ -103,17 +103,15 @@ func (s *Server) listRuns(q *call) (answer, error) {
 	return ok(all)
 }
 
-const runHint = "esscli list run shows which there are"
-
 // getRun is a long poll while the run is running.
 func (s *Server) getRun(q *call) (answer, error) {
 	wait, err := q.wait()
 	if err != nil {
 		return answer{}, err
 	}
-	run, err := s.runner.Get(q.Context(), q.PathValue("id"), wait)
+	run, err := s.core.Run(q.Context(), q.by, q.PathValue("id"), wait)
 	if err != nil {
-		return answer{}, noSuch(err, runHint)
+		return answer{}, err
 	}
 	return ok(plainRun(run))
 }
@@ -121,18 +119,15 @@ func (s *Server) getRun(q *call) (answer, error) {
 // deleteRun leaves a record of the run's idempotency key behind, so that a
 // late repetition of its request does not run the task again.
 func (s *Server) deleteRun(q *call) (answer, error) {
-	run, err := s.runner.Get(q.Context(), q.PathValue("id"), 0)
-	if err != nil {
-		return answer{}, noSuch(err, runHint)
-	}
-	if run.Key != "" && run.State != taskstore.RunRunning &&
-		time.Since(run.Started) < forgetAfter {
-		if err := s.store.Requests().Put(goneRun(run)); err != nil {
-			return answer{}, err
+	err := s.core.DeleteRun(q.Context(), q.by, q.PathValue("id"), func(run taskstore.Run) error {
+		if run.Key == "" || run.State == taskstore.RunRunning ||
+			time.Since(run.Started) >= forgetAfter {
+			return nil
 		}
-	}
-	if err := s.runner.Delete(run.ID); err != nil {
-		return answer{}, noSuch(err, runHint)
+		return s.core.Store.Requests().Put(goneRun(run))
+	})
+	if err != nil {
+		return answer{}, err
 	}
 	return done()
 }
@@ -144,4 +139,12 @@ func goneRun(run taskstore.Run) taskstore.Request {
 		Key: run.Key, Hash: run.Body, User: run.User, Started: run.Started,
 		Status: http.StatusBadRequest, Answer: string(body),
 	}
+}
+
+func wireCompletion(c runner.Completion) api.Completion {
+	out := api.Completion{Task: c.Task, Complete: c.Complete, Percent: c.Percent}
+	for _, p := range c.Pairs {
+		out.Pairs = append(out.Pairs, api.PairCompletion(p))
+	}
+	return out
 }

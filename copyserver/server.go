@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"copyservices/copyserver/arrays"
+	"copyservices/copyserver/core"
 	"copyservices/export"
 
 	"copyservices/copyserver/state"
@@ -56,21 +57,17 @@ type Server struct {
 	opts   Options
 	logger *slog.Logger
 
-	id        string
-	hostname  string
-	store     taskstore.Store
-	box       *secrets.Box
-	arrays    *arrays.Registry
-	runner    *runner.Runner
-	attached  *export.Attachments
-	auth      *auth.Authenticator
-	keys      keyLocks
-	clock     clock
-	usersMu   sync.Mutex // held over changes that must leave an admin
-	entriesMu sync.Mutex // held over changes of an entry
-	hostsMu   sync.Mutex // held over changes of a host
-	volumesMu sync.Mutex // held over changes and deletions of volumes
-	issuedMu  sync.Mutex // held over changes of credentials
+	id       string
+	hostname string
+	store    taskstore.Store
+	box      *secrets.Box
+	arrays   *arrays.Registry
+	runner   *runner.Runner
+	attached *export.Attachments
+	auth     *auth.Authenticator
+	core     *core.Core
+	keys     keyLocks
+	clock    clock
 
 	cert     tls.Certificate
 	issuer   *secrets.Authority // of credentials for NBD
@@ -169,6 +166,10 @@ func (s *Server) setUp(seams seams) error {
 	if err := s.setUpArrays(ctx, embedded); err != nil {
 		return err
 	}
+	s.core = core.New(core.Parts{
+		Store: s.store, Box: s.box, Arrays: s.arrays, Runner: s.runner, Attached: s.attached,
+		Passwords: s.auth, Issuer: s.issuer, Logger: s.logger, Reassigned: s.recheckHosts,
+	})
 	if err := s.forgetRequests(); err != nil {
 		return err
 	}

@@ -5,43 +5,47 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
-	"copyservices/export"
-	"copyservices/taskstore"
+	"copyservices/copyserver/core"
 )
 
 func (s *Server) listArrays(q *call) (answer, error) {
-	out := []api.Array{}
-	for _, arr := range s.arrays.All() {
-		a, err := describeArray(q.Context(), arr)
-		if err != nil {
-			return answer{}, err
-		}
-		out = append(out, a)
+	all, err := s.core.ListArrays(q.Context(), q.by)
+	if err != nil {
+		return answer{}, err
+	}
+	out := make([]api.Array, len(all))
+	for i, p := range all {
+		out[i] = wireArray(p)
 	}
 	return ok(out)
 }
 
 func (s *Server) getArray(q *call) (answer, error) {
-	arr, _, err := s.arrays.Named(q.PathValue("id"))
+	p, err := s.core.Array(q.Context(), q.by, q.PathValue("id"))
 	if err != nil {
 		return answer{}, err
 	}
-	a, err := describeArray(q.Context(), arr)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a)
+	return ok(wireArray(p))
 }
 
-func describeArray(ctx context.Context, arr arrayclient.Array) (api.Array, error) {
-	p, err := arr.Properties(ctx)
-	if p.Features == nil {
-		p.Features = []string{}
+func (s *Server) changeArray(q *call) (answer, error) {
+	var change api.ArrayChange
+	if _, err := q.decode(&change); err != nil {
+		return answer{}, err
 	}
+	p, err := s.core.SetArrayCopyRate(q.Context(), q.by, q.PathValue("id"), change.CopyRate)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(wireArray(p))
+}
+
+func wireArray(p arrayclient.Properties) api.Array {
 	return api.Array{
-		ID: p.ID.String(), Driver: p.Driver, Features: p.Features, Volumes: p.Volumes,
-		MaxVolumes: p.MaxVolumes, Capacity: p.Capacity, Free: p.Free, CopyRate: p.CopyRate,
-	}, err
+		ID: p.ID.String(), Driver: p.Driver, Features: append([]string{}, p.Features...),
+		Volumes: p.Volumes, MaxVolumes: p.MaxVolumes, Capacity: p.Capacity, Free: p.Free,
+		CopyRate: p.CopyRate,
+	}
 }
 
 func (s *Server) listVolumes(q *call) (answer, error) {
@@ -49,19 +53,11 @@ func (s *Server) listVolumes(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	found, err := s.arrays.Volumes(q.Context(), wanted...)
+	found, err := s.core.Volumes(q.Context(), q.by, wanted...)
 	if err != nil {
 		return answer{}, err
 	}
-	users, err := s.volumeUsers()
-	if err != nil {
-		return answer{}, err
-	}
-	out := make([]api.Volume, len(found))
-	for i, f := range found {
-		out[i] = describeVolume(f.Volume, f.Array, users)
-	}
-	return ok(out)
+	return ok(wireVolumes(found))
 }
 
 // serials reads volume serials of a query.
@@ -80,50 +76,21 @@ func (q *call) serial() (arrayclient.Serial, error) {
 	return arrayclient.ParseSerial(q.PathValue("serial"))
 }
 
-// volumeUsers are the hosts of all volumes. The zero value knows none.
-type volumeUsers struct {
-	seen     map[arrayclient.Serial][]string // by whom, as host:device
-	assigned map[arrayclient.Serial][]taskstore.HostAccess
-	attached *export.Attachments
+func wireVolumes(all []core.Volume) []api.Volume {
+	out := make([]api.Volume, len(all))
+	for i, v := range all {
+		out[i] = wireVolume(v)
+	}
+	return out
 }
 
-func (s *Server) volumeUsers() (volumeUsers, error) {
-	hosts, err := s.store.Hosts().List()
-	if err != nil {
-		return volumeUsers{}, err
-	}
-	assignments, err := s.store.Assignments().List()
-	if err != nil {
-		return volumeUsers{}, err
-	}
-	u := volumeUsers{
-		map[arrayclient.Serial][]string{}, map[arrayclient.Serial][]taskstore.HostAccess{},
-		s.attached,
-	}
-	for _, h := range hosts {
-		for _, d := range h.Devices {
-			name := taskstore.Endpoint{Host: h.Name, Device: d.Name}.String()
-			u.seen[d.Serial] = append(u.seen[d.Serial], name)
-		}
-	}
-	for _, a := range assignments {
-		u.assigned[a.Volume] = a.Hosts
-	}
-	return u, nil
-}
-
-func describeVolume(
-	v arrayclient.Volume, id arrayclient.ArrayID, users volumeUsers,
-) api.Volume {
+func wireVolume(v core.Volume) api.Volume {
 	out := api.Volume{
-		Serial: v.Serial, Array: id.String(), Size: v.Size, Allocated: v.Allocated,
-		Label: v.Label, Created: v.Created, Failed: v.Failed, Hosts: users.seen[v.Serial],
-		Assigned: users.assigned[v.Serial],
+		Serial: v.Serial, Array: v.Array.String(), Size: v.Size, Allocated: v.Allocated,
+		Label: v.Label, Created: v.Created, Failed: v.Failed, Hosts: v.Seen, Assigned: v.Assigned,
 	}
-	if users.attached != nil {
-		for _, a := range users.attached.Of(v.Serial) {
-			out.Attached = append(out.Attached, api.Attachment(a))
-		}
+	for _, a := range v.Attached {
+		out.Attached = append(out.Attached, api.Attachment(a))
 	}
 	if c := v.LastCopy; c != nil {
 		out.LastCopy = &api.LastCopy{
@@ -138,20 +105,11 @@ func (s *Server) getVolume(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	v, err := s.oneVolume(q.Context(), serial)
+	v, err := s.core.Volume(q.Context(), q.by, serial)
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(v)
-}
-
-func (s *Server) oneVolume(ctx context.Context, serial arrayclient.Serial) (api.Volume, error) {
-	found, err := s.arrays.Volumes(ctx, serial)
-	if err != nil {
-		return api.Volume{}, err
-	}
-	users, err := s.volumeUsers()
-	return describeVolume(found[0].Volume, found[0].Array, users), err
+	return ok(wireVolume(v))
 }
 
 // createVolumes is keyed: repeated after a lost answer, it names the volumes
@@ -163,48 +121,45 @@ func (s *Server) createVolumes(q *call) (answer, error) {
 		return answer{}, err
 	}
 	return s.once(q, body, func() (act, error) {
-		arr, id, err := s.arrays.Named(req.Array)
+		create, err := s.core.CreateVolumes(q.by, req.Array, arrayclient.VolumeSpec{
+			Size: req.Size, Count: req.Count, Label: req.Label, First: req.First,
+		})
 		if err != nil {
 			return nil, err
 		}
-		spec := arrayclient.VolumeSpec{
-			Size: req.Size, Count: req.Count, Label: req.Label, First: req.First,
-		}
 		return func(ctx context.Context) (answer, error) {
-			volumes, err := arr.CreateVolumes(ctx, spec)
+			volumes, err := create(ctx)
 			if err != nil {
 				return answer{}, err
 			}
-			out := make([]api.Volume, len(volumes))
-			for i, v := range volumes {
-				out[i] = describeVolume(v, id, volumeUsers{})
-			}
-			return created(out)
+			return created(wireVolumes(volumes))
 		}, nil
 	})
 }
 
-// deleteVolume leaves it to the array to refuse a volume in use. The hosts lose
-// it first: one that takes its serial later must not be theirs.
+func (s *Server) changeVolume(q *call) (answer, error) {
+	var req api.VolumeChange
+	if _, err := q.decode(&req); err != nil {
+		return answer{}, err
+	}
+	serial, err := q.serial()
+	if err != nil {
+		return answer{}, err
+	}
+	change := core.VolumeChange{Label: req.Label, Size: req.Size, Assigned: req.Assigned}
+	v, err := s.core.ChangeVolume(q.Context(), q.by, serial, change)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(wireVolume(v))
+}
+
 func (s *Server) deleteVolume(q *call) (answer, error) {
 	serial, err := q.serial()
 	if err != nil {
 		return answer{}, err
 	}
-	arr, _, err := s.arrays.Of(serial)
-	if err != nil {
-		return answer{}, err
-	}
-	if by := s.attached.Of(serial); by != nil {
-		return answer{}, export.InUse(serial, by)
-	}
-	s.volumesMu.Lock()
-	defer s.volumesMu.Unlock()
-	err = all(context.WithoutCancel(q.Context()), []step{
-		s.assign(serial, nil),
-		func(ctx context.Context) (undo, error) { return nil, arr.DeleteVolume(ctx, serial) },
-	})
-	if err != nil {
+	if err := s.core.DeleteVolume(q.Context(), q.by, serial); err != nil {
 		return answer{}, err
 	}
 	return done()

@@ -117,6 +117,22 @@ func (a *Registry) Volumes(ctx context.Context, serials ...arrayclient.Serial) (
 	return wanted, nil
 }
 
+// Open opens the content of a volume, whose serial must be valid. The error is of kind
+// Refused where its array does not give any.
+func (a *Registry) Open(
+	ctx context.Context, serial arrayclient.Serial,
+) (arrayclient.VolumeIO, error) {
+	arr, id, err := a.Of(serial)
+	if err != nil {
+		return nil, err
+	}
+	opener, ok := arr.(arrayclient.Opener)
+	if !ok {
+		return nil, fault.New(fault.Refused, "the content of volumes of array %s is not within reach", id)
+	}
+	return opener.OpenVolume(ctx, serial)
+}
+
 // NoVolume is the error for a volume that is in none of the arrays.
 func NoVolume(serial arrayclient.Serial) error {
 	return fault.New(fault.NotFound, "no volume %s", serial).

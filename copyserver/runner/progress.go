@@ -8,7 +8,6 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/api"
 )
 
 // How often a copy is looked at while somebody waits for it.
@@ -22,7 +21,7 @@ const clockSlack = time.Second
 
 // progress is how far the copies of some pairs have come.
 type progress struct {
-	pairs    []api.PairCompletion
+	pairs    []PairCompletion
 	complete bool
 	percent  int // over all pairs, by tracks
 }
@@ -65,8 +64,8 @@ func look(ctx context.Context, r Resolved, since time.Time) (progress, error) {
 	return out, nil
 }
 
-func completionOf(rel arrayclient.Relationship) api.PairCompletion {
-	return api.PairCompletion{
+func completionOf(rel arrayclient.Relationship) PairCompletion {
+	return PairCompletion{
 		Source: string(rel.Source), Target: string(rel.Target), State: string(rel.State),
 		Percent: rel.Percent(), Complete: rel.OutOfSync == 0,
 	}

@@ -116,13 +116,31 @@ func (r *Runner) Delete(id string) error {
 	return nil
 }
 
+// Completion is how far the copies that an establish, resync, reverse or
+// background-copy task started have come.
+type Completion struct {
+	Task     string
+	Complete bool
+	Percent  int
+	Pairs    []PairCompletion
+}
+
+// PairCompletion is the state of one pair. A pair whose relationship ended because
+// its copy completed counts as complete.
+type PairCompletion struct {
+	Source, Target string
+	State          string // of the relationship
+	Percent        int
+	Complete       bool
+}
+
 // Completion tells how far the copies of the task's last run that started any
 // have come, and waits up to wait for them to be complete. The error is of
 // kind Refused where that will never be.
 func (r *Runner) Completion(
 	ctx context.Context, task string, wait time.Duration,
-) (api.Completion, error) {
-	var out api.Completion
+) (Completion, error) {
+	var out Completion
 	t, err := r.store.Tasks().Get(task)
 	if err != nil {
 		return out, err
@@ -148,7 +166,7 @@ func (r *Runner) Completion(
 		err = fault.New(fault.Refused, "the server ended in the middle of the last run of task %s: %w",
 			t.Name, err).WithHint("%s", fault.HintOf(err))
 	}
-	return api.Completion{
+	return Completion{
 		Task: t.Name, Complete: p.complete, Percent: p.percent, Pairs: p.pairs,
 	}, err
 }

@@ -112,9 +112,6 @@ func New(
 	return r, nil
 }
 
-// Arrays returns the arrays it works on.
-func (r *Runner) Registry() *arrays.Registry { return r.arrays }
-
 // Resolve finds the volumes that pairs name now.
 func (r *Runner) Resolve(pairs []taskstore.TaskPair) (Resolved, error) {
 	return Resolve(r.arrays, r.store.Hosts(), pairs)

@@ -1,0 +1,99 @@
+package core
+
+import (
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/secrets"
+	"copyservices/taskstore"
+)
+
+const entryHint = "lsess and lsessserver of setdevice show which there are"
+
+// Entries returns the registered arrays and servers of a kind, of all kinds for the
+// empty one. No password is in them, sealed or not.
+func (c *Core) Entries(by Caller, kind taskstore.EntryKind) ([]taskstore.Entry, error) {
+	if err := by.May(ManageEntries); err != nil {
+		return nil, err
+	}
+	if kind != "" && kind != taskstore.EntryESS && kind != taskstore.EntryESSServer {
+		return nil, fault.New(fault.Usage, "%.20q is no kind of entry", kind).
+			WithHint("the kinds are ess and essserver")
+	}
+	all, err := c.Store.Entries().List()
+	if err != nil {
+		return nil, err
+	}
+	var out []taskstore.Entry
+	for _, e := range all {
+		if kind == "" || e.Kind == kind {
+			out = append(out, withoutPassword(e))
+		}
+	}
+	return out, nil
+}
+
+func withoutPassword(e taskstore.Entry) taskstore.Entry {
+	e.Password, e.Sealed = "", ""
+	return e
+}
+
+// AddEntry registers an array or a server, with its password.
+func (c *Core) AddEntry(by Caller, e taskstore.Entry) (taskstore.Entry, error) {
+	if err := by.May(ManageEntries); err != nil {
+		return e, err
+	}
+	if e.Password == "" {
+		return e, fault.New(fault.Usage, "an entry needs a password")
+	}
+	e.Added = now()
+	c.seal(&e)
+	return withoutPassword(e), c.Store.Entries().Create(e)
+}
+
+// seal replaces the password of e by its sealed form.
+func (c *Core) seal(e *taskstore.Entry) {
+	e.Sealed = c.Box.Seal(e.SealLabel(), secrets.Secret(e.Password))
+	e.Password = ""
+}
+
+// ChangeEntry changes what change names and keeps what it leaves empty. An entry's
+// password is sealed for its address, which therefore stays.
+func (c *Core) ChangeEntry(
+	by Caller, kind taskstore.EntryKind, address string, change taskstore.Entry,
+) (taskstore.Entry, error) {
+	var e taskstore.Entry
+	if err := by.May(ManageEntries); err != nil {
+		return e, err
+	}
+	c.entries.Lock()
+	defer c.entries.Unlock()
+	e, err := c.Store.Entries().Get(taskstore.EntryName(kind, address))
+	if err != nil {
+		return e, noSuch(err, entryHint)
+	}
+	if change.Kind != "" && change.Kind != e.Kind ||
+		change.Address != "" && taskstore.Key(change.Address) != taskstore.Key(e.Address) {
+		return e, fault.New(fault.Usage, "the address of an entry does not change").
+			WithHint("remove the entry and add one for the new address")
+	}
+	if change.User != "" {
+		e.User = change.User
+	}
+	if change.Alternate != "" {
+		e.Alternate = change.Alternate
+	}
+	if change.Password != "" {
+		e.Password = change.Password
+		c.seal(&e)
+	}
+	return withoutPassword(e), c.Store.Entries().Put(e)
+}
+
+// DeleteEntry removes an entry, and its password with it.
+func (c *Core) DeleteEntry(by Caller, kind taskstore.EntryKind, address string) error {
+	if err := by.May(ManageEntries); err != nil {
+		return err
+	}
+	c.entries.Lock()
+	defer c.entries.Unlock()
+	return noSuch(c.Store.Entries().Delete(taskstore.EntryName(kind, address)), entryHint)
+}

@@ -1,0 +1,102 @@
+package core
+
+import (
+	"context"
+
+	"copyservices/arrayclient"
+	"copyservices/copyserver/runner"
+	"copyservices/taskstore"
+)
+
+// Relationships returns those of the volumes named, all when none is. The serials must
+// be valid.
+func (c *Core) Relationships(
+	ctx context.Context, by Caller, volumes ...arrayclient.Serial,
+) ([]arrayclient.Relationship, error) {
+	if err := by.May(Look); err != nil {
+		return nil, err
+	}
+	// Nobody shall take no answer for no relationship.
+	if _, err := c.Arrays.Volumes(ctx, volumes...); err != nil {
+		return nil, err
+	}
+	var out []arrayclient.Relationship
+	for _, arr := range c.Arrays.All() {
+		mine := c.within(arr, volumes)
+		if len(mine) == 0 && len(volumes) > 0 {
+			continue
+		}
+		rels, err := arr.Relationships(ctx, mine...)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rels...)
+	}
+	return out, nil
+}
+
+// within returns the volumes that are in arr.
+func (c *Core) within(
+	arr arrayclient.Array, wanted []arrayclient.Serial,
+) []arrayclient.Serial {
+	var mine []arrayclient.Serial
+	for _, serial := range wanted {
+		if other, _, err := c.Arrays.Of(serial); err == nil && other == arr {
+			mine = append(mine, serial)
+		}
+	}
+	return mine
+}
+
+// PairsResult is what an act on pairs came to.
+type PairsResult struct {
+	Pairs    []taskstore.ResolvedPair
+	Warnings []string // for people
+}
+
+// Establish and Withdraw act on pairs without a stored task, all or none. They
+// leave no run behind.
+func (c *Core) Establish(
+	by Caller, pairs []taskstore.TaskPair, options arrayclient.Options,
+) (Pending[PairsResult], error) {
+	return c.onPairs(by, pairs, func(ctx context.Context, r runner.Resolved) ([]string, error) {
+		if err := r.Array.Establish(ctx, r.Pairs, options); err != nil {
+			return nil, err
+		}
+		return c.Attached.Overwritten(r.Targets()), nil
+	})
+}
+
+// Withdraw ends relationships, see Establish.
+func (c *Core) Withdraw(by Caller, pairs []taskstore.TaskPair) (Pending[PairsResult], error) {
+	return c.onPairs(by, pairs, c.Runner.Withdraw)
+}
+
+// SetCopyRate bounds the copying of pairs, in bytes a second; 0 is no bound, nil an
+// error.
+func (c *Core) SetCopyRate(
+	by Caller, pairs []taskstore.TaskPair, rate *int64,
+) (Pending[PairsResult], error) {
+	return c.onPairs(by, pairs, func(ctx context.Context, r runner.Resolved) ([]string, error) {
+		return nil, setRate(ctx, r.Array, rate, r.Pairs...)
+	})
+}
+
+// onPairs resolves the pairs once, before anything is done: names may mean something
+// else when a request is repeated.
+func (c *Core) onPairs(
+	by Caller, pairs []taskstore.TaskPair,
+	do func(context.Context, runner.Resolved) (warnings []string, err error),
+) (Pending[PairsResult], error) {
+	if err := by.May(ActOnPairs); err != nil {
+		return nil, err
+	}
+	resolved, err := c.Runner.Resolve(pairs)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) (PairsResult, error) {
+		warnings, err := do(ctx, resolved)
+		return PairsResult{resolved.Named, warnings}, err
+	}, nil
+}
