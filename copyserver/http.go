@@ -1,6 +1,7 @@
 package copyserver
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"copyservices/copyserver/core"
 	"copyservices/copyserver/runner"
 	"copyservices/export/quota"
+	"copyservices/taskstore"
 )
 
 const (
@@ -147,7 +149,7 @@ func (s *Server) admit(rt route, q *call) error {
 			WithHint("give them with --user and --password-file")
 	}
 	q.w.user = name
-	user, err := s.auth.Login(q.Context(), name, password, remoteAddr(q.Request))
+	user, err := s.login(q, name, password)
 	if err != nil {
 		q.w.stranger = true
 		return err
@@ -158,6 +160,19 @@ func (s *Server) admit(rt route, q *call) error {
 	q.by = core.Caller{Name: user.Name, Role: user.Role, DefaultPassword: user.DefaultPassword}
 	q.w.user = user.Name
 	return q.by.May(rt.act)
+}
+
+// login knows the user by the password. A server that stops ends the waiting of a
+// try for its turn, which may be far off.
+func (s *Server) login(q *call, name, password string) (taskstore.User, error) {
+	ctx, cancel := context.WithCancel(q.Context())
+	defer cancel()
+	defer context.AfterFunc(s.stopping, cancel)()
+	user, err := s.auth.Login(ctx, name, password, remoteAddr(q.Request))
+	if errors.Is(err, context.Canceled) && s.stopping.Err() != nil {
+		err = fault.New(fault.Server, "%w", runner.ErrStopping)
+	}
+	return user, err
 }
 
 func remoteAddr(r *http.Request) netip.Addr {

@@ -39,6 +39,11 @@ var absent = map[string]func(*world){
 	"an image that nobody takes":  func(w *world) { w.half(exportOf("00013698", "*/*")) },
 	"silent NBD":                  func(w *world) { w.dialNBD() },
 	"NBD without an option":       func(w *world) { w.attach("") },
+	"logins that wait for their turn": func(w *world) {
+		for range 12 {
+			w.half("GET /v1/server HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\n\r\n")
+		}
+	},
 	"half an NBD write": func(w *world) {
 		w.nbdRequest(w.attach("00013698"), 1, 1<<20)
 	},
