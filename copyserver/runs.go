@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -83,6 +84,8 @@ func (s *Server) getCompletion(q *call) (answer, error) {
 // runLimit is how many runs are listed when the client does not say.
 const runLimit = 100
 
+// listRuns says how many runs there are, so that a client knows when it has not got
+// all of them.
 func (s *Server) listRuns(q *call) (answer, error) {
 	limit := runLimit
 	query := q.URL.Query()
@@ -93,10 +96,12 @@ func (s *Server) listRuns(q *call) (answer, error) {
 		}
 		limit = int(n)
 	}
-	all, err := s.core.Runs(q.by, query.Get("task"), limit)
+	all, err := s.core.Runs(q.by, query.Get("task"), math.MaxInt)
 	if err != nil {
 		return answer{}, err
 	}
+	q.w.Header().Set(api.TotalHeader, strconv.Itoa(len(all)))
+	all = all[:min(limit, len(all))]
 	for i := range all {
 		all[i] = plainRun(all[i])
 	}

@@ -21,6 +21,10 @@ import (
 // letters, digits and '-'.
 const KeyHeader = "Idempotency-Key"
 
+// TotalHeader is in the answer with a list of runs: how many there are, also
+// beyond the limit of the list.
+const TotalHeader = "X-Total-Count"
+
 // ClockHeader is in every answer: a stamp of the server's clock, which was read
 // before the answer was sent.
 const ClockHeader = "Server-Clock"
