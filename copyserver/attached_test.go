@@ -145,6 +145,41 @@ func TestCopyUnderAHost(t *testing.T) {
 	warned("task", run.Warnings, "volume "+v[1]+", which gets other content,"+text)
 }
 
+// TestRefreshUnderAHost: resync writes to the target of a relationship, reverse to its
+// source. Who has that one attached is told of, who has the other is not.
+func TestRefreshUnderAHost(t *testing.T) {
+	w := start(t, t.TempDir())
+	v := w.volumes(2)
+	req := api.EstablishRequest{Pairs: []api.TaskPair{{Source: v[0], Target: v[1]}}}
+	req.Options.Record = true
+	w.do("POST", "/v1/relationships", req, 201, nil)
+	w.task("resync", taskstore.TaskResync, v[0], v[1])
+	w.task("reverse", taskstore.TaskReverse, v[0], v[1])
+	w.task("back", taskstore.TaskReverse, v[1], v[0])
+	for _, c := range []struct{ task, attached, want string }{
+		{"resync", v[1], v[1]},
+		{"resync", v[0], ""},
+		{"reverse", v[1], ""},
+		{"back", v[1], v[1]},
+		{"reverse", v[0], v[0]},
+	} {
+		host := w.disk(c.attached)
+		var run api.Run
+		w.do("POST", "/v1/tasks/"+c.task+"/runs", api.RunRequest{Wait: true}, 201, &run)
+		w.do("GET", "/v1/runs/"+run.ID+"?wait=30", nil, 200, &run)
+		want := ""
+		if c.want != "" {
+			want = "volume " + c.want + ", which gets other content, is attached to 127.0.0.1, read-write since "
+		}
+		text := strings.Join(run.Warnings, "\n")
+		if run.State != taskstore.RunDone || (want == "") != (text == "") || !strings.HasPrefix(text, want) {
+			t.Errorf("%s with %s attached: %s, warnings %q, want %q", c.task, c.attached, run.State, text, want)
+		}
+		host.Close()
+		w.detached(c.attached)
+	}
+}
+
 // ended waits until the copy to the volume is there.
 func (w *world) ended(target string) {
 	w.Helper()
