@@ -183,6 +183,36 @@ func TestEntriesAreSealed(t *testing.T) {
 	wantInOrder(t, dir)
 }
 
+// TestAddressesOfEntries are compared by what they mean and kept as they were
+// written. What an earlier version stored can still be changed and removed.
+func TestAddressesOfEntries(t *testing.T) {
+	w := start(t, t.TempDir())
+	e := api.Entry{Kind: taskstore.EntryESS, User: "u", Password: "p"}
+	for _, e.Address = range []string{"a@b", "http:a", "ess1:port", "[ess1]:5", "ess1:", "..", "käse", "1.2.3"} {
+		w.refused("POST", "/v1/entries", e, 400, fault.Usage, "is no address")
+	}
+	for written, again := range map[string]string{
+		"0:0::1": "::1", "[FE80::2]:8452": "[fe80:0::2]:08452", "ESS1": "ess1", "10.0.0.5": "10.0.0.5",
+	} {
+		e.Address = written
+		w.do("POST", "/v1/entries", e, 201, nil)
+		e.Address = again
+		w.refused("POST", "/v1/entries", e, 409, fault.Usage, "an entry named ess/"+written+" exists already")
+		path := "/v1/entries/ess/" + again
+		w.do("PATCH", path, api.Entry{Address: again, User: "root"}, 200, &e)
+		if e.Address != written || e.User != "root" {
+			t.Errorf("%s is now %+v", written, e)
+		}
+		e.Password = "p"
+		w.refused("PATCH", path, api.Entry{Alternate: "a@b"}, 400, fault.Usage, "is no address")
+		w.do("DELETE", path, nil, 204, nil)
+		w.refused("DELETE", path, nil, 404, fault.NotFound, "no entry named")
+	}
+	must(t, w.store.Entries().Put(taskstore.Entry{Kind: taskstore.EntryESS, Address: "a@b", User: "u"}))
+	w.do("PATCH", "/v1/entries/ess/A@b", api.Entry{User: "root"}, 200, nil)
+	w.do("DELETE", "/v1/entries/ess/a@b", nil, 204, nil)
+}
+
 // TestCheckFindsDamage breaks one file after the other.
 func TestCheckFindsDamage(t *testing.T) {
 	for name, needed := range map[string]bool{

@@ -1,9 +1,12 @@
 package core
 
 import (
+	"cmp"
+
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/secrets"
 	"copyservices/taskstore"
+	"copyservices/taskstore/notation"
 )
 
 const entryHint = "lsess and lsessserver of setdevice show which there are"
@@ -44,9 +47,49 @@ func (c *Core) AddEntry(by Caller, e taskstore.Entry) (taskstore.Entry, error) {
 	if e.Password == "" {
 		return e, fault.New(fault.Usage, "an entry needs a password")
 	}
+	if err := checkAddresses(e.Address, cmp.Or(e.Alternate, e.Address)); err != nil {
+		return e, err
+	}
+	c.entries.Lock()
+	defer c.entries.Unlock()
+	if old, err := c.entry(e.Kind, e.Address); err == nil {
+		return e, fault.New(fault.Usage, "an entry named %s %w",
+			taskstore.EntryName(old.Kind, old.Address), fault.ErrExists)
+	}
 	e.Added = now()
 	c.seal(&e)
 	return withoutPassword(e), c.Store.Entries().Create(e)
+}
+
+// checkAddresses holds what is about to be stored against the rule of all addresses.
+// The store itself also takes what earlier versions took.
+func checkAddresses(addresses ...string) error {
+	for _, s := range addresses {
+		if _, err := notation.ParseAddress(s); err != nil {
+			return fault.New(fault.Usage, "%.80q is no address", s).
+				WithHint("an address is a host name or an IP address, or one of them with a port")
+		}
+	}
+	return nil
+}
+
+// entry returns the one of that address, however that is spelt; one with the very
+// name comes first.
+func (c *Core) entry(kind taskstore.EntryKind, address string) (taskstore.Entry, error) {
+	e, missing := c.Store.Entries().Get(taskstore.EntryName(kind, address))
+	if missing == nil {
+		return e, nil
+	}
+	all, err := c.Store.Entries().List()
+	if err != nil {
+		return e, err
+	}
+	for _, e := range all {
+		if e.Kind == kind && notation.SameAddress(e.Address, address) {
+			return e, nil
+		}
+	}
+	return e, noSuch(missing, entryHint)
 }
 
 // seal replaces the password of e by its sealed form.
@@ -66,12 +109,12 @@ func (c *Core) ChangeEntry(
 	}
 	c.entries.Lock()
 	defer c.entries.Unlock()
-	e, err := c.Store.Entries().Get(taskstore.EntryName(kind, address))
+	e, err := c.entry(kind, address)
 	if err != nil {
-		return e, noSuch(err, entryHint)
+		return e, err
 	}
 	if change.Kind != "" && change.Kind != e.Kind ||
-		change.Address != "" && taskstore.Key(change.Address) != taskstore.Key(e.Address) {
+		change.Address != "" && !notation.SameAddress(change.Address, e.Address) {
 		return e, fault.New(fault.Usage, "the address of an entry does not change").
 			WithHint("remove the entry and add one for the new address")
 	}
@@ -79,6 +122,9 @@ func (c *Core) ChangeEntry(
 		e.User = change.User
 	}
 	if change.Alternate != "" {
+		if err := checkAddresses(change.Alternate); err != nil {
+			return e, err
+		}
 		e.Alternate = change.Alternate
 	}
 	if change.Password != "" {
@@ -95,5 +141,9 @@ func (c *Core) DeleteEntry(by Caller, kind taskstore.EntryKind, address string) 
 	}
 	c.entries.Lock()
 	defer c.entries.Unlock()
-	return noSuch(c.Store.Entries().Delete(taskstore.EntryName(kind, address)), entryHint)
+	e, err := c.entry(kind, address)
+	if err != nil {
+		return err
+	}
+	return c.Store.Entries().Delete(taskstore.EntryName(e.Kind, e.Address))
 }

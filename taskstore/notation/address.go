@@ -67,8 +67,20 @@ func parseHost(s string) (string, bool) {
 	name := strings.ToLower(s)
 	// The last part of a host name is not all digits (RFC 3696, section 2): what
 	// ends like that is meant for an IPv4 address.
-	isName := !isDigits(name[strings.LastIndexByte(name, '.')+1:])
-	return name, isName && name != "" && len(name) < 256 && !strings.ContainsFunc(name, unfit)
+	isName := !isDigits(name[strings.LastIndexByte(name, '.')+1:]) && !strings.Contains(name, "..")
+	return name, isName && name != "" && !strings.ContainsRune(".-", rune(name[0])) &&
+		len(name) < 256 && !strings.ContainsFunc(name, unfit)
+}
+
+// SameAddress reports whether two texts mean one address, however they are spelt.
+// What is no address is the same as itself only, without case.
+func SameAddress(a, b string) bool {
+	x, errX := ParseAddress(a)
+	y, errY := ParseAddress(b)
+	if errX != nil || errY != nil {
+		return strings.EqualFold(a, b)
+	}
+	return x == y
 }
 
 // unfit: a character that neither a host name nor the name of an interface

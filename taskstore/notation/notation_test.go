@@ -41,7 +41,8 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%q: %q, %v", text, a, err)
 		}
 	}
-	for _, text := range []string{"[server]:1", "[server]", "fe80::1%", "fe80::1%a b", "[10.0.0.1]:5", "a:+5", "::1]:5", "10.0.0.256", "1.2.3:5", "7"} {
+	for _, text := range []string{"[server]:1", "[server]", "fe80::1%", "fe80::1%a b", "[10.0.0.1]:5", "a:+5", "::1]:5", "10.0.0.256", "1.2.3:5", "7",
+		".", "..", "..:1", "a..b", "-a", ".a"} {
 		if a, err := notation.ParseAddress(text); fault.KindOf(err) != fault.Usage {
 			t.Errorf("%q: %q, %v", text, a, err)
 		}
@@ -51,6 +52,21 @@ func TestAddresses(t *testing.T) {
 	}
 	if !notation.IsLoopback("::1%lo") || !notation.IsLoopback("::ffff:127.0.0.1") || notation.IsLoopback("fe80::1%lo") {
 		t.Error("what is loopback")
+	}
+}
+
+func TestSameAddress(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{"ESS1", "ess1", true}, {"::1", "0:0:0:0:0:0:0:1", true}, {"[FE80::2]:8452", "[fe80:0::2]:08452", true},
+		{"ess1", "ess1:8452", false}, {"ess1", "ess2", false}, {"fe80::1%a", "fe80::1%A", false},
+		{"x/Y", "X/y", true}, {"x/y", "x", false},
+	} {
+		if notation.SameAddress(c.a, c.b) != c.same || notation.SameAddress(c.b, c.a) != c.same {
+			t.Errorf("%q and %q: same should be %t", c.a, c.b, c.same)
+		}
 	}
 }
 
