@@ -14,6 +14,7 @@ type session struct {
 	// password is what the user gave, or what is stored.
 	password string
 	trust    *trust
+	ids      *identities // of servers A and B, with a CA file; else nil
 	opts     api.Options // of Client
 	assumed  bool        // nothing names the server: it is this machine's
 }
@@ -43,7 +44,12 @@ func (c *connection) open(e *Env) (*session, layer, error) {
 	if s.servers, err = l.addresses(); err != nil {
 		return nil, l, err
 	}
-	s.trust, err = newTrust(e, l)
+	if s.trust, err = newTrust(e, l); err != nil {
+		return nil, l, err
+	}
+	if s.trust.cas != nil && len(s.servers) > 1 {
+		s.ids, err = readIdentities(e)
+	}
 	return s, l, err
 }
 
@@ -62,6 +68,9 @@ func (s *session) authenticate(ctx context.Context, e *Env, l layer) error {
 		Warn:         func(text string) { e.warn("%s", text) },
 		Known:        s.trust.known,
 		NoAnswerHint: s.noAnswerHint(),
+	}
+	if s.ids != nil {
+		s.opts.KnownID, s.opts.Met = s.ids.known, s.ids.met
 	}
 	s.Client = api.New(s.opts)
 	return nil

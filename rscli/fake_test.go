@@ -31,6 +31,7 @@ import (
 type fakeServer struct {
 	*httptest.Server
 	cert *x509.Certificate
+	id   string // in the header of each answer; empty as of an older server
 
 	mu       sync.Mutex
 	handlers map[string]http.HandlerFunc // by "METHOD path"
@@ -98,6 +99,9 @@ func (f *fakeServer) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	handler := f.handlers[name]
 	f.mu.Unlock()
+	if f.id != "" {
+		w.Header().Set(api.ServerHeader, f.id)
+	}
 	user, password, _ := r.BasicAuth()
 	switch {
 	case user != testUser || password != testPassword:

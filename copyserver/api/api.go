@@ -29,6 +29,10 @@ const TotalHeader = "X-Total-Count"
 // before the answer was sent.
 const ClockHeader = "Server-Clock"
 
+// ServerHeader is in every answer: the id of the server, which is that of its state
+// folder.
+const ServerHeader = "Server-Id"
+
 // BeginHeader says of a keyed request how long it may still be begun: a number
 // of milliseconds from its arrival, or, as "MILLISECONDS after STAMP", from when
 // a stamp of the server's clock was read.

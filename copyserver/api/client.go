@@ -53,6 +53,13 @@ type Options struct {
 	// Known, if not nil, returns the certificate (in DER, by its SHA-256) that a
 	// server showed in the past; ok is false where it is not known.
 	Known func(addr string) (sum [sha256.Size]byte, ok bool)
+	// KnownID, if not nil, has servers A and B compared by their ids, not by their
+	// certificates. It returns the id that a server had in the past, empty where it
+	// is not known.
+	KnownID func(addr string) string
+	// Met, if not nil, is told the id of a server that answers for the first time,
+	// or has another id than before.
+	Met func(addr, id string)
 }
 
 // Client calls the REST API. Its methods may be used from many goroutines.
@@ -61,8 +68,8 @@ type Options struct {
 // that is not the Copy Services API, TimedOut and Interrupted for the end of
 // the context.
 //
-// Server B is asked when A does not answer, and shows the certificate of A:
-// then both serve one state folder, one after the other. When the answer of A is
+// Server B is asked when A does not answer, and shows the certificate of A, or
+// with Options.KnownID has its id: then both serve one state folder, one after the other. When the answer of A is
 // lost after a request went out, a reading or repeatable request is sent
 // again; one with an idempotency key is sent again with the same key, which B
 // knows too. Once a server has answered, it is asked first.
@@ -81,6 +88,7 @@ type Client struct {
 	reached bool // a server has answered
 	peers   map[string]fingerprint
 	stamps  map[string]stamp
+	ids     map[string]string // of servers that have answered
 }
 
 // fingerprint is the SHA-256 of a server's certificate.
@@ -99,6 +107,7 @@ func New(opts Options) *Client {
 		maxAnswer: MaxAnswer,
 		peers:     map[string]fingerprint{},
 		stamps:    map[string]stamp{},
+		ids:       map[string]string{},
 		backoff:   []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second},
 	}
 	c.transport = &http.Transport{

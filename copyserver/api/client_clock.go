@@ -59,12 +59,8 @@ func (c *Client) begin(ctx context.Context, server string, r *request) (string, 
 	}
 	s, ok := c.clockOf(server)
 	if !ok {
-		ask := &request{
-			method: http.MethodGet, path: "/healthz", repeat: safe, limit: c.opts.Timeout,
-			take: func(string, *http.Response, func()) error { return nil },
-		}
-		if err := c.try(ctx, server, ask, ""); err != nil {
-			return "", notSent(err)
+		if _, err := c.header(ctx, server); err != nil {
+			return "", err
 		}
 		if s, ok = c.clockOf(server); !ok {
 			return "", nil // a server that knows no such thing
@@ -83,6 +79,19 @@ func (c *Client) LeaveLine(ctx context.Context, task string, req RunRequest) (Ru
 	ctx = context.WithValue(ctx, patientContext{}, false)
 	req.Line = 0
 	return c.RunTask(context.WithValue(ctx, leavingContext{}, true), task, req)
+}
+
+// header returns the header of an answer to nothing in particular, in which no user
+// is named.
+func (c *Client) header(ctx context.Context, server string) (h http.Header, err error) {
+	ask := &request{
+		method: http.MethodGet, path: "/healthz", repeat: safe, limit: c.opts.Timeout, anonymous: true,
+		take: func(_ string, resp *http.Response, _ func()) error {
+			h = resp.Header
+			return nil
+		},
+	}
+	return h, notSent(c.try(ctx, server, ask, ""))
 }
 
 // notSent makes of a lost answer to another request that nothing was sent.

@@ -93,24 +93,6 @@ func (c *Client) remember(addr string, state tls.ConnectionState) {
 	c.peers[addr] = sha256.Sum256(state.PeerCertificates[0].Raw)
 }
 
-// sameCertificate reports whether server b shows the certificate that a did, now
-// or in the past. It connects to b anew. Of a server that was never seen it is
-// not known.
-func (c *Client) sameCertificate(ctx context.Context, a, b string) (bool, error) {
-	conn, err := c.dialTLS(ctx, "tcp", b)
-	if err != nil {
-		return false, err
-	}
-	conn.Close()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	seen, ok := c.peers[a]
-	if !ok && c.opts.Known != nil {
-		seen, ok = c.opts.Known(a)
-	}
-	return !ok || seen == c.peers[b], nil
-}
-
 func isCertificateError(err error) bool {
 	var bad *tls.CertificateVerificationError
 	return errors.As(err, &bad)

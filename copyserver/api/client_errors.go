@@ -88,9 +88,11 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// BackupHint says what to do about a server B that is another server than A.
-const BackupHint = "server B is a copyserver that takes over the state folder of server A; " +
-	"if A has a new certificate, pin it: rsTestConnection --trust"
+// What to do about a server B that is another server than A.
+const (
+	backupIs   = "server B is a copyserver that takes over the state folder of server A"
+	BackupHint = backupIs + "; if A has a new certificate, pin it: rsTestConnection --trust"
+)
 
 // noAnswer is the error of a request that no server answered.
 func (c *Client) noAnswer(r *request, failures []error, sent bool) error {
@@ -100,6 +102,9 @@ func (c *Client) noAnswer(r *request, failures []error, sent bool) error {
 	var other *stranger
 	if errors.As(failures[len(failures)-1], &other) {
 		hint = BackupHint
+		if c.opts.KnownID != nil {
+			hint = backupIs
+		}
 	}
 	if sent && r.repeat != safe {
 		return fault.New(fault.Connection,

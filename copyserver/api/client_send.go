@@ -36,6 +36,8 @@ type request struct {
 	// when the connection is gone. It may be called more than once.
 	abandon func()
 	limit   time.Duration
+	// anonymous: without user and password.
+	anonymous bool
 	// take reads the answer. What it returns is final, unless it is a *lost.
 	// It owns resp.Body; alive is to be called whenever data arrives.
 	take func(server string, resp *http.Response, alive func()) error
@@ -128,18 +130,7 @@ func (c *Client) moveOn(ctx context.Context, r *request, a, b string, sent bool)
 	if sent && (r.repeat == never || r.stream != nil) {
 		return fmt.Errorf("%s was not asked: the request could be carried out twice", b)
 	}
-	same, err := c.sameCertificate(ctx, a, b)
-	if err == nil && !same {
-		return &stranger{a, b}
-	}
-	return err
-}
-
-// stranger says that server b is not of the same state folder as a.
-type stranger struct{ a, b string }
-
-func (e *stranger) Error() string {
-	return e.b + " was not asked: it has another certificate than " + e.a
+	return c.same(ctx, a, b)
 }
 
 // persist sends r to one server, again where that is allowed. sent reports
@@ -255,6 +246,9 @@ func (c *Client) try(
 	}
 	alive()
 	c.setClock(server, resp)
+	if !r.anonymous {
+		c.meet(server, resp)
+	}
 	err = r.take(server, resp, alive)
 	if err != nil && ctx.Err() != nil {
 		return &lost{server, context.Cause(ctx)}
@@ -278,7 +272,9 @@ func (c *Client) build(ctx context.Context, server string, r *request) (*http.Re
 		return nil, fault.New(fault.Usage, "%q is not the address of a server", server).
 			WithHint("an address is HOST or HOST:PORT")
 	}
-	req.SetBasicAuth(c.opts.User, c.password())
+	if !r.anonymous {
+		req.SetBasicAuth(c.opts.User, c.password())
+	}
 	req.Header.Set("User-Agent", c.opts.UserAgent)
 	req.Header.Set("Accept", "application/json, "+SparseContentType)
 	if body != nil {
