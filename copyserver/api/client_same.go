@@ -24,9 +24,9 @@ func (c *Client) same(ctx context.Context, a, b string) error {
 		switch h.Get(ServerHeader) {
 		case id:
 			return nil
+		case "": // a server of before there was such a header
 		default:
 			return &stranger{a, b, "is another server than"}
-		case "": // a server of before there was such a header
 		}
 	}
 	same, err := c.sameCertificate(ctx, a, b)
