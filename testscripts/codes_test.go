@@ -126,6 +126,7 @@ const endings = `
 // TestExitCodes provokes every exit code that a man page names, and looks whether a
 // page names every code that is provoked.
 func TestExitCodes(t *testing.T) {
+	t.Parallel()
 	lab := newCodeLab(t)
 	provoked := map[string][]int{}
 	for line := range strings.Lines(endings) {

@@ -94,6 +94,7 @@ var examplePlaces = strings.NewReplacer("20261122-020350-3d3aaf", "$RUN", "51c0f
 	"/etc/pki/libnbd", "$HOME/pki", "/etc/bash_completion.d/copyservices", "$HOME/completion")
 
 func TestExamplesOfHelps(t *testing.T) {
+	t.Parallel()
 	hosts, err := filepath.Abs("hosts")
 	if err != nil {
 		t.Fatal(err)

@@ -59,6 +59,7 @@ func inlineCommands(file, text string) []string {
 }
 
 func TestCommandsInSentences(t *testing.T) {
+	t.Parallel()
 	script := playground + stage +
 		"umask 077; echo passw0rd > pw; export RSCLI_USER=superuser RSCLI_PASSWORD_FILE=pw\n"
 	var met []string
