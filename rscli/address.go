@@ -10,9 +10,6 @@ import (
 // one on which the consoles of the DS8000 answer over HTTPS.
 const DefaultPort = 8452
 
-// localServer is this machine's server.
-const localServer = "127.0.0.1"
-
 // parseAddress reads HOST, HOST:PORT, an IPv6 address or [IPv6]:PORT and
 // returns the one spelling of host:port.
 func parseAddress(s string) (string, error) {

@@ -1,6 +1,7 @@
 package rscli
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -51,27 +52,20 @@ func parseArgs(root *command, args []string) (parsed, error) {
 		}
 		name, isFlag := flagName(arg)
 		if !isFlag {
-			firstErr = firstOf(firstErr, p.takeWord(arg))
+			firstErr = cmp.Or(firstErr, p.takeWord(arg))
 			continue
 		}
 		used, err := p.takeFlag(known, name, arg, args[i+1:])
 		if err == nil && len(p.flags) > len(given) {
 			given = append(given, arg)
 		}
-		firstErr = firstOf(firstErr, err)
+		firstErr = cmp.Or(firstErr, err)
 		i += used
 	}
 	if firstErr == nil {
 		firstErr = p.checkFit(given)
 	}
 	return p, firstErr
-}
-
-func firstOf(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // flagName returns the name in "-name", "--name" and "--name=value". A lone
@@ -204,6 +198,10 @@ func treeFlags(c *command) map[string]flagInfo {
 	}
 	return known
 }
+
+// primaryName returns the first name of the flag that some branch of root has under
+// name, "" where none has.
+func primaryName(root *command, name string) string { return treeFlags(root)[name].name }
 
 func addFlags(known map[string]flagInfo, flags []cli.Flag) {
 	for _, f := range flags {

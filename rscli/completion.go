@@ -25,8 +25,8 @@ var shellScripts embed.FS
 
 var shellNames = []string{"bash", "zsh", "fish", "powershell"}
 
-// completion needs no server: it is run when a shell starts.
-func (x *essCLI) completion() *command {
+// completionCommand prints a script; it needs no server: it is run when a shell starts.
+func completionCommand(programs []Program) *command {
 	return &command{
 		name: "completion", synopsis: strings.Join(shellNames, "|"), least: 1, most: 1,
 		summary: "Print a script by which a shell completes all commands",
@@ -35,12 +35,12 @@ func (x *essCLI) completion() *command {
 			"esscli completion fish > ~/.config/fish/conf.d/copyservices.fish",
 		},
 		run: func(_ context.Context, e *Env, args []string) error {
-			return runCompletion(e, args[0])
+			return runCompletion(e, programs, args[0])
 		},
 	}
 }
 
-func runCompletion(e *Env, shell string) error {
+func runCompletion(e *Env, programs []Program, shell string) error {
 	if !slices.Contains(shellNames, shell) {
 		return fault.New(fault.Usage, "%q is none of the shells that can be completed in", shell).
 			WithHint("they are %s", strings.Join(shellNames, ", "))
@@ -49,7 +49,7 @@ func runCompletion(e *Env, shell string) error {
 	if err != nil {
 		return err
 	}
-	script := strings.ReplaceAll(string(text), "@PROGRAMS@", strings.Join(programNames(), " "))
+	script := strings.ReplaceAll(string(text), "@PROGRAMS@", strings.Join(programNames(programs), " "))
 	doc := struct {
 		Shell  string `json:"shell"`
 		Script string `json:"script"`
@@ -57,20 +57,20 @@ func runCompletion(e *Env, shell string) error {
 	return e.result(doc, func(w io.Writer) { _, _ = io.WriteString(w, script) })
 }
 
-// candidates is the command that the scripts run: "__complete bash -- LINE BREAKS"
+// candidatesCommand is the command that the scripts run: "__complete bash -- LINE BREAKS"
 // with the line up to the cursor, or "__complete SHELL -- =WORD WORDS..." with the
 // word that is begun, behind a sign that keeps it from being empty, and those
 // before it. It says nothing but candidates and never fails.
-func (x *essCLI) candidates() *command {
+func candidatesCommand(programs []Program) *command {
 	return &command{
 		name: "__complete", hidden: true, least: 3, most: -1,
 		run: func(ctx context.Context, e *Env, args []string) error {
 			if args[0] == "bash" {
 				words, begun := splitBash(args[1], args[2])
-				o := complete(ctx, e, words, begun.text)
+				o := complete(ctx, e, programs, words, begun.text)
 				return writeOffer(e.Stdout, o, bashWords(o.candidates, begun))
 			}
-			o := complete(ctx, e, args[2:], strings.TrimLeft(args[1][1:], `"'`))
+			o := complete(ctx, e, programs, args[2:], strings.TrimLeft(args[1][1:], `"'`))
 			var lines []string
 			for _, c := range o.candidates {
 				lines = append(lines, c.Word+"\t"+oneLine(c.Note))

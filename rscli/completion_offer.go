@@ -24,15 +24,16 @@ type offer struct {
 
 // completer finds out what may follow the words of a command line.
 type completer struct {
-	e     *Env
-	root  *command
-	given parsed
-	fetch func(k kind) []candidate // from the server, or a cache
+	e       *Env
+	program Program
+	root    *command
+	given   parsed
+	fetch   func(k kind) []candidate // from the server, or a cache
 }
 
 // complete returns what the word that begins with begun may be after words, the
 // first of which is the program. It never fails: at worst it offers nothing.
-func complete(ctx context.Context, e *Env, words []string, begun string) offer {
+func complete(ctx context.Context, e *Env, programs []Program, words []string, begun string) offer {
 	if len(words) == 0 {
 		return offer{}
 	}
@@ -40,13 +41,13 @@ func complete(ctx context.Context, e *Env, words []string, begun string) offer {
 	if name == serverProgram {
 		return completeServer(words[1:], begun).startingWith(begun)
 	}
-	build := commandBuilders()[name]
-	if build == nil {
+	i := slices.IndexFunc(programs, func(p Program) bool { return p.Name == name })
+	if i < 0 {
 		return offer{}
 	}
-	c := &completer{e: e, root: build(e)}
+	c := &completer{e: e, program: programs[i], root: programs[i].Build(e)}
 	c.given, _ = parseArgs(c.root, words[1:])
-	source := newSource(ctx, e, name, c.given)
+	source := newSource(ctx, e, c.program, c.given)
 	c.fetch = source.get
 	return c.offer(begun).startingWith(begun)
 }
@@ -72,7 +73,7 @@ func (c *completer) offer(begun string) offer {
 		return c.ofKind(flagKinds[c.given.wants], begun)
 	case c.given.ended || !strings.HasPrefix(begun, "-"):
 	case inline:
-		flag := treeFlags(c.root)[strings.TrimLeft(name, "-")].name
+		flag := primaryName(c.root, strings.TrimLeft(name, "-"))
 		o := c.ofKind(flagKinds[flag], value)
 		return o.after(name + "=")
 	default:
@@ -115,7 +116,7 @@ func (c *completer) ofKind(k kind, begun string) offer {
 	case k == kindServer:
 		return offer{candidates: knownServers(c.e)}
 	case k == kindVerb:
-		return offer{candidates: verbCandidates(c.root.name)}
+		return offer{candidates: c.program.Verbs}
 	case k == kindPair:
 		return pairs(c.fetch(kindVolume), begun)
 	case k == kindEndpoint:
@@ -166,18 +167,6 @@ func subCandidates(command *command) []candidate {
 	var list []candidate
 	for _, sub := range command.visibleSub() {
 		list = append(list, candidate{sub.name, sub.summary})
-	}
-	return list
-}
-
-func verbCandidates(program string) []candidate {
-	verbs := deviceVerbs()
-	if program == "setuser" {
-		verbs = userVerbs()
-	}
-	var list []candidate
-	for _, v := range verbs {
-		list = append(list, candidate{v.name, v.summary})
 	}
 	return list
 }

@@ -6,17 +6,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"copyservices/copyserver/api"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/notation"
 )
 
 // What the server offers for completion: it is asked for no longer than a person
@@ -34,17 +32,13 @@ type source struct {
 	conn *connection
 }
 
-func newSource(ctx context.Context, e *Env, program string, given parsed) *source {
+func newSource(ctx context.Context, e *Env, p Program, given parsed) *source {
 	quiet := *e
 	quiet.Stdin, quiet.Stderr = strings.NewReader(""), &bytes.Buffer{}
 	quiet.IsTerminal = func(any) bool { return false }
 	quiet.Log = slog.New(slog.DiscardHandler)
 	quiet.Name = "completion"
-	c := &connection{}
-	if program == "setdevice" || program == "setuser" {
-		tool := &setTool{}
-		c.defaults = tool.local
-	}
+	c := &connection{defaults: p.Defaults}
 	for name, field := range map[string]*string{
 		"server": &c.server, "backup-server": &c.backup, "user": &c.user, "password": &c.password,
 		"password-file": &c.passwordFile, "password-command": &c.passwordCommand,
@@ -100,7 +94,7 @@ func fetchKind(ctx context.Context, s *session, k kind) []candidate {
 		return listed(s.Tasks(ctx))(func(t api.Task) candidate { return candidate{t.Name, string(t.Type)} })
 	case kindVolume:
 		return listed(s.Volumes(ctx))(func(v api.Volume) candidate {
-			return candidate{string(v.Serial), strings.TrimSpace(formatSize(v.Size) + " " + v.Label)}
+			return candidate{string(v.Serial), strings.TrimSpace(notation.FormatSize(v.Size) + " " + v.Label)}
 		})
 	case kindRelationship:
 		return listed(s.Relationships(ctx))(func(r api.Relationship) candidate {
@@ -146,37 +140,22 @@ func endpoints(hosts []api.Host) []candidate {
 
 // knownServers are those whose certificate is pinned; no server is asked.
 func knownServers(e *Env) []candidate {
-	pins, err := readPins(joinUnder(e.userDir(), "known_servers"))
-	if err != nil {
-		return nil
-	}
 	var list []candidate
-	for _, addr := range slices.Sorted(maps.Keys(pins)) {
-		list = append(list, candidate{Word: strings.TrimSuffix(addr, fmt.Sprint(":", DefaultPort))})
+	for _, addr := range pinnedServers(e) {
+		list = append(list, candidate{Word: addr})
 	}
 	return list
-}
-
-// cacheDir is the user's folder for what can be lost, "" where the environment
-// names none.
-func (e *Env) cacheDir() string {
-	xdg := e.Getenv("XDG_CACHE_HOME")
-	switch {
-	case e.GOOS == "windows":
-		return joinUnder(e.Getenv("LOCALAPPDATA"), "rscli", "cache")
-	case filepath.IsAbs(xdg):
-		return filepath.Join(xdg, "rscli")
-	case e.GOOS == "darwin":
-		return joinUnder(e.Getenv("HOME"), "Library", "Caches", "rscli")
-	}
-	return joinUnder(e.Getenv("HOME"), ".cache", "rscli")
 }
 
 // cacheFile names the file by what the answer depends on.
 func (s *source) cacheFile(k kind, l layer) string {
 	what := strings.Join([]string{l.server, l.backup, l.user, string(k)}, "\x00")
 	sum := sha256.Sum256([]byte(what))
-	return joinUnder(s.e.cacheDir(), "completion-"+hex.EncodeToString(sum[:8])+".json")
+	dir := s.e.cacheDir()
+	if dir == "" {
+		return ""
+	}
+	return filepath.Join(dir, "completion-"+hex.EncodeToString(sum[:8])+".json")
 }
 
 // cached is an answer with the time until which it holds.

@@ -8,6 +8,16 @@ import (
 	"copyservices/taskstore"
 )
 
+// Program is a command of the suite whose words can be completed.
+type Program struct {
+	Name  string
+	Build builder
+	// Verbs are the words that may be its first argument.
+	Verbs []candidate
+	// Defaults, where not nil, completes what its settings say.
+	Defaults func(*layer)
+}
+
 // kind says what a word of a command line may be. It is one of these, or some
 // literal words with blanks between them.
 type kind string
@@ -84,24 +94,14 @@ var copyserverFlags = map[string]kind{
 	"log-format": "text json", "log-level": "debug info warn error", "help": "", "version": "",
 }
 
-// commandBuilders returns the commands of the suite by name, without the server.
-func commandBuilders() map[string]builder {
-	return map[string]builder{
-		"rsList2105s": newList, "rsPrimeServer": newPrime, "rsExecuteTask": newExecuteTask,
-		"rsQuery": newQuery, "rsQueryComplete": newQueryComplete,
-		"rsFlashCopyQuery": newFlashCopyQuery, "rsTestConnection": newTestConnection,
-		"setdevice": newSetDevice, "setuser": newSetUser, "esscli": newESSCLI,
-	}
-}
-
 const serverProgram = "copyserver"
 
 // programNames are all names under which a program of the suite may be called:
 // its own and, for old scripts, with an ending.
-func programNames() []string {
+func programNames(programs []Program) []string {
 	names := []string{serverProgram}
-	for name := range commandBuilders() {
-		names = append(names, name, name+".sh")
+	for _, p := range programs {
+		names = append(names, p.Name, p.Name+".sh")
 	}
 	slices.Sort(names)
 	return names

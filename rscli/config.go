@@ -1,6 +1,7 @@
 package rscli
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -110,22 +111,13 @@ func (l *layer) fill(from layer) {
 	// installation that the configuration describes.
 	if l.server == "" {
 		l.server = from.server
-		l.backup = firstNonEmpty(l.backup, from.backup)
+		l.backup = cmp.Or(l.backup, from.backup)
 	}
-	l.user = firstNonEmpty(l.user, from.user)
-	l.cacert = firstNonEmpty(l.cacert, from.cacert)
-	l.trust = firstNonEmpty(l.trust, from.trust)
-	l.knownServers = firstNonEmpty(l.knownServers, from.knownServers)
-	l.models = firstNonEmpty(l.models, from.models)
-}
-
-func firstNonEmpty(values ...string) string {
-	for _, v := range values {
-		if v != "" {
-			return v
-		}
-	}
-	return ""
+	l.user = cmp.Or(l.user, from.user)
+	l.cacert = cmp.Or(l.cacert, from.cacert)
+	l.trust = cmp.Or(l.trust, from.trust)
+	l.knownServers = cmp.Or(l.knownServers, from.knownServers)
+	l.models = cmp.Or(l.models, from.models)
 }
 
 // configFile is a place where a configuration may be.
@@ -146,40 +138,6 @@ func (e *Env) configFiles() []configFile {
 		files = append(files, configFile{path: system, system: true})
 	}
 	return files
-}
-
-// userDir is the user's folder of this suite, "" where the environment names
-// no home, as under cron.
-func (e *Env) userDir() string {
-	if e.GOOS == "windows" {
-		return joinUnder(e.Getenv("APPDATA"), "rscli")
-	}
-	if xdg := e.Getenv("XDG_CONFIG_HOME"); filepath.IsAbs(xdg) {
-		return filepath.Join(xdg, "rscli")
-	}
-	return joinUnder(e.Getenv("HOME"), ".config", "rscli")
-}
-
-// home is what "~" stands for.
-func (e *Env) home() string {
-	if e.GOOS == "windows" {
-		return e.Getenv("USERPROFILE")
-	}
-	return e.Getenv("HOME")
-}
-
-func (e *Env) systemConfig() string {
-	if e.GOOS == "windows" {
-		return joinUnder(e.Getenv("ProgramData"), "rscli", "config.yaml")
-	}
-	return "/etc/rscli.yaml"
-}
-
-func joinUnder(base string, elem ...string) string {
-	if base == "" {
-		return ""
-	}
-	return filepath.Join(append([]string{base}, elem...)...)
 }
 
 // isAbsent reports whether err, of opening path, means that there is no such

@@ -2,7 +2,12 @@ package rscli
 
 import (
 	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
+	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 )
 
@@ -31,6 +36,30 @@ func (c *connection) connect(ctx context.Context, e *Env) (*session, error) {
 		return nil, err
 	}
 	return s, s.authenticate(ctx, e, l)
+}
+
+// pinAndConnect shows what certificates the servers present, asks, and pins them,
+// so that connecting has nothing left to ask. It also returns what is pinned now, by
+// address. A backup server that does not answer is only warned about: being down is
+// what the other one is for.
+func (c *connection) pinAndConnect(ctx context.Context, e *Env) (*session, map[string]string, error) {
+	s, l, err := c.open(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	pinned := map[string]string{}
+	for _, addr := range s.servers {
+		print, err := s.trust.repin(ctx, addr)
+		switch {
+		case err == nil:
+			pinned[addr] = print
+		case len(s.servers) == 1 || fault.KindOf(err) != fault.Connection:
+			return nil, nil, err
+		default:
+			e.warn("%s", err)
+		}
+	}
+	return s, pinned, s.authenticate(ctx, e, l)
 }
 
 // open is the first half of connect: it knows the servers and whom to trust. It
@@ -76,6 +105,13 @@ func (s *session) authenticate(ctx context.Context, e *Env, l layer) error {
 	return nil
 }
 
+// clientOf returns a client of one of the servers alone. Close it after use.
+func (s *session) clientOf(addr string) *api.Client {
+	opts := s.opts
+	opts.Servers = []string{addr}
+	return api.New(opts)
+}
+
 // noAnswerHint is for who may not know that this machine's server was asked; empty
 // where the server was named.
 func (s *session) noAnswerHint() string {
@@ -100,4 +136,28 @@ func (l *layer) addresses() ([]string, error) {
 		servers = append(servers, addr)
 	}
 	return servers, nil
+}
+
+// warnOfDefaultPassword tells who logged in with what everybody knows.
+func (e *Env) warnOfDefaultPassword(server api.Server) {
+	if !server.DefaultPassword {
+		return
+	}
+	e.warn("%s still has the password of every new server, which works on the server's own machine only",
+		server.User)
+	e.hint("change it and log in again: setuser chuser %[1]s; esscli login -u %[1]s", server.User)
+}
+
+// pinnedServers are those whose certificate is pinned where nothing is configured,
+// as people name them. No server is asked.
+func pinnedServers(e *Env) []string {
+	pins, err := readPins(joinUnder(e.userDir(), "known_servers"))
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, addr := range slices.Sorted(maps.Keys(pins)) {
+		names = append(names, strings.TrimSuffix(addr, fmt.Sprint(":", DefaultPort)))
+	}
+	return names
 }

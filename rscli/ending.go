@@ -41,7 +41,7 @@ func detailOf(err error) errorDetail {
 // end reports err, which may be nil, and returns the exit code.
 func (e *Env) end(err error) int {
 	if err == nil {
-		e.journal.put(severityInfo, "done")
+		e.logSink.put(severityInfo, "done")
 		return 0
 	}
 	d := detailOf(err)
@@ -69,16 +69,23 @@ func (e *Env) complain(where string, d errorDetail) {
 func (e *Env) warn(format string, args ...any) {
 	text := oneLine(fmt.Sprintf(format, args...))
 	if e.Quiet {
-		e.journal.put(severityWarning, "warning: "+text)
+		e.logSink.put(severityWarning, "warning: "+text)
 		return
 	}
 	e.say("warning", text, severityWarning)
 }
 
+// hint prints what can be done about a warning; with --quiet it is left out.
+func (e *Env) hint(format string, args ...any) {
+	if !e.Quiet {
+		e.say("hint", oneLine(fmt.Sprintf(format, args...)), severityInfo)
+	}
+}
+
 // say prints a message and keeps it where --log asks for that.
 func (e *Env) say(what, text string, s severity) {
 	fmt.Fprintf(e.Stderr, "%s: %s: %s\n", e.Name, what, text)
-	e.journal.put(s, what+": "+text)
+	e.logSink.put(s, what+": "+text)
 }
 
 // oneLine makes text that may come from a server or a file fit to print: one

@@ -58,7 +58,7 @@ func newESSCLI(*Env) *command {
 			x.apply(), x.status(), x.login(), x.logout(),
 			x.branch("import", "Write an image to a volume", x.importVolume()),
 			x.branch("export", "Write a volume to an image", x.exportVolume()),
-			x.completion(), x.candidates(),
+			completionCommand(programs()), candidatesCommand(programs()),
 		},
 	}
 }
@@ -70,7 +70,7 @@ func (x *essCLI) branch(name, summary string, sub ...*command) *command {
 
 // leaf gives a command the flags of the connection.
 func (x *essCLI) leaf(c command) *command {
-	c.sets = append(c.sets, x.connection.flags())
+	c.shared = x.connection.flags()
 	return &c
 }
 

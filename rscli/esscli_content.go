@@ -15,6 +15,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/notation"
 	"copyservices/taskstore/userfile"
 )
 
@@ -225,7 +226,7 @@ func (x *essCLI) runExport(ctx context.Context, e *Env, args []string) error {
 		File   string             `json:"file"`
 		Size   int64              `json:"size"`
 	}{serial, args[1], size}
-	return e.done(doc, "%s has the content of volume %s, %s", args[1], serial, formatSize(size))
+	return e.done(doc, "%s has the content of volume %s, %s", args[1], serial, notation.FormatSize(size))
 }
 
 // receiver takes a volume's content.

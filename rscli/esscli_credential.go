@@ -155,7 +155,7 @@ func writeCredential(dir string, key []byte, issued api.CredentialIssued) ([]str
 func (x *essCLI) listCredentials() *command {
 	return listing(x, command{name: "credential", summary: "List the credentials of hosts"},
 		"credentials",
-		func(ctx context.Context, s *session, _ []string) ([]api.Credential, error) {
+		func(ctx context.Context, _ *Env, s *session, _ []string) ([]api.Credential, error) {
 			return s.Credentials(ctx)
 		},
 		[]string{"serial", "host", "created", "expires", "revoked"},

@@ -1,6 +1,7 @@
 package rscli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -109,9 +110,9 @@ func deleteAll(e *Env, kind string, names []string, act func(name string) error)
 		report.Error = &d
 	}
 	if endOf(kind) == "revoked" {
-		return firstOf(err, writeJSON(e.Stdout, revokeReport{report.Deleted, report.NotDeleted, report.Error}))
+		return cmp.Or(err, writeJSON(e.Stdout, revokeReport{report.Deleted, report.NotDeleted, report.Error}))
 	}
-	return firstOf(err, writeJSON(e.Stdout, report))
+	return cmp.Or(err, writeJSON(e.Stdout, report))
 }
 
 // notDone makes err name what was not tried because of it.

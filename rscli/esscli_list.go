@@ -12,6 +12,7 @@ import (
 
 	"copyservices/copyserver/api"
 	"copyservices/taskstore"
+	"copyservices/taskstore/notation"
 )
 
 // volumeList is what --json prints for volumes.
@@ -33,13 +34,19 @@ func (x *essCLI) lists() []*command {
 			"volumes", listVolumes,
 			[]string{"serial", "size", "allocated", "label", "devices", "attached", "failed"}, volumeRow),
 		listing(x, command{name: "task", summary: "List the stored tasks"}, "tasks",
-			func(ctx context.Context, s *session, _ []string) ([]api.Task, error) { return s.Tasks(ctx) },
+			func(ctx context.Context, _ *Env, s *session, _ []string) ([]api.Task, error) {
+				return s.Tasks(ctx)
+			},
 			[]string{"name", "type", "options", "pairs"}, taskRow),
 		listing(x, command{name: "host", summary: "List the primed hosts"}, "hosts",
-			func(ctx context.Context, s *session, _ []string) ([]api.Host, error) { return s.Hosts(ctx) },
+			func(ctx context.Context, _ *Env, s *session, _ []string) ([]api.Host, error) {
+				return s.Hosts(ctx)
+			},
 			[]string{"name", "os", "devices", "primed"}, hostRow),
 		listing(x, command{name: "array", summary: "List the arrays"}, "arrays",
-			func(ctx context.Context, s *session, _ []string) ([]api.Array, error) { return s.Arrays(ctx) },
+			func(ctx context.Context, _ *Env, s *session, _ []string) ([]api.Array, error) {
+				return s.Arrays(ctx)
+			},
 			[]string{"array", "driver", "volumes", "capacity", "free"}, arrayRow),
 		x.listRelationships(),
 		x.listRuns(),
@@ -52,7 +59,7 @@ func (x *essCLI) lists() []*command {
 // key.
 func listing[T any](
 	x *essCLI, c command, key string,
-	fetch func(ctx context.Context, s *session, args []string) ([]T, error),
+	fetch func(ctx context.Context, e *Env, s *session, args []string) ([]T, error),
 	header []string, row func(T) []string,
 ) *command {
 	c.examples = examplesOf("list "+c.name, "")
@@ -61,7 +68,7 @@ func listing[T any](
 		if err != nil {
 			return err
 		}
-		items, err := fetch(ctx, s, args)
+		items, err := fetch(ctx, e, s, args)
 		if err != nil {
 			return err
 		}
@@ -77,7 +84,7 @@ func listing[T any](
 	return x.leaf(c)
 }
 
-func listVolumes(ctx context.Context, s *session, args []string) ([]api.Volume, error) {
+func listVolumes(ctx context.Context, _ *Env, s *session, args []string) ([]api.Volume, error) {
 	serials, err := parseSerials(args)
 	if err != nil {
 		return nil, err
@@ -87,7 +94,7 @@ func listVolumes(ctx context.Context, s *session, args []string) ([]api.Volume, 
 
 func volumeRow(v api.Volume) []string {
 	return []string{
-		string(v.Serial), formatSize(v.Size), roughSize(v.Allocated), v.Label,
+		string(v.Serial), notation.FormatSize(v.Size), roughSize(v.Allocated), v.Label,
 		strings.Join(v.Hosts, ","), attachedTo(v), v.Failed,
 	}
 }
@@ -131,7 +138,7 @@ func (x *essCLI) listRelationships() *command {
 		summary:  "List relationships, as rsFlashCopyQuery does",
 		examples: examplesOf("list relationship", "20313698"),
 		run: func(ctx context.Context, e *Env, args []string) error {
-			return (&flashCopyQueryOptions{x.connection}).run(ctx, e, args)
+			return flashCopyQuery(ctx, e, &x.connection, args)
 		},
 	})
 }
@@ -144,8 +151,8 @@ func (x *essCLI) listRuns() *command {
 			&cli.GenericFlag{Name: "limit", Value: &x.runs.limit, Usage: "at most so many `N`"},
 		},
 	}, "runs",
-		func(ctx context.Context, s *session, _ []string) ([]api.Run, error) {
-			return x.newestRuns(ctx, s)
+		func(ctx context.Context, e *Env, s *session, _ []string) ([]api.Run, error) {
+			return x.newestRuns(ctx, e, s)
 		},
 		[]string{"id", "task", "type", "user", "state", "percent", "started", "ended", "error"}, runRow)
 }
@@ -155,8 +162,7 @@ const tableRuns = 100
 
 // newestRuns returns the runs that are wanted. A table is kept short, and says so;
 // a document has them all.
-func (x *essCLI) newestRuns(ctx context.Context, s *session) ([]api.Run, error) {
-	e := s.trust.env
+func (x *essCLI) newestRuns(ctx context.Context, e *Env, s *session) ([]api.Run, error) {
 	switch {
 	case x.runs.limit > 0:
 		return s.Runs(ctx, x.runs.task, int(x.runs.limit))
@@ -196,11 +202,7 @@ func (x *essCLI) listUsers() *command {
 			if err != nil {
 				return err
 			}
-			r, err := listUsers(ctx, s, nil)
-			if err != nil {
-				return err
-			}
-			return e.result(r.doc, r.text)
+			return printUsers(ctx, e, s)
 		},
 	})
 }

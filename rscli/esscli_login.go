@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/api"
 )
 
 func (x *essCLI) login() *command {
@@ -68,19 +67,6 @@ func (x *essCLI) runLogin(ctx context.Context, e *Env) error {
 	}
 	e.warnOfDefaultPassword(server)
 	return nil
-}
-
-// warnOfDefaultPassword tells who logged in with what everybody knows.
-func (e *Env) warnOfDefaultPassword(server api.Server) {
-	if !server.DefaultPassword {
-		return
-	}
-	e.warn("%s still has the password of every new server, which works on the server's own machine only",
-		server.User)
-	if !e.Quiet {
-		e.say("hint", "change it and log in again: setuser chuser "+server.User+"; esscli login -u "+
-			server.User, severityInfo)
-	}
 }
 
 // askUser asks for a user that nothing names.

@@ -9,6 +9,7 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/taskstore/notation"
 )
 
 // setOptions are the flags of "set volume", "set array" and "set
@@ -65,7 +66,7 @@ func (x *essCLI) runSetVolume(ctx context.Context, e *Env, args []string) error 
 		e.warn("volume %s is attached to %s: the host sees the new size when it attaches it anew",
 			serial, by)
 	}
-	return e.done(v, "volume %s changed: %s, label %q, hosts %s", v.Serial, formatSize(v.Size),
+	return e.done(v, "volume %s changed: %s, label %q, hosts %s", v.Serial, notation.FormatSize(v.Size),
 		v.Label, cmp.Or(formatAssigned(v.Assigned), "none"))
 }
 
@@ -174,5 +175,5 @@ func formatRate(bytes int64) string {
 	if bytes == 0 {
 		return "none"
 	}
-	return formatSize(bytes) + "/s"
+	return notation.FormatSize(bytes) + "/s"
 }

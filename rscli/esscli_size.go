@@ -2,7 +2,6 @@ package rscli
 
 import (
 	"strconv"
-	"strings"
 
 	"copyservices/taskstore/notation"
 )
@@ -24,7 +23,7 @@ func (b *byteSize) String() string {
 	if b == nil || *b == 0 {
 		return ""
 	}
-	return formatSize(int64(*b))
+	return notation.FormatSize(int64(*b))
 }
 
 // number is a flag's value: a decimal number of at least 1.
@@ -48,16 +47,4 @@ func (n *number) String() string {
 		return ""
 	}
 	return strconv.Itoa(int(*n))
-}
-
-// roughSize writes a number of bytes that nobody will type again, with one
-// digit after the point.
-func roughSize(n int64) string {
-	units := []string{"", "KiB", "MiB", "GiB", "TiB", "PiB"}
-	value, i := float64(n), 0
-	for value >= 1024 && i < len(units)-1 {
-		value /= 1024
-		i++
-	}
-	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + units[i]
 }

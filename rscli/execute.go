@@ -1,6 +1,7 @@
 package rscli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -44,8 +45,8 @@ func newExecuteTask(*Env) *command {
 			&cli.BoolFlag{Name: "dry-run", Destination: &opts.dryRun,
 				Usage: "check and print what would be done"},
 		},
-		sets:  [][]cli.Flag{opts.connection.flags()},
-		least: 1, most: -1,
+		shared: opts.connection.flags(),
+		least:  1, most: -1,
 		run: opts.run,
 	}
 }
@@ -89,7 +90,7 @@ func (o *executeOptions) run(ctx context.Context, e *Env, tasks []string) error 
 			d := detailOf(err)
 			report.Error = &d
 		}
-		return firstOf(err, writeJSON(e.Stdout, report))
+		return cmp.Or(err, writeJSON(e.Stdout, report))
 	}
 	return err
 }
@@ -180,23 +181,4 @@ func writeDryRun(w io.Writer, run api.Run) {
 	for _, p := range run.Pairs {
 		fmt.Fprintf(w, "  %s\n", describePair(p))
 	}
-}
-
-// pairText writes serials as S:T, which commands take; names of devices, which have
-// colons of their own, are set apart by an arrow.
-func pairText(p api.TaskPair) string {
-	if strings.Contains(p.Source+p.Target, ":") {
-		return p.Source + " -> " + p.Target
-	}
-	return p.Source + ":" + p.Target
-}
-
-// describePair writes a pair with the names that the task has for it, where
-// those are others than the serials.
-func describePair(p api.ResolvedPair) string {
-	text := p.Source + ":" + p.Target
-	if p.From.Source != p.Source || p.From.Target != p.Target {
-		text += " (" + oneLine(pairText(p.From)) + ")"
-	}
-	return text
 }

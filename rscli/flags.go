@@ -47,30 +47,9 @@ func (c *connection) flags() []cli.Flag {
 	}
 }
 
-// outputFlags are the flags of every command. --log is opened before the library
-// binds anything, so its value is not bound.
-func (e *Env) outputFlags() []cli.Flag {
-	return []cli.Flag{
-		&cli.BoolFlag{Name: "json", Destination: &e.JSON,
-			Usage: "print one JSON document, also for errors"},
-		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Destination: &e.Quiet,
-			Usage: "print errors only"},
-		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Destination: &e.Verbose,
-			Usage: "log each step to standard error"},
-		&cli.StringFlag{Name: "log",
-			Usage: "log to syslog, eventlog or a file too `TARGET`"},
-	}
-}
-
 // timeoutFlag declares --timeout.
 func timeoutFlag(t *timeout, usage string) cli.Flag {
 	return &cli.GenericFlag{Name: "timeout", Value: t, Usage: usage}
-}
-
-// sysrootFlag declares --sysroot.
-func sysrootFlag(dir *string) cli.Flag {
-	return &cli.StringFlag{Name: "sysroot", Destination: dir,
-		Usage: "read the /sys and /etc under another root `DIR`"}
 }
 
 // timeout is a flag's value: 90s, 5m, 1h30m, or a plain number of seconds. Not

@@ -4,9 +4,6 @@ import (
 	"context"
 	"io"
 	"strconv"
-	"strings"
-
-	"github.com/urfave/cli/v2"
 
 	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
@@ -30,20 +27,22 @@ func newFlashCopyQuery(*Env) *command {
 			"rsFlashCopyQuery",
 			"rsFlashCopyQuery 20413698 | awk 'NR == 2 { print $5 }'",
 		},
-		sets: [][]cli.Flag{opts.connection.flags()},
-		most: -1,
-		run:  opts.run,
+		shared: opts.connection.flags(),
+		most:   -1,
+		run: func(ctx context.Context, e *Env, serials []string) error {
+			return flashCopyQuery(ctx, e, &opts.connection, serials)
+		},
 	}
 }
 
-// run warns about relationships that failed or thawed too early, but ends with 0: they are what was
-// asked for.
-func (o *flashCopyQueryOptions) run(ctx context.Context, e *Env, args []string) error {
+// flashCopyQuery prints the relationships of these volumes, or all. It warns about those
+// that failed or thawed too early, but that is no error: they are what was asked for.
+func flashCopyQuery(ctx context.Context, e *Env, c *connection, args []string) error {
 	serials, err := parseSerials(args)
 	if err != nil {
 		return err
 	}
-	s, err := o.connect(ctx, e)
+	s, err := c.connect(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -80,30 +79,4 @@ func writeRelationships(w io.Writer, relationships []api.Relationship) {
 		}
 	}
 	writeTable(w, header, rows)
-}
-
-// changedTracks is "" without change recording.
-func changedTracks(r api.Relationship) string {
-	if r.Changed == nil {
-		return ""
-	}
-	return strconv.FormatInt(*r.Changed, 10)
-}
-
-// optionNames lists the options that are on by the names of the flags of
-// "esscli create task", "" for none.
-func optionNames(o arrayclient.Options) string {
-	var on []string
-	for _, option := range []struct {
-		set  bool
-		name string
-	}{
-		{o.NoCopy, "nocopy"}, {o.Record, "record"}, {o.Persistent, "persist"},
-		{o.Freeze, "freeze"}, {o.TargetInhibit, "target-inhibit"},
-	} {
-		if option.set {
-			on = append(on, option.name)
-		}
-	}
-	return strings.Join(on, ",")
 }

@@ -36,7 +36,7 @@ func helpText(path []*command, e *Env, brief bool) string {
 	for _, sub := range cmd.visibleSub() {
 		fmt.Fprintf(&b, "  %-14s %s\n", sub.name, sub.summary)
 	}
-	shared := sharedFlagNames()
+	shared := cmd.sharedFlagNames()
 	var common []cli.Flag
 	for _, f := range cmd.allFlags(e) {
 		if brief && slices.Contains(shared, f.Names()[0]) {
@@ -83,9 +83,9 @@ func (c *command) helpExamples() []string {
 
 // sharedFlagNames are the primary names of the flags that need no word about a
 // single command.
-func sharedFlagNames() []string {
+func (c *command) sharedFlagNames() []string {
 	var names []string
-	for _, f := range append((&connection{}).flags(), (&Env{}).outputFlags()...) {
+	for _, f := range append(slices.Clone(c.shared), (&Env{}).outputFlags()...) {
 		names = append(names, f.Names()[0])
 	}
 	return names

@@ -9,38 +9,23 @@ import (
 	"unicode/utf8"
 )
 
-// everyPath calls visit for each command of the suite and each branch and leaf of
-// its tree, with the words that lead there.
-func everyPath(visit func(build builder, path []*command)) {
-	for _, build := range everyCommand {
-		walkPaths([]*command{build(&Env{})}, func(path []*command) { visit(build, path) })
-	}
-}
-
-func walkPaths(path []*command, visit func([]*command)) {
-	visit(path)
-	for _, sub := range path[len(path)-1].visibleSub() {
-		walkPaths(append(path[:len(path):len(path)], sub), visit)
-	}
-}
-
 func TestEveryHelp(t *testing.T) {
 	seen := 0
-	everyPath(func(build builder, path []*command) {
+	everyPath(everyCommand, func(build builder, path []*command) {
 		seen++
 		words := strings.Fields((&parsed{path: path}).words())
 		b := newBench(t)
 		b.expect(b.run(build, append(words[1:], "--help")...), 0)
 		help := b.stdout.String()
-		if n := strings.Count(help, "\n"); n > helpLines {
+		if n := strings.Count(help, "\n"); n > 23 {
 			t.Errorf("%q has a help of %d lines:\n%s", words, n, help)
 		}
 		for line := range strings.Lines(help) {
-			if utf8.RuneCountInString(line) > helpColumns+1 {
-				t.Errorf("%q: wider than %d columns: %q", words, helpColumns, line)
+			if utf8.RuneCountInString(line) > 80+1 {
+				t.Errorf("%q: wider than 80 columns: %q", words, line)
 			}
 		}
-		page := filepath.Join("..", "man", words[0]+".1")
+		page := filepath.Join("..", "..", "man", words[0]+".1")
 		if _, err := os.Stat(page); err != nil || !strings.HasSuffix(help, "see also: man "+words[0]+"\n") {
 			t.Errorf("%q: no man page is named, or it is not there: %v\n%s", words, err, help)
 		}
@@ -67,18 +52,31 @@ func checkExamples(t *testing.T, build builder, words []string, help string) {
 		command, _ = splitAt(command, " < ")
 		command, _ = splitAt(command, " > ")
 		command, _ = splitAt(command, " || ")
-		split, err := splitWords([]rune(command))
-		if err != nil {
-			t.Errorf("%q: %v", line, err)
-			continue
-		}
-		p, err := parseArgs(build(&Env{}), texts(split)[1:])
+		p, err := parseArgs(build(&Env{}), wordsOf(command)[1:])
 		leaf := p.path[len(p.path)-1]
 		if err != nil || !strings.HasPrefix(p.words(), strings.Join(words, " ")) ||
 			leaf.checkCount(p.words(), p.rest) != nil {
 			t.Errorf("%q has the example %q: %v", words, line, err)
 		}
 	}
+}
+
+// wordsOf splits a line as a shell does that knows quotes only.
+func wordsOf(line string) []string {
+	var quote rune
+	words := strings.FieldsFunc(line, func(r rune) bool {
+		switch {
+		case quote == 0 && (r == '\'' || r == '"'):
+			quote = r
+		case r == quote:
+			quote = 0
+		}
+		return quote == 0 && r == ' '
+	})
+	for i, word := range words {
+		words[i] = strings.NewReplacer("'", "", `"`, "").Replace(word)
+	}
+	return words
 }
 
 // splitAt cuts text before sep, which stays with the second part.
@@ -91,7 +89,7 @@ func splitAt(text, sep string) (before, after string) {
 
 // A help that names flags only still names every one.
 func TestBriefHelpNamesEveryFlag(t *testing.T) {
-	everyPath(func(_ builder, path []*command) {
+	everyPath(everyCommand, func(_ builder, path []*command) {
 		help := helpText(path, newBench(t).Env, true)
 		for _, f := range path[len(path)-1].allFlags(&Env{}) {
 			short, long, _ := flagParts(f)
@@ -100,7 +98,7 @@ func TestBriefHelpNamesEveryFlag(t *testing.T) {
 			}
 		}
 	})
-	if names := sharedFlagNames(); !slices.Contains(names, "server") || !slices.Contains(names, "log") {
+	if names := newQuery(&Env{}).sharedFlagNames(); !slices.Contains(names, "server") || !slices.Contains(names, "log") {
 		t.Errorf("shared flags are %q", names)
 	}
 }

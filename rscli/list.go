@@ -38,6 +38,12 @@ func newList(*Env) *command {
 	}
 }
 
+// sysrootFlag declares --sysroot.
+func sysrootFlag(dir *string) cli.Flag {
+	return &cli.StringFlag{Name: "sysroot", Destination: dir,
+		Usage: "read the /sys and /etc under another root `DIR`"}
+}
+
 // diskReport is one disk in the output of --json.
 type diskReport struct {
 	Device string `json:"device"`

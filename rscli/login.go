@@ -1,6 +1,7 @@
 package rscli
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"regexp"
@@ -240,7 +241,7 @@ func (all logins) nameServer(l *layer, local string) {
 	case l.server != "":
 	case len(all) == 1:
 		l.server = all[0].Server
-		l.backup = firstNonEmpty(l.backup, all[0].Backup)
+		l.backup = cmp.Or(l.backup, all[0].Backup)
 	default:
 		l.server, l.assumed = local, true
 	}

@@ -11,20 +11,20 @@ import (
 	"copyservices/copyserver/api"
 )
 
-// newStranger returns a world in which nothing is configured.
-func newStranger(t *testing.T) *bench {
-	t.Helper()
-	b := newBench(t)
-	b.vars["RSCLI_CONFIG"] = ""
-	return b
-}
-
 // login logs in without a terminal.
 func (b *bench) login(t *testing.T, args ...string) {
 	t.Helper()
 	b.Stdin = strings.NewReader(testPassword + "\n")
 	args = append([]string{"login", "-u", testUser, "--password-file", "-"}, args...)
 	b.expect(b.run(newESSCLI, args...), 0)
+}
+
+// storedSettings are what the flags say together with the stored logins.
+func storedSettings(t *testing.T, b *bench, c connection) layer {
+	t.Helper()
+	l, err := c.settings(b.Env)
+	must(t, err)
+	return l
 }
 
 func TestLogin(t *testing.T) {
@@ -36,7 +36,7 @@ func TestLogin(t *testing.T) {
 		t.Errorf("printed %q", got)
 	}
 	path := filepath.Join(b.home, ".config/rscli/logins.yaml")
-	want := loginsHead + "- server: " + f.addr() + "\n  user: operator\n  password: s3cret\n"
+	want := "# Written by esscli login, with passwords: for nobody but the owner.\n- server: " + f.addr() + "\n  user: operator\n  password: s3cret\n"
 	if got := readFile(t, path); got != want {
 		t.Errorf("the file is\n%s", got)
 	}
@@ -48,7 +48,7 @@ func TestLogin(t *testing.T) {
 	b.expect(b.run(newTestConnection, "-s", f.addr()), 0)
 	b.expect(b.run(newSetUser, "-s", f.addr(), "lsuser"), 10) // past the password
 	b.expect(b.run(newESSCLI, "logout", "--json"), 0)
-	var doc loginReport
+	var doc struct{ Server, User, File string }
 	b.document(&doc)
 	if doc.Server != f.addr() || doc.User != testUser || doc.File != path {
 		t.Errorf("document %+v", doc)
@@ -65,12 +65,12 @@ func TestLoginThatIsRefusedIsNotStored(t *testing.T) {
 	f := newFake(t)
 	b := newStranger(t)
 	b.login(t, "-s", f.addr())
-	before := readFile(t, b.loginsFile())
+	before := readFile(t, b.Env.loginsFile())
 	b.expect(b.run(newESSCLI, "login", "-s", f.addr(), "-u", testUser, "-p", "wrong"), 5)
 	b.expect(b.run(newESSCLI, "login", "-s", closedPort(t), "-u", testUser, "-p", "x"), 3)
 	b.expect(b.run(newESSCLI, "login", "-s", f.addr(), "-u", testUser), 2, "no password is given")
 	b.expect(b.run(newESSCLI, "login", "-u", testUser, "-p", "x"), 5, "wrong user or password")
-	if after := readFile(t, b.loginsFile()); after != before {
+	if after := readFile(t, b.Env.loginsFile()); after != before {
 		t.Errorf("the file became\n%s", after)
 	}
 }
@@ -79,21 +79,21 @@ func TestLoginsOfManyServers(t *testing.T) {
 	one, two := newFake(t), newFake(t)
 	b := newStranger(t)
 	b.login(t, "-s", one.addr(), "-b", two.addr())
-	l := settingsOf(t, b, connection{})
+	l := storedSettings(t, b, connection{})
 	if l.server != one.addr() || l.backup != two.addr() || l.password != testPassword {
 		t.Errorf("the only login gives %+v", l)
 	}
-	if l = settingsOf(t, b, connection{server: one.addr()}); l.backup != "" {
+	if l = storedSettings(t, b, connection{server: one.addr()}); l.backup != "" {
 		t.Errorf("with a server named, the backup is %q", l.backup)
 	}
 	b.login(t, "-s", two.addr())
 	b.login(t, "-s", two.addr())
-	if n := strings.Count(readFile(t, b.loginsFile()), "- server:"); n != 2 {
+	if n := strings.Count(readFile(t, b.Env.loginsFile()), "- server:"); n != 2 {
 		t.Errorf("%d entries", n)
 	}
 	b.LocalServer = two.addr()
 	b.expect(b.run(newTestConnection, "--json"), 0)
-	var report connectionReport
+	var report struct{ Address string }
 	if b.document(&report); report.Address != two.addr() {
 		t.Errorf("of two logins that for %s was taken", report.Address)
 	}
@@ -102,42 +102,11 @@ func TestLoginsOfManyServers(t *testing.T) {
 	b.expect(b.run(newTestConnection), 0)
 }
 
-// A stored password is good for its user and server, and comes after everything
-// else.
-func TestStoredLoginComesLast(t *testing.T) {
-	all := logins{{Server: "a:8452", User: "op", Password: "stored"}}
-	for _, tt := range []struct{ given, want layer }{
-		{layer{}, layer{server: "a:8452", user: "op", password: "stored", fromLogin: true}},
-		{layer{server: "A"}, layer{server: "A", user: "op", password: "stored", fromLogin: true}},
-		{layer{server: "b"}, layer{server: "b"}},
-		{layer{server: "a:1"}, layer{server: "a:1"}},
-		{layer{server: "a:b:c"}, layer{server: "a:b:c"}},
-		{layer{user: "root"}, layer{server: "a:8452", user: "root"}},
-		{layer{user: "op"}, layer{server: "a:8452", user: "op", password: "stored", fromLogin: true}},
-		{layer{password: "mine"}, layer{server: "a:8452", user: "op", password: "mine"}},
-		{layer{passwordFile: "f"}, layer{server: "a:8452", user: "op", passwordFile: "f"}},
-	} {
-		got := tt.given
-		all.nameServer(&got, "local")
-		all.nameUser(&got)
-		if got != tt.want {
-			t.Errorf("%+v became %+v", tt.given, got)
-		}
-	}
-	got := layer{}
-	all = append(all, login{Server: "127.0.0.1:8452", User: "me", Password: "here"})
-	all.nameServer(&got, localServer)
-	all.nameUser(&got)
-	if got.user != "me" || got.server != localServer || !got.assumed {
-		t.Errorf("of two logins that of this machine is not taken: %+v", got)
-	}
-}
-
 func TestLoginsThatOthersMayRead(t *testing.T) {
 	f := newFake(t)
 	b := newStranger(t)
 	b.login(t, "-s", f.addr())
-	path := b.loginsFile()
+	path := b.Env.loginsFile()
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +159,7 @@ func TestServerOfThisMachineIsTheDefault(t *testing.T) {
 		args  []string
 	}{
 		{newQuery, []string{"20313698"}}, {newFlashCopyQuery, nil}, {newExecuteTask, []string{"t"}},
-		{newQueryComplete, []string{"t"}}, {newPrime, []string{"--hostname", "h", "--sysroot", "../testscripts/hosts/rich-w2k-os-1"}},
+		{newQueryComplete, []string{"t"}}, {newPrime, []string{"--hostname", "h", "--sysroot", "../../testscripts/hosts/rich-w2k-os-1"}},
 		{newESSCLI, []string{"list", "task"}}, {newESSCLI, []string{"delete", "volume", "20313698"}},
 		{newSetUser, []string{"lsuser"}}, {newSetDevice, []string{"lsess"}},
 	} {
@@ -225,7 +194,9 @@ func TestDefaultPasswordIsTold(t *testing.T) {
 	b.expect(0, 0, "warning: operator still has the password of every new server",
 		"hint: change it and log in again: setuser chuser operator")
 	b.login(t, "--quiet", "--json")
-	var doc loginReport
+	var doc struct {
+		DefaultPassword bool `json:"default_password"`
+	}
 	if b.document(&doc); !doc.DefaultPassword || b.stderr.Len() > 0 {
 		t.Errorf("document %+v, stderr %s", doc, &b.stderr)
 	}

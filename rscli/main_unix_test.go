@@ -5,7 +5,6 @@ package rscli
 import (
 	"net/http"
 	"os"
-	"os/signal"
 	"syscall"
 	"testing"
 
@@ -46,19 +45,6 @@ func TestSignalsEndACommand(t *testing.T) {
 			"rsQueryComplete: hint: it goes on; wait for its end with: rsQueryComplete " + taskName + "\n"
 		if code != 130 || string(text) != want {
 			t.Errorf("after %v: code %d, %q", sig, code, text)
-		}
-	}
-}
-
-func TestIgnoredHangupStaysIgnored(t *testing.T) {
-	if n := len(endingSignals()); n != 3 {
-		t.Errorf("%d signals end a command", n)
-	}
-	signal.Ignore(syscall.SIGHUP)
-	defer signal.Reset(syscall.SIGHUP)
-	for _, sig := range endingSignals() {
-		if sig == syscall.SIGHUP {
-			t.Error("a command under nohup ends with SIGHUP")
 		}
 	}
 }

@@ -22,7 +22,7 @@ var (
 
 func readPage(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "man", name))
+	text, err := os.ReadFile(filepath.Join("..", "..", "man", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestManPagesAgainstSubcommands(t *testing.T) {
 // is a command.
 func TestSynopsisOfESSCLI(t *testing.T) {
 	known := map[string]bool{}
-	everyPath(func(_ builder, path []*command) { known[(&parsed{path: path}).words()] = true })
+	everyPath(everyCommand, func(_ builder, path []*command) { known[(&parsed{path: path}).words()] = true })
 	words := regexp.MustCompile(`(?m)^\.Cm ([a-z |]+)$`)
 	seen := 0
 	for _, form := range strings.Split(sectionOf(readPage(t, "esscli.1"), "SYNOPSIS"), ".Nm\n")[1:] {
@@ -125,7 +125,7 @@ func TestManPagesAgainstExitCodes(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(whole)); !slices.Equal(got, want) {
 		t.Errorf("copyservices.7 has the codes %q, the program %q", got, want)
 	}
-	pages, err := filepath.Glob("../man/*.[18]")
+	pages, err := filepath.Glob("../../man/*.[18]")
 	if err != nil || len(pages) < len(everyCommand) {
 		t.Fatalf("pages %q, %v", pages, err)
 	}
@@ -147,31 +147,4 @@ func codesOf(page string) map[string]string {
 		codes[code] = text
 	}
 	return codes
-}
-
-// TestConfigPage holds the keys and variables of rscli-config(5) against the
-// code.
-func TestConfigPage(t *testing.T) {
-	page := readPage(t, "rscli-config.5")
-	files, _, _ := strings.Cut(page, "\n.Ss Certificates")
-	var got []string
-	for _, m := range regexp.MustCompile(`(?m)^\.It Va ([a-z_]+)$`).FindAllStringSubmatch(files, -1) {
-		got = append(got, m[1])
-		if new(layer).fields()[m[1]] == nil {
-			t.Errorf("the page has the key %s, the program has not", m[1])
-		}
-	}
-	if want := len(new(layer).fields()); len(got) != want {
-		t.Errorf("the page has the keys %q, the program %d", got, want)
-	}
-	asked := map[string]bool{}
-	e := &Env{GOOS: "linux", Getenv: func(key string) string { asked[key] = true; return "" }}
-	if _, err := (&connection{}).settings(e); err != nil {
-		t.Fatal(err)
-	}
-	for key := range asked {
-		if !regexp.MustCompile(`(?m)^\.It Ev .*\b` + key + `\b`).MatchString(page) {
-			t.Errorf("the page has no variable %s", key)
-		}
-	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/olekukonko/tablewriter/renderer"
 	"github.com/olekukonko/tablewriter/tw"
 
-	"copyservices/taskstore/notation"
 	"copyservices/taskstore/result"
 )
 
@@ -140,9 +139,17 @@ func writeBlocks(w io.Writer, header []string, rows [][]string) {
 	}
 }
 
-// formatSize writes bytes in the largest binary unit that divides them, as
-// --size takes it.
-func formatSize(n int64) string { return notation.FormatSize(n) }
+// roughSize writes a number of bytes that nobody will type again, with one
+// digit after the point.
+func roughSize(n int64) string {
+	units := []string{"", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	value, i := float64(n), 0
+	for value >= 1024 && i < len(units)-1 {
+		value /= 1024
+		i++
+	}
+	return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + units[i]
+}
 
 // formatTime writes a time in the local zone, "-" for none.
 func formatTime(t time.Time) string {

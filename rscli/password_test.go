@@ -3,10 +3,8 @@ package rscli
 import (
 	"context"
 	"io"
-	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestPasswordSources(t *testing.T) {
@@ -61,31 +59,4 @@ func TestPasswordIsAskedForOnATerminal(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b.ReadSecret = func(ctx context.Context) (string, error) { cancel(); return "", ctx.Err() }
 	b.expect(b.runContext(ctx, newTestConnection), 130)
-}
-
-func TestReadLineLeavesTheRest(t *testing.T) {
-	b := newBench(t)
-	in := strings.NewReader("yes\r\nmore")
-	b.Stdin = in
-	line, err := b.readLine(t.Context())
-	if line != "yes" || err != nil || in.Len() != len("more") {
-		t.Errorf("read %q, %v, %d bytes left", line, err, in.Len())
-	}
-	if line, err = b.readLine(t.Context()); line != "more" || err != nil {
-		t.Errorf("an unended line is %q, %v", line, err)
-	}
-	if _, err = b.readLine(t.Context()); err != io.EOF {
-		t.Errorf("at the end: %v", err)
-	}
-	silent, end, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer end.Close()
-	b.Stdin = silent
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer cancel()
-	if _, err = b.readLine(ctx); err != context.DeadlineExceeded {
-		t.Errorf("nothing typed: %v", err)
-	}
 }

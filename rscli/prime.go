@@ -42,7 +42,7 @@ func newPrime(*Env) *command {
 				Usage: "also if this host sees no volume"},
 			sysrootFlag(&opts.sysroot),
 		},
-		sets: [][]cli.Flag{opts.connection.flags()},
+		shared: opts.connection.flags(),
 		run: func(ctx context.Context, e *Env, _ []string) error {
 			return opts.run(ctx, e)
 		},

@@ -5,6 +5,7 @@
 package rscli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -61,7 +62,7 @@ type Env struct {
 	Log *slog.Logger
 
 	out     *result.Writer
-	journal *journal // of --log; nil without
+	logSink *logSink // of --log; nil without
 	// fromLogin: the password in use is the one that "esscli login" stored.
 	fromLogin bool
 }
@@ -71,7 +72,7 @@ func ProcessEnv() *Env {
 	e := &Env{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Getenv: os.Getenv, GOOS: runtime.GOOS, IsTerminal: isTerminal, Columns: terminalColumns,
-		LocalServer: localServer,
+		LocalServer: "127.0.0.1",
 	}
 	e.ReadSecret = func(ctx context.Context) (string, error) { return readSecret(ctx, e.Stdin) }
 	return e
@@ -87,6 +88,9 @@ type command struct {
 	// the help.
 	flags []cli.Flag
 	sets  [][]cli.Flag
+	// shared are flags that it has in common with many commands: a help that would
+	// be too long only names them.
+	shared []cli.Flag
 	// least and most are how many arguments run takes; most < 0: any number.
 	least, most int
 	run         func(ctx context.Context, e *Env, args []string) error
@@ -134,8 +138,8 @@ func run(ctx context.Context, env *Env, build builder) int {
 		err = printVersion(e.Stdout, root.name)
 	default:
 		// The log is open before anything else may fail.
-		err = firstOf(e.openJournal(p.value("log")), err)
-		defer func() { e.journal.close() }()
+		err = cmp.Or(e.openLogSink(p.value("log")), err)
+		defer func() { e.logSink.close() }()
 		if err == nil {
 			err = invoke(ctx, &e, p)
 		}
@@ -163,7 +167,7 @@ func invoke(ctx context.Context, e *Env, p parsed) error {
 		Compiled:                  time.Unix(0, 0), // else the library stats os.Args[0]
 		DisableSliceFlagSeparator: true,
 		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
-			return usageError(firstOf(badValue, err)) // else it prints help to stdout
+			return usageError(cmp.Or(badValue, err)) // else it prints help to stdout
 		},
 		ExitErrHandler: func(*cli.Context, error) {}, // else it may exit from in here
 		Action: func(*cli.Context) error {
@@ -212,13 +216,14 @@ func usageError(err error) error {
 	return fault.New(fault.Usage, "%w", err)
 }
 
-// allFlags returns the command's own flags, those of its sets and those that
-// every command has.
+// allFlags returns the command's own flags, those of its sets, those it shares and
+// those that every command has.
 func (c *command) allFlags(e *Env) []cli.Flag {
 	flags := append([]cli.Flag(nil), c.flags...)
 	for _, set := range c.sets {
 		flags = append(flags, set...)
 	}
+	flags = append(flags, c.shared...)
 	return append(flags, e.outputFlags()...)
 }
 
@@ -237,4 +242,19 @@ func (c *command) checkCount(words string, args []string) error {
 			WithHint("%s", seeHelp(words))
 	}
 	return nil
+}
+
+// outputFlags are the flags of every command. --log is opened before the library
+// binds anything, so its value is not bound.
+func (e *Env) outputFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "json", Destination: &e.JSON,
+			Usage: "print one JSON document, also for errors"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Destination: &e.Quiet,
+			Usage: "print errors only"},
+		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Destination: &e.Verbose,
+			Usage: "log each step to standard error"},
+		&cli.StringFlag{Name: "log",
+			Usage: "log to syslog, eventlog or a file too `TARGET`"},
+	}
 }

@@ -3,10 +3,9 @@ package rscli
 import (
 	"context"
 	"errors"
-	"io"
-	"log"
-	"log/slog"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,9 +13,6 @@ import (
 
 	"copyservices/arrayclient/fault"
 )
-
-func slogDiscard() *slog.Logger { return slog.New(slog.DiscardHandler) }
-func discardLog() *log.Logger   { return log.New(io.Discard, "", 0) }
 
 // everyCommand lists all commands of the suite but the daemon.
 var everyCommand = []builder{
@@ -75,7 +71,7 @@ func TestUsageErrors(t *testing.T) {
 			t.Errorf("%q repeats the value of a flag: %s", tt.args, &b.stderr)
 		}
 		b.expect(b.run(tt.build, append([]string{"--json"}, tt.args...)...), 2, tt.want)
-		var doc errorDocument
+		var doc struct{ Error errorDetail }
 		b.document(&doc)
 		if doc.Error.Kind != fault.Usage || doc.Error.ExitCode != 2 || doc.Error.Message == "" {
 			t.Errorf("%q with --json: %+v", tt.args, doc)
@@ -184,5 +180,25 @@ func walkFlags(cmd *command, visit func(*command, cli.Flag)) {
 	}
 	for _, sub := range cmd.sub {
 		walkFlags(sub, visit)
+	}
+}
+
+// TestEveryCommandIsCompleted holds the list of commands against the binaries that
+// are built.
+func TestEveryCommandIsCompleted(t *testing.T) {
+	folders, err := os.ReadDir("../../cmd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	completed := programs()
+	for _, folder := range folders {
+		name := folder.Name()
+		isIt := func(p Program) bool { return p.Name == name && p.Build(&Env{}).name == name }
+		if name != "copyserver" && !slices.ContainsFunc(completed, isIt) {
+			t.Errorf("%s is not completed", name)
+		}
+	}
+	if len(completed) != len(folders)-1 || len(completed) != len(everyCommand) {
+		t.Errorf("%d of %d commands are completed", len(completed), len(folders)-1)
 	}
 }

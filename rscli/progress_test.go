@@ -48,17 +48,6 @@ func TestProgressOfUnknownLength(t *testing.T) {
 	}
 }
 
-func TestNoBarWithoutATerminal(t *testing.T) {
-	b := newBench(t)
-	p := b.newProgress("copy")
-	p.update(1, 2)
-	p.end()
-	b.terminal, b.JSON = true, true
-	if p != nil || b.newProgress("copy") != nil || b.stderr.Len() > 0 {
-		t.Errorf("a bar was drawn: %q", &b.stderr)
-	}
-}
-
 // Whatever is shown fits the terminal, the last column free, so that no line wraps
 // and is left behind.
 func TestProgressFits(t *testing.T) {
@@ -98,13 +87,5 @@ func TestProgressShowsBytesAndRate(t *testing.T) {
 	}
 	if got = p.line(4*time.Second, 1<<29, 0); got != "v 4s, 512MiB, 128MiB/s" {
 		t.Errorf("of unknown length: %q", got)
-	}
-}
-
-func TestNoBarOnADumbTerminal(t *testing.T) {
-	b := newBench(t)
-	b.terminal, b.vars["TERM"] = true, "dumb"
-	if b.newProgress("copy") != nil {
-		t.Error("a bar would be drawn")
 	}
 }

@@ -5,10 +5,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
-	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
+	"copyservices/taskstore/notation"
 )
 
 // queryOptions are the flags of rsQuery.
@@ -26,7 +24,7 @@ func newQuery(*Env) *command {
 		synopsis: "SERIAL...",
 		summary:  "Print the copy services status of volumes",
 		examples: []string{"rsQuery 20313698", "rsQuery --json 20313698 20413698"},
-		sets:     [][]cli.Flag{opts.connection.flags()},
+		shared:   opts.connection.flags(),
 		least:    1, most: -1,
 		run: opts.run,
 	}
@@ -73,23 +71,6 @@ func (o *queryOptions) run(ctx context.Context, e *Env, args []string) error {
 	return e.result(doc, func(w io.Writer) { writeVolumes(w, reports) })
 }
 
-// parseSerials reads volume serials, each once.
-func parseSerials(args []string) ([]arrayclient.Serial, error) {
-	var serials []arrayclient.Serial
-	seen := map[arrayclient.Serial]bool{}
-	for _, arg := range args {
-		serial, err := arrayclient.ParseSerial(arg)
-		if err != nil {
-			return nil, err
-		}
-		if !seen[serial] {
-			serials = append(serials, serial)
-		}
-		seen[serial] = true
-	}
-	return serials, nil
-}
-
 // reportVolume picks the relationships in which v takes part. It is source or
 // target of all of them: cascades do not exist.
 func reportVolume(v api.Volume, all []api.Relationship) volumeReport {
@@ -118,7 +99,7 @@ func writeVolumes(w io.Writer, reports []volumeReport) {
 	for i, r := range reports {
 		states, peers := peersOf(r)
 		rows[i] = []string{
-			string(r.Serial), formatSize(r.Size), r.Role, states, peers,
+			string(r.Serial), notation.FormatSize(r.Size), r.Role, states, peers,
 			strings.Join(r.Hosts, ","), "", "", "",
 		}
 		if r.LastCopy != nil {

@@ -48,28 +48,6 @@ func TestQuery(t *testing.T) {
 	checkTable(t, b.stdout.String(), want)
 }
 
-// checkTable holds a table against its words, and its columns against each
-// other.
-func checkTable(t *testing.T, text string, want [][]string) {
-	t.Helper()
-	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-	if len(lines) != len(want) {
-		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(want), text)
-	}
-	for i, line := range lines {
-		if got := strings.Join(strings.Fields(line), " "); got != strings.Join(want[i], " ") {
-			t.Errorf("line %d is %q, want %q", i, got, want[i])
-		}
-		if line != strings.TrimRight(line, " ") || strings.HasPrefix(line, " ") {
-			t.Errorf("blanks around %q", line)
-		}
-		column := strings.Index(lines[0], want[0][2])
-		if !strings.HasPrefix(line[column:], want[i][2]) {
-			t.Errorf("the third column does not line up:\n%s", text)
-		}
-	}
-}
-
 func TestQueryJSON(t *testing.T) {
 	f := newFake(t)
 	serveStatus(f)
@@ -141,16 +119,5 @@ func TestTestConnection(t *testing.T) {
 	b.document(&doc)
 	if doc.Address != f.addr() || doc.RoundTripMS <= 0 || doc.Server.Version != "1.2.3" {
 		t.Errorf("document %+v", doc)
-	}
-}
-
-func TestFormatSize(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0", 512: "512", 1024: "1KiB", 1536: "1536",
-		64 << 20: "64MiB", 3 << 30: "3GiB", 16 << 40: "16TiB",
-	} {
-		if got := formatSize(n); got != want {
-			t.Errorf("formatSize(%d) = %q, want %q", n, got, want)
-		}
 	}
 }

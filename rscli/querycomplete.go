@@ -32,8 +32,8 @@ func newQueryComplete(*Env) *command {
 		flags: []cli.Flag{
 			timeoutFlag(&opts.timeout, "end with code 7 after this time, 0: at once `D`"),
 		},
-		sets:  [][]cli.Flag{opts.connection.flags()},
-		least: 1, most: 1,
+		shared: opts.connection.flags(),
+		least:  1, most: 1,
 		run: func(ctx context.Context, e *Env, args []string) error {
 			return opts.run(ctx, e, args[0])
 		},

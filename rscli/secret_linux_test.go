@@ -7,24 +7,11 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"copyservices/taskstore/result"
 )
 
-func (p *pty) echoes() bool {
-	p.t.Helper()
-	state, err := unix.IoctlGetTermios(int(p.slave.Fd()), unix.TCGETS)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return state.Lflag&unix.ECHO != 0
-}
-
 func TestSecretIsNotShown(t *testing.T) {
-	p := &pty{t: t}
-	p.open()
-	go p.watch()
+	p := openTerminal(t)
 	if !isTerminal(p.slave) || !isTerminal(&result.Writer{W: p.slave}) {
 		t.Error("a terminal is not taken for one")
 	}
@@ -48,9 +35,7 @@ func TestSecretIsNotShown(t *testing.T) {
 }
 
 func TestInterruptedSecretGivesTheEchoBack(t *testing.T) {
-	p := &pty{t: t}
-	p.open()
-	go p.watch()
+	p := openTerminal(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	got := make(chan error)
 	go func() {

@@ -1,10 +1,9 @@
 package rscli
 
 import (
+	"cmp"
 	"context"
 	"errors"
-
-	"github.com/urfave/cli/v2"
 
 	"copyservices/arrayclient/fault"
 )
@@ -27,13 +26,13 @@ type setTool struct {
 
 // command returns the tool's command.
 func (o *setTool) command(name, summary string, examples []string, verbs []verb) *command {
-	o.defaults = o.local
+	o.defaults = func(l *layer) { o.byDefault = localUser(l) }
 	return &command{
 		name:     name,
 		synopsis: "[COMMAND ARGUMENT...]",
 		summary:  summary,
 		examples: examples,
-		sets:     [][]cli.Flag{o.connection.flags()},
+		shared:   o.connection.flags(),
 		most:     -1,
 		run: func(ctx context.Context, e *Env, args []string) error {
 			if len(args) == 0 && o.passwordFile == "-" && !e.IsTerminal(e.Stdin) {
@@ -49,19 +48,20 @@ func (o *setTool) command(name, summary string, examples []string, verbs []verb)
 	}
 }
 
-// local fills in what is not configured for this machine: where neither user nor
-// password is given, the default ones.
-func (o *setTool) local(l *layer) {
-	for _, server := range []string{l.server, firstNonEmpty(l.backup, l.server)} {
+// localUser fills in what is not configured for this machine: where neither user nor
+// password is given, the default ones. It reports whether they are in use.
+func localUser(l *layer) bool {
+	for _, server := range []string{l.server, cmp.Or(l.backup, l.server)} {
 		addr, err := parseAddress(server)
 		if err != nil || !isLoopback(addr) {
-			return
+			return false
 		}
 	}
-	if l.user == "" && !l.hasPassword() {
-		l.user, l.password = defaultUser, defaultPassword
-		o.byDefault = true
+	if l.user != "" || l.hasPassword() {
+		return false
 	}
+	l.user, l.password = defaultUser, defaultPassword
+	return true
 }
 
 // login connects. With check it makes sure that the server knows the user.

@@ -3,6 +3,7 @@ package rscli
 import (
 	"encoding/json"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -244,17 +245,13 @@ func TestDefaultUser(t *testing.T) {
 }
 
 func TestSetToolsServeThisMachine(t *testing.T) {
-	o := &setTool{}
-	l := layer{}
-	logins(nil).nameServer(&l, localServer)
-	o.local(&l)
-	if l.server != localServer || l.user != defaultUser || !o.byDefault {
+	l := layer{server: "127.0.0.1", assumed: true}
+	if !localUser(&l) || l.server != "127.0.0.1" || l.user != defaultUser {
 		t.Errorf("nothing configured: %+v", l)
 	}
 	l = layer{server: "copy1", user: "rich", passwordFile: "f"}
 	before := l
-	o.local(&l)
-	if l != before {
+	if localUser(&l) || l != before {
 		t.Errorf("%+v became %+v", before, l)
 	}
 }
@@ -274,5 +271,20 @@ func TestOwnPasswordChange(t *testing.T) {
 	want := []string{testPassword, testPassword, "next", "next", "next"}
 	if !slices.Equal(passwords, want) {
 		t.Errorf("passwords %q, want %q", passwords, want)
+	}
+}
+
+// What changes something says so in the log; what only asks, "done".
+func TestEveryChangeIsLogged(t *testing.T) {
+	f := newFake(t)
+	serveEntries(f)
+	b := newBench(t)
+	log := filepath.Join(b.home, "rs.log")
+	b.expect(b.run(newSetDevice, "--log", log, "-s", f.addr(), "addess", "10.0.0.5", "u", "topsecret"), 0)
+	b.expect(b.run(newSetDevice, "--log", log, "-s", f.addr(), "lsess"), 0)
+	got := strings.Join(logLines(t, log), "\n")
+	if !strings.Contains(got, "setdevice: A provider entry for IP 10.0.0.5 successfully added\n") ||
+		strings.Contains(got, "topsecret") || !strings.HasSuffix(got, "done\nsetdevice: done") {
+		t.Errorf("the log is\n%s", got)
 	}
 }

@@ -59,6 +59,15 @@ func listUsers(ctx context.Context, s *session, _ []string) (reply, error) {
 	return reply{doc: doc, text: func(w io.Writer) { writeUsers(w, users) }}, err
 }
 
+// printUsers prints what lsuser does.
+func printUsers(ctx context.Context, e *Env, s *session) error {
+	r, err := listUsers(ctx, s, nil)
+	if err != nil {
+		return err
+	}
+	return e.result(r.doc, r.text)
+}
+
 // userList is what --json prints for the users.
 type userList struct {
 	Users []api.User `json:"users"`

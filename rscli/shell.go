@@ -208,17 +208,6 @@ func (s *shell) askNew(ctx context.Context, v *verb, args []string) (string, err
 	return password, sameAgain(ctx, s.ask, prompt, password)
 }
 
-// sameAgain asks for a new password a second time.
-func sameAgain(
-	ctx context.Context, ask func(context.Context, string) (string, error), prompt, password string,
-) error {
-	again, err := ask(ctx, prompt+", again: ")
-	if err == nil && again != password {
-		return fault.New(fault.Usage, "the two passwords differ")
-	}
-	return err
-}
-
 // find returns the verb of that name in any case, nil where there is none.
 func (s *shell) find(name string) *verb {
 	for i := range s.verbs {

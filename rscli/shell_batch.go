@@ -2,6 +2,7 @@ package rscli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ func (s *shell) batch(ctx context.Context) error {
 	report := batchReport{Commands: []commandReport{}}
 	err := s.batchLines(ctx, &report)
 	if s.e.JSON {
-		return firstOf(err, writeJSON(s.e.Stdout, report))
+		return cmp.Or(err, writeJSON(s.e.Stdout, report))
 	}
 	return err
 }

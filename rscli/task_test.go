@@ -13,18 +13,6 @@ import (
 	"copyservices/taskstore"
 )
 
-const taskName = "VMWare_W2K_FC"
-
-func sampleRun(state api.RunState) api.Run {
-	return api.Run{
-		ID: "run-1", Task: taskName, Type: taskstore.TaskEstablish, State: state, Percent: 40,
-		Pairs: []api.ResolvedPair{{Source: "20313698", Target: "20413698",
-			From: api.TaskPair{Source: "rich-w2k-os-1:Disk1", Target: "20413698"}}},
-	}
-}
-
-func runsPath(task string) string { return "POST /v1/tasks/" + task + "/runs" }
-
 func TestExecute(t *testing.T) {
 	f := newFake(t)
 	f.reply(runsPath(taskName), http.StatusCreated, sampleRun(taskstore.RunDone))
@@ -223,7 +211,7 @@ func TestBackupServer(t *testing.T) {
 func TestWrongCertificateIsNoReasonToGoToB(t *testing.T) {
 	a, b := newFake(t), newFake(t)
 	w := newBench(t)
-	w.write(".config/rscli/known_servers", 0o600, a.addr()+" "+fingerprint(b.cert)+"\n")
+	w.write(".config/rscli/known_servers", 0o600, a.addr()+" "+b.fingerprint()+"\n")
 	w.expect(w.run(newTestConnection, "-s", a.addr(), "-b", b.addr()), 3, "is pinned")
 	if seen, _ := b.requests(); len(seen) > 0 {
 		t.Errorf("server B was asked %q", seen)
@@ -270,7 +258,7 @@ func TestQueryCompleteTimeout(t *testing.T) {
 		"task VMWare_W2K_FC: no answer before the time was up")
 	b.expect(b.run(newQueryComplete, "--json", taskName, "-s", f.addr(), "--timeout", "2s"), 7,
 		"after 2s")
-	var doc errorDocument
+	var doc struct{ Error errorDetail }
 	b.document(&doc)
 	if doc.Error.Kind != fault.TimedOut || doc.Error.Hint == "" {
 		t.Errorf("document %+v", doc)

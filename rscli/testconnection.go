@@ -37,7 +37,7 @@ func newTestConnection(e *Env) *command {
 			&cli.BoolFlag{Name: "trust", Destination: &opts.trust,
 				Usage: "show the certificate, ask, and pin it"},
 		},
-		sets: [][]cli.Flag{opts.connection.flags()},
+		shared: opts.connection.flags(),
 		run: func(ctx context.Context, e *Env, _ []string) error {
 			return opts.run(ctx, e)
 		},
@@ -64,7 +64,7 @@ type otherServer struct {
 // run times the second of two requests: the first pays for connection, TLS and
 // the check of the password, which later requests do not.
 func (o *testConnectionOptions) run(ctx context.Context, e *Env) error {
-	s, pinned, err := o.pinAndConnect(ctx, e)
+	s, pinned, err := o.connectOrPin(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -81,24 +81,31 @@ func (o *testConnectionOptions) run(ctx context.Context, e *Env) error {
 	report := connectionReport{
 		s.Answered(), float64(trip.Microseconds()) / 1000, pinned, server, nil,
 	}
-	if report.Other, err = s.tryOther(ctx, report); err != nil {
+	if report.Other, err = tryOther(ctx, s, report); err != nil {
 		return err
 	}
 	return e.result(report, report.print)
 }
 
+// connectOrPin connects, with --trust after pinning.
+func (o *testConnectionOptions) connectOrPin(ctx context.Context, e *Env) (*session, map[string]string, error) {
+	if o.trust {
+		return o.pinAndConnect(ctx, e)
+	}
+	s, err := o.connect(ctx, e)
+	return s, nil, err
+}
+
 // tryOther asks the other of servers A and B who it is. Not to answer is as it
 // should be for a B that waits for the state folder of A; to be another server
 // is not, for its answers would be about other volumes.
-func (s *session) tryOther(ctx context.Context, r connectionReport) (*otherServer, error) {
+func tryOther(ctx context.Context, s *session, r connectionReport) (*otherServer, error) {
 	i := slices.IndexFunc(s.servers, func(addr string) bool { return addr != r.Address })
 	if i < 0 {
 		return nil, nil
 	}
 	other := &otherServer{Address: s.servers[i]}
-	opts := s.opts
-	opts.Servers = []string{other.Address}
-	client := api.New(opts)
+	client := s.clientOf(other.Address)
 	defer client.Close()
 	found, err := client.Server(ctx)
 	switch {
@@ -115,33 +122,6 @@ func (s *session) tryOther(ctx context.Context, r connectionReport) (*otherServe
 	}
 	return nil, fault.New(fault.Connection, "%s and %s are not one server: %w",
 		r.Address, other.Address, err).WithHint("%s", api.BackupHint)
-}
-
-// pinAndConnect pins first where --trust asks for it, so that connecting has
-// nothing left to ask. A backup server that does not answer is only warned
-// about: being down is what the other one is for.
-func (o *testConnectionOptions) pinAndConnect(ctx context.Context, e *Env) (*session, map[string]string, error) {
-	if !o.trust {
-		s, err := o.connect(ctx, e)
-		return s, nil, err
-	}
-	s, l, err := o.open(e)
-	if err != nil {
-		return nil, nil, err
-	}
-	pinned := map[string]string{}
-	for _, addr := range s.servers {
-		print, err := s.trust.repin(ctx, addr)
-		switch {
-		case err == nil:
-			pinned[addr] = print
-		case len(s.servers) == 1 || fault.KindOf(err) != fault.Connection:
-			return nil, nil, err
-		default:
-			e.warn("%s", err)
-		}
-	}
-	return s, pinned, s.authenticate(ctx, e, l)
 }
 
 func (r connectionReport) print(w io.Writer) {

@@ -1,7 +1,6 @@
 package rscli
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,7 +25,7 @@ func TestLoopbackIsPinnedAtOnce(t *testing.T) {
 	f := newFake(t)
 	b := newBench(t)
 	b.expect(b.run(newTestConnection, "-s", f.addr()), 0)
-	if got := b.pins()[f.addr()]; got != fingerprint(f.cert) {
+	if got := b.pins()[f.addr()]; got != f.fingerprint() {
 		t.Errorf("pinned is %q", got)
 	}
 	info, err := os.Stat(b.pinFile())
@@ -44,19 +43,19 @@ func TestChangedCertificateIsRefused(t *testing.T) {
 	old, f := newFake(t), newFake(t)
 	b := newBench(t)
 	b.write(".config/rscli/known_servers", 0o600,
-		"# pins\n\n"+f.addr()+" "+fingerprint(old.cert)+"\n127.0.0.1:9 "+fingerprint(old.cert)+"\n")
+		"# pins\n\n"+f.addr()+" "+old.fingerprint()+"\n127.0.0.1:9 "+old.fingerprint()+"\n")
 	b.expect(b.run(newTestConnection, "-s", f.addr()), 3,
-		fingerprint(old.cert), fingerprint(f.cert), "hint:", "rsTestConnection -s "+f.addr()+" --trust")
+		old.fingerprint(), f.fingerprint(), "hint:", "rsTestConnection -s "+f.addr()+" --trust")
 	if seen, _ := f.requests(); len(seen) > 0 {
 		t.Errorf("a server with a wrong certificate was asked %q", seen)
 	}
 	b.expect(b.run(newTestConnection, "-s", f.addr(), "--trust"), 0)
-	want := map[string]string{f.addr(): fingerprint(f.cert), "127.0.0.1:9": fingerprint(old.cert)}
+	want := map[string]string{f.addr(): f.fingerprint(), "127.0.0.1:9": old.fingerprint()}
 	if got := b.pins(); len(got) != 2 || got[f.addr()] != want[f.addr()] ||
 		got["127.0.0.1:9"] != want["127.0.0.1:9"] {
 		t.Errorf("pins are %v, want %v", got, want)
 	}
-	if !strings.Contains(b.stdout.String(), "pinned      "+f.addr()+" "+fingerprint(f.cert)) {
+	if !strings.Contains(b.stdout.String(), "pinned      "+f.addr()+" "+f.fingerprint()) {
 		t.Errorf("what was pinned is not said:\n%s", &b.stdout)
 	}
 }
@@ -65,7 +64,7 @@ func TestUnknownServerIsRefused(t *testing.T) {
 	f := newFake(t)
 	b := newBench(t)
 	b.expect(b.run(newTestConnection, "-s", f.named()), 3,
-		f.named()+" is unknown", fingerprint(f.cert), "--trust")
+		f.named()+" is unknown", f.fingerprint(), "--trust")
 	if len(b.pins()) > 0 {
 		t.Errorf("pinned all the same: %v", b.pins())
 	}
@@ -81,7 +80,7 @@ func TestFirstUse(t *testing.T) {
 		"user: operator\npassword: "+testPassword+"\ntrust: first-use\nknown_servers: deep/known\n")
 	b.expect(b.run(newTestConnection, "-s", f.named()), 0)
 	pins, err := readPins(known)
-	if err != nil || pins[f.named()] != fingerprint(f.cert) {
+	if err != nil || pins[f.named()] != f.fingerprint() {
 		t.Errorf("pins are %v, %v", pins, err)
 	}
 }
@@ -95,7 +94,7 @@ func TestTerminalIsAsked(t *testing.T) {
 	b.Stdin = strings.NewReader("")
 	b.expect(b.run(newTestConnection, "-s", f.named()), 1)
 	b.Stdin = strings.NewReader("yes\n")
-	b.expect(b.run(newTestConnection, "-s", f.named()), 0, fingerprint(f.cert))
+	b.expect(b.run(newTestConnection, "-s", f.named()), 0, f.fingerprint())
 	b.Stdin = strings.NewReader("")
 	b.expect(b.run(newTestConnection, "-s", f.named()), 0)
 	if b.stderr.Len() > 0 {
@@ -110,7 +109,7 @@ func TestTrustAsksOnATerminal(t *testing.T) {
 	b.terminal = true
 	b.Stdin = strings.NewReader("no\n")
 	b.expect(b.run(newTestConnection, "-s", f.named(), "--trust"), 3,
-		f.named()+" is unknown.", fingerprint(f.cert), "is not pinned", "hint: answer yes")
+		f.named()+" is unknown.", f.fingerprint(), "is not pinned", "hint: answer yes")
 	if seen, _ := f.requests(); len(seen) > 0 || len(b.pins()) > 0 {
 		t.Errorf("after a no it asked for %q and pinned %v", seen, b.pins())
 	}
@@ -121,11 +120,11 @@ func TestTrustAsksOnATerminal(t *testing.T) {
 	if b.stderr.Len() > 0 {
 		t.Errorf("what is pinned is asked about: %s", &b.stderr)
 	}
-	b.write(".config/rscli/known_servers", 0o600, f.named()+" "+fingerprint(before.cert)+"\n")
+	b.write(".config/rscli/known_servers", 0o600, f.named()+" "+before.fingerprint()+"\n")
 	b.Stdin = strings.NewReader("yes\n")
 	b.expect(b.run(newTestConnection, "-s", f.named(), "--trust"), 0,
-		"shows another certificate than the pinned one", fingerprint(before.cert), fingerprint(f.cert))
-	if got := b.pins()[f.named()]; got != fingerprint(f.cert) {
+		"shows another certificate than the pinned one", before.fingerprint(), f.fingerprint())
+	if got := b.pins()[f.named()]; got != f.fingerprint() {
 		t.Errorf("pinned is %s", got)
 	}
 }
@@ -179,28 +178,12 @@ func TestTrustOfBothServers(t *testing.T) {
 	a, b := newFake(t), newFake(t)
 	w := newBench(t)
 	w.expect(w.run(newTestConnection, "-s", a.named(), "-b", b.named(), "--trust"), 0)
-	if got := w.pins(); got[a.named()] != fingerprint(a.cert) ||
-		got[b.named()] != fingerprint(b.cert) {
+	if got := w.pins(); got[a.named()] != a.fingerprint() ||
+		got[b.named()] != b.fingerprint() {
 		t.Errorf("pins are %v", got)
 	}
 	down := closedPort(t)
 	w.expect(w.run(newTestConnection, "-s", a.named(), "-b", down, "--trust"), 0,
 		"warning: cannot get the certificate of "+down)
 	w.expect(w.run(newTestConnection, "-s", down, "--trust"), 3, "connection refused")
-}
-
-func TestAskEndsWithTheContext(t *testing.T) {
-	b := newBench(t)
-	silent, end, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer end.Close()
-	b.Stdin = silent
-	tr := &trust{env: b.Env, pins: map[string]string{}}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := tr.ask(ctx, "a:1", "sha256:00"); err != context.Canceled || len(tr.pins) > 0 {
-		t.Errorf("ask: %v, pins %v", err, tr.pins)
-	}
 }

@@ -2,7 +2,6 @@ package rscli
 
 import (
 	"encoding/binary"
-	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -112,7 +111,7 @@ func colons(print string) string {
 
 func TestPinsAreComparedByMeaning(t *testing.T) {
 	f, other := newFake(t), newFake(t)
-	print := fingerprint(f.cert)
+	print := f.fingerprint()
 	addr := strings.Replace(f.addr(), ":", ":0", 1) // a port is a decimal number
 	for _, line := range []string{
 		strings.ToUpper(print), "SHA256 Fingerprint=" + colons(print), colons(print) + "  # mine",
@@ -126,9 +125,9 @@ func TestPinsAreComparedByMeaning(t *testing.T) {
 		}
 	}
 	b := newBench(t)
-	b.write(".config/rscli/known_servers", 0o600, f.addr()+" "+colons(fingerprint(other.cert))+"\n")
+	b.write(".config/rscli/known_servers", 0o600, f.addr()+" "+colons(other.fingerprint())+"\n")
 	b.expect(b.run(newTestConnection, "-s", f.addr()), 3, "another server may pose as it")
-	b.write(".config/rscli/known_servers", 0o600, f.addr()+" "+print+"\n"+addr+" "+fingerprint(other.cert)+"\n")
+	b.write(".config/rscli/known_servers", 0o600, f.addr()+" "+print+"\n"+addr+" "+other.fingerprint()+"\n")
 	b.expect(b.run(newTestConnection, "-s", f.addr()), 2, "known_servers: line 2: another fingerprint")
 	b.write(".config/rscli/known_servers", 0o600, "a:b:c "+print+"\n")
 	b.expect(b.run(newTestConnection, "-s", f.addr()), 2, "known_servers: line 1", `"a:b:c" is not the address`)
@@ -137,13 +136,13 @@ func TestPinsAreComparedByMeaning(t *testing.T) {
 func TestPinningLeavesOtherLinesAlone(t *testing.T) {
 	f, before := newFake(t), newFake(t)
 	b := newBench(t)
-	file := b.write("dotfiles/pins", 0o644, "# ours\r\n\r\nother "+colons(fingerprint(before.cert))+"\r\n"+
-		f.addr()+" "+fingerprint(before.cert)+" # lab\r\nlast "+fingerprint(before.cert))
+	file := b.write("dotfiles/pins", 0o644, "# ours\r\n\r\nother "+colons(before.fingerprint())+"\r\n"+
+		f.addr()+" "+before.fingerprint()+" # lab\r\nlast "+before.fingerprint())
 	must(t, os.MkdirAll(filepath.Dir(b.pinFile()), 0o700))
 	must(t, os.Symlink(file, b.pinFile()))
 	b.expect(b.run(newTestConnection, "-s", f.addr(), "--trust"), 0)
-	want := "# ours\r\n\r\nother " + colons(fingerprint(before.cert)) + "\r\n" +
-		f.addr() + " " + fingerprint(f.cert) + " # lab\nlast " + fingerprint(before.cert) + "\n"
+	want := "# ours\r\n\r\nother " + colons(before.fingerprint()) + "\r\n" +
+		f.addr() + " " + f.fingerprint() + " # lab\nlast " + before.fingerprint() + "\n"
 	if got := readFile(t, file); got != want {
 		t.Errorf("the file became\n%s", got)
 	}
@@ -158,8 +157,8 @@ func TestLoginLeavesOtherLinesAlone(t *testing.T) {
 	text := "# mine\n\n- server: Prod   # by hand\n  user: 'op'\n  password: \"x\"\n\n" +
 		"# the lab\n- {server: " + f.addr() + ", user: old, password: gone}\n\n- server: z:1\n  user: u\n  password: p"
 	file := b.write("dotfiles/logins.yaml", 0o600, text)
-	must(t, os.MkdirAll(filepath.Dir(b.loginsFile()), 0o700))
-	must(t, os.Symlink(file, b.loginsFile()))
+	must(t, os.MkdirAll(filepath.Dir(b.Env.loginsFile()), 0o700))
+	must(t, os.Symlink(file, b.Env.loginsFile()))
 	b.login(t, "-s", f.addr())
 	want := strings.Replace(text, "- {server: "+f.addr()+", user: old, password: gone}\n",
 		"- server: "+f.addr()+"\n  user: operator\n  password: s3cret\n", 1) + "\n"
@@ -172,7 +171,7 @@ func TestLoginLeavesOtherLinesAlone(t *testing.T) {
 	if got := readFile(t, file); got != want {
 		t.Errorf("after a logout the file is\n%s", got)
 	}
-	if to, err := os.Readlink(b.loginsFile()); to != file || err != nil {
+	if to, err := os.Readlink(b.Env.loginsFile()); to != file || err != nil {
 		t.Errorf("the link became %q, %v", to, err)
 	}
 }
@@ -235,47 +234,5 @@ func TestLoginsAtTheSameTime(t *testing.T) {
 	}
 	if pins := home.pins(); len(pins) != many {
 		t.Errorf("%d of %d servers are pinned", len(pins), many)
-	}
-}
-
-func TestExportWritesTheEndOfALink(t *testing.T) {
-	f, content := fakeVolume(t)
-	copy(*content, "what the volume has")
-	b := newBench(t)
-	file := b.write("images/disk.img", 0o640, "old")
-	for _, end := range []string{file, filepath.Join(b.home, "images", "new.img")} {
-		link := filepath.Join(b.home, filepath.Base(end))
-		must(t, os.Symlink(end, link))
-		b.expect(b.run(newESSCLI, "export", "volume", "20313698", link, "-s", f.addr()), 0)
-		if got := readFile(t, end); got != string(*content) {
-			t.Errorf("%s has %d bytes", end, len(got))
-		}
-		if to, err := os.Readlink(link); to != end || err != nil {
-			t.Errorf("the link became %q, %v", to, err)
-		}
-	}
-}
-
-// What show prints of the largest tasks, apply takes.
-func TestLargeTaskGoesThroughAFile(t *testing.T) {
-	f := newFake(t)
-	task := api.Task{Name: "T", Type: "withdraw"}
-	for i := range 24_000 {
-		task.Pairs = append(task.Pairs, api.TaskPair{
-			Source: fmt.Sprintf("%03X13698", i%4096), Target: fmt.Sprintf("host%d:/dev/mapper/disk", i),
-		})
-	}
-	f.reply("GET /v1/tasks/T", http.StatusOK, task)
-	var got api.Task
-	f.handle("PUT /v1/tasks/T", func(w http.ResponseWriter, r *http.Request) {
-		readBody(t, r, &got)
-		sendJSON(w, http.StatusOK, got)
-	})
-	b := newBench(t)
-	b.expect(b.run(newESSCLI, "show", "task", "T", "-s", f.addr()), 0)
-	file := b.write("t.yaml", 0o600, b.stdout.String())
-	b.expect(b.run(newESSCLI, "apply", "-f", file, "-s", f.addr()), 0)
-	if len(got.Pairs) != len(task.Pairs) || got.Pairs[23_999] != task.Pairs[23_999] {
-		t.Errorf("%d pairs came back", len(got.Pairs))
 	}
 }

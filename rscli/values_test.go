@@ -83,33 +83,10 @@ func TestFlagsWithAMeaningWhenEmpty(t *testing.T) {
 	}
 }
 
-func TestEmptySettings(t *testing.T) {
-	b := newBench(t)
-	b.vars["RSCLI_CONFIG"] = b.write("c.yaml", 0o600, "server: from-config\nuser:\n")
-	for _, key := range []string{"RSCLI_SERVER", "RSCLI_BACKUP_SERVER", "RSCLI_USER", "RSCLI_CACERT"} {
-		b.vars[key] = ""
-	}
-	if l := settingsOf(t, b, connection{}); l.server != "from-config" {
-		t.Errorf("empty variables count: %+v", l)
-	}
-	b.vars["RSCLI_CONFIG"] = b.write("empty.yaml", 0o600, "server: a\nbackup_server: \"\"\n")
-	b.expect(b.run(newQuery, "20313698"), 2, "empty.yaml: line 2: the value of backup_server is empty")
-}
-
 func TestBadValueKeepsItsHint(t *testing.T) {
 	b := newBench(t)
 	b.expect(b.run(newESSCLI, "create", "volume", "--size", "1MB"), 2,
 		`--size: "1MB" is not a size`, "hint: a size is a number of bytes, or has a unit: KiB, MiB, GiB, TiB")
 	b.expect(b.run(newESSCLI, "set", "array", "2105.13698", "--copy-rate", "1MB"), 2,
 		`--copy-rate: "1MB" is not a copy rate`, "or K, M, G, T for short")
-}
-
-func TestZonesOfAddresses(t *testing.T) {
-	b := newBench(t)
-	f := newFake(t)
-	port := f.addr()[strings.LastIndex(f.addr(), ":"):]
-	// Nothing listens there, or nothing can: it is not the address that is wrong.
-	for _, server := range []string{"fe80::1%lo", "[fe80::1%lo]" + port} {
-		b.expect(b.run(newTestConnection, "-s", server), 3, "no answer from [fe80::1%lo]:")
-	}
 }

@@ -12,16 +12,22 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"copyservices/taskstore"
+	"copyservices/taskstore/notation"
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
@@ -56,7 +62,7 @@ func newFake(t *testing.T, like ...*fakeServer) *fakeServer {
 		pair = like[0].TLS.Certificates[0]
 	}
 	f.TLS = &tls.Config{Certificates: []tls.Certificate{pair}}
-	f.Config.ErrorLog = discardLog()
+	f.Config.ErrorLog = log.New(io.Discard, "", 0)
 	f.StartTLS()
 	f.cert, _ = x509.ParseCertificate(pair.Certificate[0])
 	t.Cleanup(f.Close)
@@ -136,6 +142,9 @@ func (f *fakeServer) requests() (seen, keys []string) {
 
 func (f *fakeServer) addr() string { return f.Listener.Addr().String() }
 
+// fingerprint is that of the certificate, as known_servers has it.
+func (f *fakeServer) fingerprint() string { return notation.Fingerprint(f.cert.Raw) }
+
 // named is the address in a form that is not known to be loopback: dialling
 // 0.0.0.0 means this machine (package net says so).
 func (f *fakeServer) named() string {
@@ -187,7 +196,7 @@ type bench struct {
 	home     string
 	vars     map[string]string
 	terminal bool
-	columns  int // of the terminal
+	width    int // of the terminal, in columns
 	stdout   bytes.Buffer
 	stderr   bytes.Buffer
 }
@@ -206,11 +215,11 @@ func newBench(t *testing.T) *bench {
 		Stdin: strings.NewReader(""), Stdout: &b.stdout, Stderr: &b.stderr, GOOS: "linux",
 		Getenv:     func(key string) string { return b.vars[key] },
 		IsTerminal: func(any) bool { return b.terminal },
-		Columns:    func(any) int { return b.columns },
+		Columns:    func(any) int { return b.width },
 		ReadSecret: func(context.Context) (string, error) { return "", io.EOF },
 		// Nothing listens there: a test may have to do with its own servers only.
 		LocalServer: "127.0.0.1:1",
-		Log:         slogDiscard(),
+		Log:         slog.New(slog.DiscardHandler),
 	}
 	return b
 }
@@ -278,5 +287,104 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+const taskName = "VMWare_W2K_FC"
+
+func sampleRun(state api.RunState) api.Run {
+	return api.Run{
+		ID: "run-1", Task: taskName, Type: taskstore.TaskEstablish, State: state, Percent: 40,
+		Pairs: []api.ResolvedPair{{Source: "20313698", Target: "20413698",
+			From: api.TaskPair{Source: "rich-w2k-os-1:Disk1", Target: "20413698"}}},
+	}
+}
+
+func runsPath(task string) string { return "POST /v1/tasks/" + task + "/runs" }
+
+// checkTable holds a table against its words, and its columns against each
+// other.
+func checkTable(t *testing.T, text string, want [][]string) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines, want %d:\n%s", len(lines), len(want), text)
+	}
+	for i, line := range lines {
+		if got := strings.Join(strings.Fields(line), " "); got != strings.Join(want[i], " ") {
+			t.Errorf("line %d is %q, want %q", i, got, want[i])
+		}
+		if line != strings.TrimRight(line, " ") || strings.HasPrefix(line, " ") {
+			t.Errorf("blanks around %q", line)
+		}
+		column := strings.Index(lines[0], want[0][2])
+		if !strings.HasPrefix(line[column:], want[i][2]) {
+			t.Errorf("the third column does not line up:\n%s", text)
+		}
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// logLines returns the lines of a log file without time and process id, both of
+// which must be there.
+func logLines(t *testing.T, path string) []string {
+	t.Helper()
+	line := regexp.MustCompile(
+		`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d) (\w+)\[\d+\]: (.*)$`)
+	var lines []string
+	for text := range strings.Lines(readFile(t, path)) {
+		m := line.FindStringSubmatch(strings.TrimSuffix(text, "\n"))
+		if m == nil {
+			t.Fatalf("the log has the line %q", text)
+		}
+		lines = append(lines, m[2]+": "+m[3])
+	}
+	return lines
+}
+
+// newStranger returns a world in which nothing is configured.
+func newStranger(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.vars["RSCLI_CONFIG"] = ""
+	return b
+}
+
+// newWindowsBench is a world with the folders of a Windows user. Their names are
+// those of this system: what is held here is which variables count.
+func newWindowsBench(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	b.GOOS = "windows"
+	b.vars = map[string]string{
+		"APPDATA":      filepath.Join(b.home, "me", "AppData"),
+		"LOCALAPPDATA": filepath.Join(b.home, "me", "Local"),
+		"USERPROFILE":  filepath.Join(b.home, "me"),
+		"ProgramData":  filepath.Join(b.home, "ProgramData"),
+		"HOME":         filepath.Join(b.home, "wrong"),
+	}
+	return b
+}
+
+// everyPath calls visit for each of the commands and each branch and leaf of its
+// tree, with the words that lead there.
+func everyPath(commands []builder, visit func(build builder, path []*command)) {
+	for _, build := range commands {
+		walkPaths([]*command{build(&Env{})}, func(path []*command) { visit(build, path) })
+	}
+}
+
+func walkPaths(path []*command, visit func([]*command)) {
+	visit(path)
+	for _, sub := range path[len(path)-1].visibleSub() {
+		walkPaths(append(path[:len(path):len(path)], sub), visit)
 	}
 }

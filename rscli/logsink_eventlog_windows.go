@@ -26,7 +26,7 @@ type eventLog struct {
 	prefix string
 }
 
-func openEventLog(e *Env) (sink, error) {
+func openEventLog(e *Env) (logTarget, error) {
 	log, err := eventlog.Open(eventSource)
 	if err != nil {
 		return nil, fault.New(fault.Failed, "the event log does not answer: %w", err)

@@ -21,7 +21,7 @@ func TestTablesFitTheTerminal(t *testing.T) {
 	}})
 	b := newBench(t)
 	show := func(columns int) string {
-		b.columns = columns
+		b.width = columns
 		b.expect(b.run(newESSCLI, "list", "volume", "-s", f.addr()), 0)
 		return b.stdout.String()
 	}

@@ -35,39 +35,39 @@ const (
 	severityError
 )
 
-// sink takes kept messages, each of one line. Its methods may be called from
+// logTarget takes kept messages, each of one line. Its methods may be called from
 // many goroutines.
-type sink interface {
+type logTarget interface {
 	put(s severity, text string) error
 	io.Closer
 }
 
-// journal keeps messages in a sink. A nil journal keeps nothing.
-type journal struct {
-	sink   sink
+// logSink keeps messages in a target. A nil logSink keeps nothing.
+type logSink struct {
+	target logTarget
 	failed sync.Once
 	warn   func(err error) // told about the first message that was lost
 }
 
-func (j *journal) put(s severity, text string) {
-	if j == nil {
+func (k *logSink) put(s severity, text string) {
+	if k == nil {
 		return
 	}
-	if err := j.sink.put(s, text); err != nil {
-		j.failed.Do(func() { j.warn(err) })
+	if err := k.target.put(s, text); err != nil {
+		k.failed.Do(func() { k.warn(err) })
 	}
 }
 
-func (j *journal) close() {
-	if j != nil {
-		_ = j.sink.Close() // every message is written by the time put returns
+func (k *logSink) close() {
+	if k != nil {
+		_ = k.target.Close() // every message is written by the time put returns
 	}
 }
 
-// openJournal opens what --log names, "" for nothing. A daemon that does not
+// openLogSink opens what --log names, "" for nothing. A daemon that does not
 // answer is only warned about: a copy must not fail for want of its log.
-func (e *Env) openJournal(target string, given bool) error {
-	var to sink
+func (e *Env) openLogSink(target string, given bool) error {
+	var to logTarget
 	var err error
 	switch {
 	case !given:
@@ -87,7 +87,7 @@ func (e *Env) openJournal(target string, given bool) error {
 		return nil
 	}
 	if err == nil {
-		e.journal = &journal{sink: to, warn: e.warnLogLost}
+		e.logSink = &logSink{target: to, warn: e.warnLogLost}
 	}
 	return err
 }
@@ -109,7 +109,7 @@ type logFile struct {
 
 // openLogFile makes the file if need be, for its owner only. It does not wait
 // for the reader of a pipe.
-func openLogFile(e *Env, path string) (sink, error) {
+func openLogFile(e *Env, path string) (logTarget, error) {
 	const flags = os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NONBLOCK
 	f, err := os.OpenFile(path, flags, 0o600)
 	if err != nil {
@@ -126,11 +126,11 @@ func (l *logFile) put(s severity, text string) error {
 
 func (l *logFile) Close() error { return l.file.Close() }
 
-// kept is the handler that takes the log's records into the journal.
+// kept is the handler that takes the log's records into the sink.
 type kept struct {
-	journal *journal
-	least   slog.Level
-	attrs   string
+	sink  *logSink
+	least slog.Level
+	attrs string
 }
 
 func (k kept) Enabled(_ context.Context, level slog.Level) bool { return level >= k.least }
@@ -142,7 +142,7 @@ func (k kept) Handle(_ context.Context, r slog.Record) error {
 		text.WriteString(attrText(a))
 		return true
 	})
-	k.journal.put(severityOf(r.Level), oneLine(text.String()))
+	k.sink.put(severityOf(r.Level), oneLine(text.String()))
 	return nil
 }
 
@@ -179,8 +179,8 @@ func (e *Env) startLog() {
 		handlers = append(handlers,
 			slog.NewTextHandler(e.Stderr, &slog.HandlerOptions{Level: least}))
 	}
-	if e.journal != nil {
-		handlers = append(handlers, kept{journal: e.journal, least: least})
+	if e.logSink != nil {
+		handlers = append(handlers, kept{sink: e.logSink, least: least})
 	}
 	if len(handlers) > 0 {
 		e.Log = slog.New(slog.NewMultiHandler(handlers...))

@@ -13,7 +13,7 @@ type sysLog struct{ w *syslog.Writer }
 
 // openSyslog connects to the daemon, or to the socket that e names for it. The
 // facility is "user": what runs a command, cron or a person, is not known.
-func openSyslog(e *Env) (sink, error) {
+func openSyslog(e *Env) (logTarget, error) {
 	network := ""
 	if e.SyslogSocket != "" {
 		network = "unixgram"

@@ -1,0 +1,18 @@
+package rscli
+
+import (
+	"testing"
+
+	"copyservices/taskstore/notation"
+)
+
+func TestFormatSize(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0", 512: "512", 1024: "1KiB", 1536: "1536",
+		64 << 20: "64MiB", 3 << 30: "3GiB", 16 << 40: "16TiB",
+	} {
+		if got := notation.FormatSize(n); got != want {
+			t.Errorf("notation.FormatSize(%d) = %q, want %q", n, got, want)
+		}
+	}
+}
