@@ -9,7 +9,7 @@ PREFIX  = /usr/local
 ZSHDIR  = $(PREFIX)/share/zsh/site-functions
 TO      = $(DESTDIR)$(PREFIX)
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS = -s -w -X copyservices/rscli.Version=$(VERSION) -X copyservices/copyserver.Version=$(VERSION)
+LDFLAGS = -s -w -X copyservices/rscli/program.Version=$(VERSION) -X copyservices/copyserver.Version=$(VERSION)
 
 # Where the commands that run in guests must build, without cgo.
 PLATFORMS = linux/amd64 linux/arm64 linux/ppc64le linux/s390x windows/amd64 windows/arm64 \

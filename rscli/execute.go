@@ -11,60 +11,63 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/rscli/connect"
+	"copyservices/rscli/program"
 	"copyservices/taskstore"
 )
 
 // executeOptions are the flags of rsExecuteTask.
 type executeOptions struct {
-	connection
+	connect.Flags
 	wait     bool
-	timeout  timeout
-	waitLock timeout
+	timeout  connect.Timeout
+	waitLock connect.Timeout
 	dryRun   bool
 }
 
 // ExecuteTaskMain is rsExecuteTask.
-func ExecuteTaskMain() int { return mainOf(newExecuteTask) }
+func ExecuteTaskMain() int { return program.Main(NewExecuteTask) }
 
-func newExecuteTask(*Env) *command {
+// NewExecuteTask builds rsExecuteTask.
+func NewExecuteTask(*program.Env) *program.Command {
 	opts := &executeOptions{}
-	return &command{
-		name:     "rsExecuteTask",
-		synopsis: "TASK...",
-		summary:  "Run stored tasks in this order, up to the first that fails",
-		examples: []string{
+	return &program.Command{
+		Name:     "rsExecuteTask",
+		Synopsis: "TASK...",
+		Summary:  "Run stored tasks in this order, up to the first that fails",
+		Examples: []string{
 			"rsExecuteTask VMWare_W2K_FC",
 			"rsExecuteTask --wait --timeout 30m VMWare_W2K_FC",
 		},
-		flags: []cli.Flag{
+		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "wait", Destination: &opts.wait,
 				Usage: "return when the background copy is complete"},
-			timeoutFlag(&opts.timeout, "end with code 7 when it takes longer `D`"),
+			connect.TimeoutFlag(&opts.timeout, "end with code 7 when it takes longer `D`"),
 			&cli.GenericFlag{Name: "wait-lock", Value: &opts.waitLock,
 				Usage: "wait so long for another run of a task `D`"},
 			&cli.BoolFlag{Name: "dry-run", Destination: &opts.dryRun,
 				Usage: "check and print what would be done"},
 		},
-		shared: opts.connection.flags(),
-		least:  1, most: -1,
-		run: opts.run,
+		Shared: opts.Flags.Declare(),
+		Least:  1, Most: -1,
+		Run: opts.run,
 	}
 }
 
 // executeReport is what --json prints, with success and with failure: the runs
 // before the one that failed are not to be lost. Error is that of the last.
 type executeReport struct {
-	Runs   []api.Run    `json:"runs"`
-	NotRun []string     `json:"not_run,omitempty"`
-	Error  *errorDetail `json:"error,omitempty"`
+	Runs   []api.Run            `json:"runs"`
+	NotRun []string             `json:"not_run,omitempty"`
+	Error  *program.ErrorDetail `json:"error,omitempty"`
 }
 
-func (o *executeOptions) run(ctx context.Context, e *Env, tasks []string) error {
-	s, err := o.connect(ctx, e)
+func (o *executeOptions) run(ctx context.Context, e *program.Env, tasks []string) error {
+	s, err := o.Connect(ctx, e)
 	if err != nil {
 		return err
 	}
-	limited, cancel := o.timeout.context(ctx)
+	limited, cancel := o.timeout.Context(ctx)
 	defer cancel()
 	report := executeReport{Runs: []api.Run{}}
 	for i, task := range tasks {
@@ -74,7 +77,7 @@ func (o *executeOptions) run(ctx context.Context, e *Env, tasks []string) error 
 			report.Runs = append(report.Runs, run)
 		}
 		if i > 0 && o.dryRun && fault.KindOf(err) == fault.Refused {
-			e.warn("task %s would be refused as things are now, before the tasks in front of it: %v", task, err)
+			e.Warn("task %s would be refused as things are now, before the tasks in front of it: %v", task, err)
 			err = nil
 			continue
 		}
@@ -87,10 +90,10 @@ func (o *executeOptions) run(ctx context.Context, e *Env, tasks []string) error 
 	}
 	if e.JSON {
 		if err != nil {
-			d := detailOf(err)
+			d := program.DetailOf(err)
 			report.Error = &d
 		}
-		return cmp.Or(err, writeJSON(e.Stdout, report))
+		return cmp.Or(err, program.WriteJSON(e.Stdout, report))
 	}
 	return err
 }
@@ -98,12 +101,12 @@ func (o *executeOptions) run(ctx context.Context, e *Env, tasks []string) error 
 // runOne runs a task and, with --wait, follows it to its end. The run is
 // returned as far as it is known, also with an error.
 func (o *executeOptions) runOne(
-	ctx context.Context, e *Env, s *session, task string,
+	ctx context.Context, e *program.Env, s *connect.Session, task string,
 ) (api.Run, error) {
 	e.Log.Debug("running", "task", task)
 	run, err := o.start(ctx, e, s, task)
 	for _, w := range run.Warnings {
-		e.warn("task %s: %s", task, w)
+		e.Warn("task %s: %s", task, w)
 	}
 	if err != nil || !o.wait || run.State != taskstore.RunRunning {
 		return run, err
@@ -115,19 +118,19 @@ func (o *executeOptions) runOne(
 // or the time it was given for waiting is over, so that nothing is polled
 // faster than a person looks.
 func (o *executeOptions) follow(
-	ctx context.Context, e *Env, s *session, run api.Run,
+	ctx context.Context, e *program.Env, s *connect.Session, run api.Run,
 ) (api.Run, error) {
-	bar := e.newProgress(run.Task)
-	defer bar.end()
+	bar := e.NewProgress(run.Task)
+	defer bar.End()
 	for run.State == taskstore.RunRunning {
-		bar.update(int64(run.Percent), 100)
-		next, err := s.Run(api.Patient(ctx), run.ID, o.timeout.pollWait(bar))
+		bar.Update(int64(run.Percent), 100)
+		next, err := s.Run(api.Patient(ctx), run.ID, o.timeout.PollWait(bar))
 		switch {
 		case ctx.Err() != nil:
 			return run, stillRunning(ctx, run.Task, o.timeout)
 		case err != nil:
 			return run, err
-		case next.State == taskstore.RunRunning && o.timeout.once():
+		case next.State == taskstore.RunRunning && o.timeout.Once():
 			return next, stillRunning(ctx, run.Task, o.timeout)
 		}
 		run = next
@@ -137,13 +140,13 @@ func (o *executeOptions) follow(
 
 // stillRunning is the error for a copy that goes on when the time is up or
 // the user has had enough.
-func stillRunning(ctx context.Context, task string, t timeout) error {
+func stillRunning(ctx context.Context, task string, t connect.Timeout) error {
 	hint := "it goes on; wait for its end with: rsQueryComplete " + task
 	if ctx.Err() == context.Canceled {
 		return fault.New(fault.Interrupted, "interrupted while task %s is copying", task).
 			WithHint("%s", hint)
 	}
-	return fault.New(fault.TimedOut, "task %s is still copying after %s", task, t.limit).
+	return fault.New(fault.TimedOut, "task %s is still copying after %s", task, t.Limit).
 		WithHint("%s", hint)
 }
 
@@ -161,8 +164,8 @@ func taskError(err error, task string, notRun []string) error {
 }
 
 // tell prints, and logs, one line about a run that went well.
-func (o *executeOptions) tell(e *Env, run api.Run) {
-	text := fmt.Sprintf("task %s done: %s, %s", run.Task, run.Type, count(len(run.Pairs), "pair"))
+func (o *executeOptions) tell(e *program.Env, run api.Run) {
+	text := fmt.Sprintf("task %s done: %s, %s", run.Task, run.Type, program.Count(len(run.Pairs), "pair"))
 	dry := run.State == taskstore.RunDry
 	if !dry {
 		e.Log.Info(text)
@@ -177,8 +180,8 @@ func (o *executeOptions) tell(e *Env, run api.Run) {
 }
 
 func writeDryRun(w io.Writer, run api.Run) {
-	fmt.Fprintf(w, "task %s would do: %s, %s\n", run.Task, run.Type, count(len(run.Pairs), "pair"))
+	fmt.Fprintf(w, "task %s would do: %s, %s\n", run.Task, run.Type, program.Count(len(run.Pairs), "pair"))
 	for _, p := range run.Pairs {
-		fmt.Fprintf(w, "  %s\n", describePair(p))
+		fmt.Fprintf(w, "  %s\n", DescribePair(p))
 	}
 }

@@ -7,42 +7,45 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
+	"copyservices/rscli/connect"
+	"copyservices/rscli/program"
 )
 
 // flashCopyQueryOptions are the flags of rsFlashCopyQuery.
 type flashCopyQueryOptions struct {
-	connection
+	connect.Flags
 }
 
 // FlashCopyQueryMain is rsFlashCopyQuery.
-func FlashCopyQueryMain() int { return mainOf(newFlashCopyQuery) }
+func FlashCopyQueryMain() int { return program.Main(NewFlashCopyQuery) }
 
-func newFlashCopyQuery(*Env) *command {
+// NewFlashCopyQuery builds rsFlashCopyQuery.
+func NewFlashCopyQuery(*program.Env) *program.Command {
 	opts := &flashCopyQueryOptions{}
-	return &command{
-		name:     "rsFlashCopyQuery",
-		synopsis: "[SERIAL...]",
-		summary:  "Print the FlashCopy relationships of these volumes, or all",
-		examples: []string{
+	return &program.Command{
+		Name:     "rsFlashCopyQuery",
+		Synopsis: "[SERIAL...]",
+		Summary:  "Print the FlashCopy relationships of these volumes, or all",
+		Examples: []string{
 			"rsFlashCopyQuery",
 			"rsFlashCopyQuery 20413698 | awk 'NR == 2 { print $5 }'",
 		},
-		shared: opts.connection.flags(),
-		most:   -1,
-		run: func(ctx context.Context, e *Env, serials []string) error {
-			return flashCopyQuery(ctx, e, &opts.connection, serials)
+		Shared: opts.Flags.Declare(),
+		Most:   -1,
+		Run: func(ctx context.Context, e *program.Env, serials []string) error {
+			return FlashCopyQuery(ctx, e, &opts.Flags, serials)
 		},
 	}
 }
 
-// flashCopyQuery prints the relationships of these volumes, or all. It warns about those
+// FlashCopyQuery prints the relationships of these volumes, or all. It warns about those
 // that failed or thawed too early, but that is no error: they are what was asked for.
-func flashCopyQuery(ctx context.Context, e *Env, c *connection, args []string) error {
-	serials, err := parseSerials(args)
+func FlashCopyQuery(ctx context.Context, e *program.Env, c *connect.Flags, args []string) error {
+	serials, err := ParseSerials(args)
 	if err != nil {
 		return err
 	}
-	s, err := c.connect(ctx, e)
+	s, err := c.Connect(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -53,15 +56,15 @@ func flashCopyQuery(ctx context.Context, e *Env, c *connection, args []string) e
 	for _, r := range relationships {
 		switch {
 		case r.State == arrayclient.StateFailed:
-			e.warn("relationship %s:%s failed: %s", r.Source, r.Target, r.Reason)
+			e.Warn("relationship %s:%s failed: %s", r.Source, r.Target, r.Reason)
 		case r.Reason != "":
-			e.warn("relationship %s:%s: %s", r.Source, r.Target, r.Reason)
+			e.Warn("relationship %s:%s: %s", r.Source, r.Target, r.Reason)
 		}
 	}
 	doc := struct {
 		Relationships []api.Relationship `json:"relationships"`
 	}{append([]api.Relationship{}, relationships...)}
-	return e.result(doc, func(w io.Writer) { writeRelationships(w, relationships) })
+	return e.Result(doc, func(w io.Writer) { writeRelationships(w, relationships) })
 }
 
 // writeRelationships prints the table of rsFlashCopyQuery.
@@ -73,10 +76,10 @@ func writeRelationships(w io.Writer, relationships []api.Relationship) {
 	rows := make([][]string, len(relationships))
 	for i, r := range relationships {
 		rows[i] = []string{
-			string(r.Source), string(r.Target), string(r.State), optionNames(r.Options),
-			strconv.Itoa(r.Percent), strconv.FormatInt(r.OutOfSync, 10), changedTracks(r),
-			formatTime(r.Established), formatTime(r.Completed),
+			string(r.Source), string(r.Target), string(r.State), OptionNames(r.Options),
+			strconv.Itoa(r.Percent), strconv.FormatInt(r.OutOfSync, 10), ChangedTracks(r),
+			program.FormatTime(r.Established), program.FormatTime(r.Completed),
 		}
 	}
-	writeTable(w, header, rows)
+	program.WriteTable(w, header, rows)
 }

@@ -10,6 +10,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/rscli/hostdisk/hostdisktest"
+	"copyservices/rscli/rsclitest"
 )
 
 const sampleList = "disk name        2105 serial number\n" +
@@ -45,25 +46,25 @@ func twoVolumes(t *testing.T) string {
 }
 
 func TestListLayout(t *testing.T) {
-	b := newBench(t)
+	b := rsclitest.NewBench(t)
 	root := twoVolumes(t)
-	b.expect(b.run(newList, "--sysroot", root), 0)
+	b.Expect(b.Run(NewList, "--sysroot", root), 0)
 	want := sampleList + "/dev/sdb         20313698\n" + "/dev/sdc         20413698\n"
-	if got := b.stdout.String(); got != want {
+	if got := b.Out.String(); got != want {
 		t.Errorf("printed\n%swant\n%s", got, want)
 	}
-	b.expect(b.run(newList, "--all", "--sysroot", root), 0)
+	b.Expect(b.Run(NewList, "--all", "--sysroot", root), 0)
 	want = sampleAll + "/dev/sda         other                        QEMU     HARDDISK\n" +
 		"/dev/sdb         20313698                     IBM      2105800\n" +
 		"/dev/sdc         20413698                     IBM      2105800\n"
-	if got := b.stdout.String(); got != want {
+	if got := b.Out.String(); got != want {
 		t.Errorf("--all printed\n%swant\n%s", got, want)
 	}
-	b.expect(b.run(newList, "--sysroot", sysroot(t)), 0)
-	if got := b.stdout.String(); got != sampleList {
+	b.Expect(b.Run(NewList, "--sysroot", sysroot(t)), 0)
+	if got := b.Out.String(); got != sampleList {
 		t.Errorf("without disks it prints\n%s", got)
 	}
-	b.expect(b.run(newList, "--sysroot", t.TempDir()+"/none"), 2)
+	b.Expect(b.Run(NewList, "--sysroot", t.TempDir()+"/none"), 2)
 }
 
 func TestListColumns(t *testing.T) {
@@ -85,46 +86,46 @@ func TestListColumns(t *testing.T) {
 }
 
 func TestListJSON(t *testing.T) {
-	b := newBench(t)
-	b.expect(b.run(newList, "--json", "--sysroot", twoVolumes(t)), 0)
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewList, "--json", "--sysroot", twoVolumes(t)), 0)
 	var doc struct {
 		Host  string
 		Disks []diskReport
 	}
-	b.document(&doc)
+	b.Document(&doc)
 	want := diskReport{"/dev/sdb", "20313698", "IBM", "2105800", 64 << 20,
 		"t10.IBM     2105800         20313698"}
 	if doc.Host != "rich-w2k-os-1" || len(doc.Disks) != 2 || doc.Disks[0] != want {
 		t.Errorf("document is %+v", doc)
 	}
-	b.expect(b.run(newList, "--json", "--sysroot", sysroot(t)), 0)
-	if !strings.Contains(b.stdout.String(), `"disks": []`) {
-		t.Errorf("no disks are %s", &b.stdout)
+	b.Expect(b.Run(NewList, "--json", "--sysroot", sysroot(t)), 0)
+	if !strings.Contains(b.Out.String(), `"disks": []`) {
+		t.Errorf("no disks are %s", &b.Out)
 	}
 }
 
 // takeHost serves the PUT of a host and returns where it is kept.
-func takeHost(f *fakeServer, name string) *api.Host {
+func takeHost(f *rsclitest.Server, name string) *api.Host {
 	got := &api.Host{}
-	f.handle("PUT /v1/hosts/"+name, func(w http.ResponseWriter, r *http.Request) {
+	f.Handle("PUT /v1/hosts/"+name, func(w http.ResponseWriter, r *http.Request) {
 		if err := json.NewDecoder(r.Body).Decode(got); err != nil {
-			sendFault(w, http.StatusBadRequest, fault.New(fault.Usage, "%w", err))
+			rsclitest.SendFault(w, http.StatusBadRequest, fault.New(fault.Usage, "%w", err))
 			return
 		}
-		sendJSON(w, http.StatusOK, got)
+		rsclitest.SendJSON(w, http.StatusOK, got)
 	})
 	return got
 }
 
 func TestPrime(t *testing.T) {
-	f := newFake(t)
+	f := rsclitest.NewServer(t)
 	host := takeHost(f, "rich-w2k-os-1")
-	b := newBench(t)
+	b := rsclitest.NewBench(t)
 	root := twoVolumes(t)
-	b.expect(b.run(newPrime, "-s", f.addr(), "--sysroot", root), 0)
+	b.Expect(b.Run(NewPrime, "-s", f.Addr(), "--sysroot", root), 0)
 	want := sampleList + "/dev/sdb         20313698\n/dev/sdc         20413698\n" +
 		"host rich-w2k-os-1 primed with 2 device names\n"
-	if got := b.stdout.String(); got != want {
+	if got := b.Out.String(); got != want {
 		t.Errorf("printed\n%swant\n%s", got, want)
 	}
 	if host.Name != "rich-w2k-os-1" || host.OS == "" || len(host.Devices) != 2 ||
@@ -132,46 +133,46 @@ func TestPrime(t *testing.T) {
 		t.Errorf("the server got %+v", host)
 	}
 	other := takeHost(f, "Other")
-	b.expect(b.run(newPrime, "--hostname", "Other", "--sysroot", root, "-s", f.addr(), "--json"), 0)
+	b.Expect(b.Run(NewPrime, "--hostname", "Other", "--sysroot", root, "-s", f.Addr(), "--json"), 0)
 	var doc primeReport
-	b.document(&doc)
+	b.Document(&doc)
 	if doc.DryRun || other.Name != "Other" || doc.Host.Name != "Other" || len(doc.Host.Devices) != 2 {
 		t.Errorf("document %+v, the server got %+v", doc, other)
 	}
 }
 
 func TestPrimeDryRunConnectsToNothing(t *testing.T) {
-	b := newBench(t)
-	b.vars["RSCLI_CONFIG"] = ""
-	b.expect(b.run(newPrime, "--dry-run", "--sysroot", twoVolumes(t)), 0)
-	if !strings.HasSuffix(b.stdout.String(),
+	b := rsclitest.NewBench(t)
+	b.Vars["RSCLI_CONFIG"] = ""
+	b.Expect(b.Run(NewPrime, "--dry-run", "--sysroot", twoVolumes(t)), 0)
+	if !strings.HasSuffix(b.Out.String(),
 		"host rich-w2k-os-1 would be primed with 2 device names\n") {
-		t.Errorf("printed\n%s", &b.stdout)
+		t.Errorf("printed\n%s", &b.Out)
 	}
-	b.expect(b.run(newPrime, "--dry-run", "--sysroot", sysroot(t)), 6,
+	b.Expect(b.Run(NewPrime, "--dry-run", "--sysroot", sysroot(t)), 6,
 		"error: this host has no 2105 volume")
-	b.expect(b.run(newPrime, "--dry-run", "--allow-empty", "--json", "--sysroot", sysroot(t)), 0,
+	b.Expect(b.Run(NewPrime, "--dry-run", "--allow-empty", "--json", "--sysroot", sysroot(t)), 0,
 		"warning: this host has no 2105 volume")
-	if !strings.Contains(b.stdout.String(), `"devices": []`) {
-		t.Errorf("no devices are %s", &b.stdout)
+	if !strings.Contains(b.Out.String(), `"devices": []`) {
+		t.Errorf("no devices are %s", &b.Out)
 	}
 }
 
 // TestPrimeSaysWhatItIs: who it is stands in the query, beside a body that any
 // server understands.
 func TestPrimeSaysWhatItIs(t *testing.T) {
-	f := newFake(t)
+	f := rsclitest.NewServer(t)
 	var query, body string
-	f.handle("PUT /v1/hosts/rich-w2k-os-1", func(w http.ResponseWriter, r *http.Request) {
+	f.Handle("PUT /v1/hosts/rich-w2k-os-1", func(w http.ResponseWriter, r *http.Request) {
 		text, _ := io.ReadAll(r.Body)
 		query, body = r.URL.RawQuery, string(text)
-		sendJSON(w, http.StatusOK, api.PrimedHost{
+		rsclitest.SendJSON(w, http.StatusOK, api.PrimedHost{
 			Host: api.Host{Name: "rich-w2k-os-1"}, Warnings: []string{"mind the disks"},
 		})
 	})
-	b := newBench(t)
+	b := rsclitest.NewBench(t)
 	root := twoVolumes(t)
-	b.expect(b.run(newPrime, "-s", f.addr(), "--sysroot", root), 0, "warning: mind the disks")
+	b.Expect(b.Run(NewPrime, "-s", f.Addr(), "--sysroot", root), 0, "warning: mind the disks")
 	if query != "" || strings.Contains(body, "machine") {
 		t.Errorf("a host without an id sends %q, %s", query, body)
 	}
@@ -180,7 +181,7 @@ func TestPrimeSaysWhatItIs(t *testing.T) {
 	if err := tree.File("etc/machine-id", []byte(id)); err != nil {
 		t.Fatal(err)
 	}
-	b.expect(b.run(newPrime, "-s", f.addr(), "--sysroot", root, "--replace", "--allow-empty"), 0)
+	b.Expect(b.Run(NewPrime, "-s", f.Addr(), "--sysroot", root, "--replace", "--allow-empty"), 0)
 	want := "allow-empty=true&machine=acf41a0eb86349378424ded4af2dbf10&replace=true"
 	if query != want || strings.Contains(body, "machine") {
 		t.Errorf("it sends %q, %s", query, body)
@@ -188,22 +189,22 @@ func TestPrimeSaysWhatItIs(t *testing.T) {
 }
 
 func TestPrimeRefused(t *testing.T) {
-	f := newFake(t)
-	f.refuse("PUT /v1/hosts/rich-w2k-os-1", http.StatusForbidden, fault.New(fault.Denied,
+	f := rsclitest.NewServer(t)
+	f.Refuse("PUT /v1/hosts/rich-w2k-os-1", http.StatusForbidden, fault.New(fault.Denied,
 		"a monitor may not"))
-	b := newBench(t)
-	b.expect(b.run(newPrime, "-s", f.addr(), "--sysroot", twoVolumes(t)), 5, "a monitor may not")
-	if b.stdout.Len() > 0 {
-		t.Errorf("it seems to have worked: %s", &b.stdout)
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewPrime, "-s", f.Addr(), "--sysroot", twoVolumes(t)), 5, "a monitor may not")
+	if b.Out.Len() > 0 {
+		t.Errorf("it seems to have worked: %s", &b.Out)
 	}
-	b.expect(b.run(newPrime, "-s", closedPort(t), "--sysroot", twoVolumes(t)), 3)
+	b.Expect(b.Run(NewPrime, "-s", rsclitest.ClosedPort(t), "--sysroot", twoVolumes(t)), 3)
 }
 
 // What was not sent has no time of its arrival.
 func TestDryRunOfPrimeHasNoTime(t *testing.T) {
-	b := newBench(t)
-	b.expect(b.run(newPrime, "--dry-run", "--json", "--sysroot", "../testscripts/hosts/rich-w2k-os-1"), 0)
-	if got := b.stdout.String(); strings.Contains(got, "primed") || !strings.Contains(got, "20313698") {
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewPrime, "--dry-run", "--json", "--sysroot", "../testscripts/hosts/rich-w2k-os-1"), 0)
+	if got := b.Out.String(); strings.Contains(got, "primed") || !strings.Contains(got, "20313698") {
 		t.Errorf("printed %s", got)
 	}
 }

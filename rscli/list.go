@@ -9,7 +9,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"copyservices/rscli/connect"
 	"copyservices/rscli/hostdisk"
+	"copyservices/rscli/program"
 )
 
 // listOptions are the flags of rsList2105s.
@@ -19,20 +21,21 @@ type listOptions struct {
 }
 
 // ListMain is rsList2105s.
-func ListMain() int { return mainOf(newList) }
+func ListMain() int { return program.Main(NewList) }
 
-func newList(*Env) *command {
+// NewList builds rsList2105s.
+func NewList(*program.Env) *program.Command {
 	opts := &listOptions{}
-	return &command{
-		name:     "rsList2105s",
-		summary:  "List the disks of this host that are 2105 volumes, with their serials",
-		examples: []string{"rsList2105s", `rsList2105s | awk '$2 == "20313698" { print $1 }'`},
-		flags: []cli.Flag{
+	return &program.Command{
+		Name:     "rsList2105s",
+		Summary:  "List the disks of this host that are 2105 volumes, with their serials",
+		Examples: []string{"rsList2105s", `rsList2105s | awk '$2 == "20313698" { print $1 }'`},
+		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "all", Destination: &opts.all,
 				Usage: "other makes too, with vendor and model"},
 			sysrootFlag(&opts.sysroot),
 		},
-		run: func(ctx context.Context, e *Env, _ []string) error {
+		Run: func(ctx context.Context, e *program.Env, _ []string) error {
 			return opts.run(ctx, e)
 		},
 	}
@@ -56,8 +59,8 @@ type diskReport struct {
 
 // run reads sizes only where they are printed: each is one more file to open for
 // each of what may be thousands of disks.
-func (o *listOptions) run(ctx context.Context, e *Env) error {
-	models, err := e.modelsForList()
+func (o *listOptions) run(ctx context.Context, e *program.Env) error {
+	models, err := connect.ModelsForList(e)
 	if err != nil {
 		return err
 	}
@@ -68,7 +71,7 @@ func (o *listOptions) run(ctx context.Context, e *Env) error {
 		return err
 	}
 	for _, w := range warnings {
-		e.warn("%s", w)
+		e.Warn("%s", w)
 	}
 	reports := make([]diskReport, len(disks))
 	for i, d := range disks {
@@ -79,13 +82,13 @@ func (o *listOptions) run(ctx context.Context, e *Env) error {
 		if o.all {
 			write = writeAllDisks
 		}
-		return e.result(nil, func(w io.Writer) { write(w, reports) })
+		return e.Result(nil, func(w io.Writer) { write(w, reports) })
 	}
 	host, err := hostdisk.HostName(o.sysroot)
 	if err != nil {
 		return err
 	}
-	return e.result(struct {
+	return e.Result(struct {
 		Host  string       `json:"host"`
 		Disks []diskReport `json:"disks"`
 	}{host, reports}, nil)
@@ -106,7 +109,7 @@ func writeDisks(w io.Writer, disks []diskReport) {
 		out.WriteString(d.Device)
 		out.WriteString(blanks[min(len(d.Device), column):])
 		out.WriteByte(' ')
-		out.WriteString(orDash(oneLine(d.Serial)))
+		out.WriteString(program.OrDash(program.OneLine(d.Serial)))
 		out.WriteByte('\n')
 	}
 }
@@ -121,8 +124,8 @@ func writeAllDisks(w io.Writer, disks []diskReport) {
 	fmt.Fprintf(out, row, "disk name", "2105 serial number", "vendor", "model")
 	fmt.Fprintf(out, row, "-------------", "----------------------------", "--------", "--------")
 	for _, d := range disks {
-		serial := strings.ReplaceAll(oneLine(d.Serial), " ", "_")
-		fmt.Fprintf(out, row, d.Device, orDash(serial), orDash(oneLine(d.Vendor)),
-			orDash(oneLine(d.Model)))
+		serial := strings.ReplaceAll(program.OneLine(d.Serial), " ", "_")
+		fmt.Fprintf(out, row, d.Device, program.OrDash(serial), program.OrDash(program.OneLine(d.Vendor)),
+			program.OrDash(program.OneLine(d.Model)))
 	}
 }

@@ -1,29 +1,77 @@
 package rscli
 
 import (
-	"slices"
+	"os"
 	"testing"
+
+	"copyservices/rscli/hostdisk/hostdisktest"
+	"copyservices/rscli/rsclitest"
 )
 
-func TestModels(t *testing.T) {
-	b := newBench(t)
-	for _, tt := range []struct {
-		env, config string
-		want        []string
-	}{
-		{"", "user: u\n", nil},
-		{"", "models: 2107\n", []string{"2107"}},
-		{"", "models: [2105, 2107]\n", []string{"2105", "2107"}},
-		{"", "models: \"2105 2107\"\n", []string{"2105", "2107"}},
-		{"", "models: []\n", nil},
-		{"1750", "models: [2105, 2107]\n", []string{"1750"}},
-		{"1750", "models: not read\n", []string{"1750"}},
+// TestModelsNeedNoSecrets: a configuration that other commands refuse for its
+// password is good enough to list disks; one with mistakes is not good enough to
+// prime a server.
+func TestModelsNeedNoSecrets(t *testing.T) {
+	b := rsclitest.NewBench(t)
+	root := sysroot(t, hostdisktest.Disk{Name: "sda", Vendor: "IBM", Model: "2107900",
+		Serial: "75dc8914805"})
+	b.Vars["RSCLI_CONFIG"] = b.Write("open.yaml", 0o644, "password: x\nmodels: 2107\n")
+	b.Expect(b.Run(NewList, "--sysroot", root), 0)
+	if got, want := b.Out.String(), sampleList+"/dev/sda         75DC8914805\n"; got != want {
+		t.Errorf("printed\n%swant\n%s", got, want)
+	}
+	b.Vars["RSCLI_CONFIG"] = b.Write("bad.yaml", 0o600, "modles: 2107\n")
+	b.Expect(b.Run(NewList, "--sysroot", root), 0, `warning: `, `unknown key "modles"`)
+	b.Expect(b.Run(NewPrime, "--dry-run", "--sysroot", root), 2, `unknown key "modles"`)
+}
+
+// TestListNeedsNoServer: mistakes in what a configuration says of servers, and one
+// that is no YAML, do not keep the disks from being listed.
+func TestListNeedsNoServer(t *testing.T) {
+	b := rsclitest.NewBench(t)
+	root := sysroot(t,
+		hostdisktest.Disk{Name: "sda", Vendor: "IBM", Model: "2107900", Serial: "75DC8914805"},
+		hostdisktest.Disk{Name: "sdb", Vendor: "IBM", Model: "2105800", Serial: "20313698"})
+	const both, one = "/dev/sda         75DC8914805\n/dev/sdb         20313698\n",
+		"/dev/sdb         20313698\n"
+	for config, want := range map[string]string{
+		"colour: red\nmodels: [2105, 2107]\n":                   both,
+		"models: [2105, 2107]\ntrust: maybe\n":                  both,
+		"server: [a]\nmodels: [2105, 2107]\nuser: u\nuser: v\n": both,
+		"{":                           one,
+		"- a\n":                       one,
+		"server: a\n---\nserver: b\n": one,
 	} {
-		b.vars["RSCLI_MODELS"] = tt.env
-		b.vars["RSCLI_CONFIG"] = b.write("c.yaml", 0o600, tt.config)
-		got, err := b.Env.models()
-		if err != nil || !slices.Equal(got, tt.want) {
-			t.Errorf("%q, %q: %q, %v; want %q", tt.env, tt.config, got, err, tt.want)
+		b.Vars["RSCLI_CONFIG"] = b.Write("c.yaml", 0o600, config)
+		b.Expect(b.Run(NewList, "--sysroot", root), 0, "warning: ", "c.yaml")
+		if got := b.Out.String(); got != sampleList+want {
+			t.Errorf("%q: printed\n%s", config, got)
 		}
+	}
+	b.Vars["RSCLI_CONFIG"] = b.Write("c.yaml", 0o600, "colour: red\nmodels: [five]\n")
+	b.Expect(b.Run(NewList, "--sysroot", root), 2, "c.yaml")
+}
+
+func TestModelsOfAConfigThatMayNotBeRead(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	b := rsclitest.NewBench(t)
+	b.Vars["RSCLI_CONFIG"] = b.Write("closed.yaml", 0o000, "models: 2107\n")
+	b.Expect(b.Run(NewList, "--sysroot", twoVolumes(t)), 0, "permission denied")
+}
+
+func TestPrimeSendsVolumesOf2105Form(t *testing.T) {
+	b := rsclitest.NewBench(t)
+	b.Vars["RSCLI_MODELS"] = "2105,2107"
+	root := sysroot(t,
+		hostdisktest.Disk{Name: "sda", Vendor: "IBM", Model: "2107900", Serial: "75DC8914805"},
+		hostdisktest.Disk{Name: "sdb", Vendor: "IBM", Model: "2105800", Serial: "20313698"})
+	b.Expect(b.Run(NewPrime, "--dry-run", "--sysroot", root), 0,
+		"/dev/sda is not sent: its serial 75DC8914805 is not one of a 2105")
+	want := sampleList + "/dev/sdb         20313698\n" +
+		"host rich-w2k-os-1 would be primed with 1 device name\n"
+	if got := b.Out.String(); got != want {
+		t.Errorf("printed\n%swant\n%s", got, want)
 	}
 }

@@ -9,12 +9,14 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/rscli/connect"
 	"copyservices/rscli/hostdisk"
+	"copyservices/rscli/program"
 )
 
 // primeOptions are the flags of rsPrimeServer.
 type primeOptions struct {
-	connection
+	connect.Flags
 	dryRun     bool
 	sysroot    string
 	hostname   string
@@ -23,15 +25,16 @@ type primeOptions struct {
 }
 
 // PrimeMain is rsPrimeServer.
-func PrimeMain() int { return mainOf(newPrime) }
+func PrimeMain() int { return program.Main(NewPrime) }
 
-func newPrime(*Env) *command {
+// NewPrime builds rsPrimeServer.
+func NewPrime(*program.Env) *program.Command {
 	opts := &primeOptions{}
-	return &command{
-		name:     "rsPrimeServer",
-		summary:  "Tell the server what this host calls its 2105 volumes, in place of what it knew",
-		examples: []string{"rsPrimeServer -s copyserver.example", "rsPrimeServer --dry-run"},
-		flags: []cli.Flag{
+	return &program.Command{
+		Name:     "rsPrimeServer",
+		Summary:  "Tell the server what this host calls its 2105 volumes, in place of what it knew",
+		Examples: []string{"rsPrimeServer -s copyserver.example", "rsPrimeServer --dry-run"},
+		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "dry-run", Destination: &opts.dryRun,
 				Usage: "print what would be sent, connect to nothing"},
 			&cli.StringFlag{Name: "hostname", Destination: &opts.hostname,
@@ -42,8 +45,8 @@ func newPrime(*Env) *command {
 				Usage: "also if this host sees no volume"},
 			sysrootFlag(&opts.sysroot),
 		},
-		shared: opts.connection.flags(),
-		run: func(ctx context.Context, e *Env, _ []string) error {
+		Shared: opts.Flags.Declare(),
+		Run: func(ctx context.Context, e *program.Env, _ []string) error {
 			return opts.run(ctx, e)
 		},
 	}
@@ -58,18 +61,18 @@ type primeReport struct {
 
 // run reads the disks before it connects: a host that cannot be read must not
 // replace what the server knows of it.
-func (o *primeOptions) run(ctx context.Context, e *Env) error {
+func (o *primeOptions) run(ctx context.Context, e *program.Env) error {
 	host, err := o.thisHost(ctx, e)
 	if err != nil {
 		return err
 	}
 	if o.dryRun {
-		return e.result(primeReport{DryRun: true, Host: host}, func(w io.Writer) {
+		return e.Result(primeReport{DryRun: true, Host: host}, func(w io.Writer) {
 			writeDevices(w, host)
 			fmt.Fprintf(w, "host %s would be primed with %s\n", host.Name, deviceCount(host))
 		})
 	}
-	s, err := o.connect(ctx, e)
+	s, err := o.Connect(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -80,20 +83,20 @@ func (o *primeOptions) run(ctx context.Context, e *Env) error {
 		return err
 	}
 	for _, w := range primed.Warnings {
-		e.warn("%s", w)
+		e.Warn("%s", w)
 	}
 	note := fmt.Sprintf("host %s primed with %s", host.Name, deviceCount(host))
 	e.Log.Info(note)
 	report := primeReport{Host: primed.Host, Warnings: primed.Warnings}
-	return e.result(report, func(w io.Writer) {
+	return e.Result(report, func(w io.Writer) {
 		writeDevices(w, host)
 		fmt.Fprintln(w, note)
 	})
 }
 
 // thisHost reads the host's name and its volumes.
-func (o *primeOptions) thisHost(ctx context.Context, e *Env) (api.Host, error) {
-	models, err := e.models()
+func (o *primeOptions) thisHost(ctx context.Context, e *program.Env) (api.Host, error) {
+	models, err := connect.Models(e)
 	if err != nil {
 		return api.Host{}, err
 	}
@@ -102,7 +105,7 @@ func (o *primeOptions) thisHost(ctx context.Context, e *Env) (api.Host, error) {
 		return api.Host{}, err
 	}
 	for _, w := range warnings {
-		e.warn("%s", w)
+		e.Warn("%s", w)
 	}
 	name, err := o.name()
 	if err != nil {
@@ -113,7 +116,7 @@ func (o *primeOptions) thisHost(ctx context.Context, e *Env) (api.Host, error) {
 		if serial, ok := d.Volume(); ok {
 			host.Devices = append(host.Devices, api.Device{Name: d.Name, Serial: serial})
 		} else {
-			e.warn("%s is not sent: its serial %s is not one of a 2105", d.Name, d.VolumeSerial())
+			e.Warn("%s is not sent: its serial %s is not one of a 2105", d.Name, d.VolumeSerial())
 		}
 	}
 	if len(host.Devices) == 0 && !o.allowEmpty {
@@ -121,7 +124,7 @@ func (o *primeOptions) thisHost(ctx context.Context, e *Env) (api.Host, error) {
 			WithHint("disks may come late at boot; if it is to have none, give --allow-empty")
 	}
 	if len(host.Devices) == 0 {
-		e.warn("this host has no 2105 volume")
+		e.Warn("this host has no 2105 volume")
 	}
 	e.Log.Debug("read this host", "name", name, "devices", len(host.Devices))
 	return host, nil
@@ -153,4 +156,4 @@ func writeDevices(w io.Writer, host api.Host) {
 	writeDisks(w, disks)
 }
 
-func deviceCount(host api.Host) string { return count(len(host.Devices), "device name") }
+func deviceCount(host api.Host) string { return program.Count(len(host.Devices), "device name") }

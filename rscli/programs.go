@@ -1,14 +1,18 @@
 package rscli
 
-// programs are the commands of this package, for the completion.
-func smallPrograms() []Program {
-	return []Program{
-		{Name: "rsList2105s", Build: newList},
-		{Name: "rsPrimeServer", Build: newPrime},
-		{Name: "rsExecuteTask", Build: newExecuteTask},
-		{Name: "rsQuery", Build: newQuery},
-		{Name: "rsQueryComplete", Build: newQueryComplete},
-		{Name: "rsFlashCopyQuery", Build: newFlashCopyQuery},
-		{Name: "rsTestConnection", Build: newTestConnection},
+import (
+	"copyservices/rscli/complete"
+)
+
+// Programs are the commands of this package, for the completion.
+func Programs() []complete.Program {
+	return []complete.Program{
+		{Name: "rsList2105s", Build: NewList},
+		{Name: "rsPrimeServer", Build: NewPrime},
+		{Name: "rsExecuteTask", Build: NewExecuteTask},
+		{Name: "rsQuery", Build: NewQuery},
+		{Name: "rsQueryComplete", Build: NewQueryComplete},
+		{Name: "rsFlashCopyQuery", Build: NewFlashCopyQuery},
+		{Name: "rsTestConnection", Build: NewTestConnection},
 	}
 }

@@ -6,27 +6,30 @@ import (
 	"strings"
 
 	"copyservices/copyserver/api"
+	"copyservices/rscli/connect"
+	"copyservices/rscli/program"
 	"copyservices/taskstore/notation"
 )
 
 // queryOptions are the flags of rsQuery.
 type queryOptions struct {
-	connection
+	connect.Flags
 }
 
 // QueryMain is rsQuery.
-func QueryMain() int { return mainOf(newQuery) }
+func QueryMain() int { return program.Main(NewQuery) }
 
-func newQuery(*Env) *command {
+// NewQuery builds rsQuery.
+func NewQuery(*program.Env) *program.Command {
 	opts := &queryOptions{}
-	return &command{
-		name:     "rsQuery",
-		synopsis: "SERIAL...",
-		summary:  "Print the copy services status of volumes",
-		examples: []string{"rsQuery 20313698", "rsQuery --json 20313698 20413698"},
-		shared:   opts.connection.flags(),
-		least:    1, most: -1,
-		run: opts.run,
+	return &program.Command{
+		Name:     "rsQuery",
+		Synopsis: "SERIAL...",
+		Summary:  "Print the copy services status of volumes",
+		Examples: []string{"rsQuery 20313698", "rsQuery --json 20313698 20413698"},
+		Shared:   opts.Flags.Declare(),
+		Least:    1, Most: -1,
+		Run: opts.run,
 	}
 }
 
@@ -44,12 +47,12 @@ type volumeReport struct {
 	Relationships []api.Relationship `json:"relationships"`
 }
 
-func (o *queryOptions) run(ctx context.Context, e *Env, args []string) error {
-	serials, err := parseSerials(args)
+func (o *queryOptions) run(ctx context.Context, e *program.Env, args []string) error {
+	serials, err := ParseSerials(args)
 	if err != nil {
 		return err
 	}
-	s, err := o.connect(ctx, e)
+	s, err := o.Connect(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -68,7 +71,7 @@ func (o *queryOptions) run(ctx context.Context, e *Env, args []string) error {
 	doc := struct {
 		Volumes []volumeReport `json:"volumes"`
 	}{reports}
-	return e.result(doc, func(w io.Writer) { writeVolumes(w, reports) })
+	return e.Result(doc, func(w io.Writer) { writeVolumes(w, reports) })
 }
 
 // reportVolume picks the relationships in which v takes part. It is source or
@@ -104,11 +107,11 @@ func writeVolumes(w io.Writer, reports []volumeReport) {
 		}
 		if r.LastCopy != nil {
 			copy(rows[i][6:], []string{
-				string(r.LastCopy.Source), formatTime(r.LastCopy.Established), string(r.LastCopy.Outcome),
+				string(r.LastCopy.Source), program.FormatTime(r.LastCopy.Established), string(r.LastCopy.Outcome),
 			})
 		}
 	}
-	writeTable(w, header, rows)
+	program.WriteTable(w, header, rows)
 }
 
 // peersOf lists states and partners of a volume's relationships, in the same

@@ -10,256 +10,258 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/rscli/program"
+	"copyservices/rscli/rsclitest"
 	"copyservices/taskstore"
 )
 
 func TestExecute(t *testing.T) {
-	f := newFake(t)
-	f.reply(runsPath(taskName), http.StatusCreated, sampleRun(taskstore.RunDone))
-	b := newBench(t)
-	b.expect(b.run(newExecuteTask, taskName, "-s", f.addr()), 0)
-	if got := b.stdout.String(); got != "task VMWare_W2K_FC done: establish, 1 pair\n" {
+	f := rsclitest.NewServer(t)
+	f.Reply(rsclitest.RunsPath(rsclitest.TaskName), http.StatusCreated, rsclitest.SampleRun(taskstore.RunDone))
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewExecuteTask, rsclitest.TaskName, "-s", f.Addr()), 0)
+	if got := b.Out.String(); got != "task VMWare_W2K_FC done: establish, 1 pair\n" {
 		t.Errorf("printed %q", got)
 	}
-	_, keys := f.requests()
+	_, keys := f.Requests()
 	if len(keys) != 1 || len(keys[0]) < 16 {
 		t.Errorf("idempotency keys %q", keys)
 	}
-	b.expect(b.run(newExecuteTask, taskName, "-s", f.addr(), "--json"), 0)
+	b.Expect(b.Run(NewExecuteTask, rsclitest.TaskName, "-s", f.Addr(), "--json"), 0)
 	var doc executeReport
-	b.document(&doc)
+	b.Document(&doc)
 	if len(doc.Runs) != 1 || doc.Runs[0].ID != "run-1" || doc.Error != nil {
 		t.Errorf("document %+v", doc)
 	}
 }
 
 func TestExecuteDryRun(t *testing.T) {
-	f := newFake(t)
-	f.handle(runsPath(taskName), func(w http.ResponseWriter, r *http.Request) {
+	f := rsclitest.NewServer(t)
+	f.Handle(rsclitest.RunsPath(rsclitest.TaskName), func(w http.ResponseWriter, r *http.Request) {
 		var req api.RunRequest
 		if json.NewDecoder(r.Body).Decode(&req) != nil || !req.DryRun || req.Wait {
 			t.Errorf("request %+v", req)
 		}
-		run := sampleRun(taskstore.RunDry)
+		run := rsclitest.SampleRun(taskstore.RunDry)
 		run.ID = ""
-		sendJSON(w, http.StatusOK, run)
+		rsclitest.SendJSON(w, http.StatusOK, run)
 	})
-	b := newBench(t)
-	b.expect(b.run(newExecuteTask, "--dry-run", taskName, "-s", f.addr()), 0)
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewExecuteTask, "--dry-run", rsclitest.TaskName, "-s", f.Addr()), 0)
 	want := "task VMWare_W2K_FC would do: establish, 1 pair\n" +
 		"  20313698:20413698 (rich-w2k-os-1:Disk1 -> 20413698)\n"
-	if got := b.stdout.String(); got != want {
+	if got := b.Out.String(); got != want {
 		t.Errorf("printed %q", got)
 	}
 }
 
 func TestExecuteStopsAtTheFirstFailure(t *testing.T) {
-	f := newFake(t)
-	f.reply(runsPath("one"), http.StatusCreated, api.Run{ID: "1", Task: "one",
+	f := rsclitest.NewServer(t)
+	f.Reply(rsclitest.RunsPath("one"), http.StatusCreated, api.Run{ID: "1", Task: "one",
 		State: taskstore.RunDone})
 	failed := api.Run{ID: "2", Task: "two", State: taskstore.RunFailed,
 		Warnings: []string{"mind the gap"},
 		Error: &fault.Detail{Kind: fault.Refused, Message: "20413698 is a target already",
 			Hint: "withdraw it"}}
-	f.reply(runsPath("two"), http.StatusCreated, failed)
-	b := newBench(t)
-	args := []string{"one", "two", "three", "-s", f.addr()}
-	b.expect(b.run(newExecuteTask, args...), 6, "warning: task two: mind the gap\n",
+	f.Reply(rsclitest.RunsPath("two"), http.StatusCreated, failed)
+	b := rsclitest.NewBench(t)
+	args := []string{"one", "two", "three", "-s", f.Addr()}
+	b.Expect(b.Run(NewExecuteTask, args...), 6, "warning: task two: mind the gap\n",
 		"error: task two: 20413698 is a target already; not run: three\n", "hint: withdraw it\n")
-	got := b.stdout.String()
+	got := b.Out.String()
 	if !strings.HasPrefix(got, "task one done") || strings.Contains(got, "two") {
 		t.Errorf("printed %q", got)
 	}
-	b.expect(b.run(newExecuteTask, append(args, "--json")...), 6)
+	b.Expect(b.Run(NewExecuteTask, append(args, "--json")...), 6)
 	var doc executeReport
-	b.document(&doc)
+	b.Document(&doc)
 	if len(doc.Runs) != 2 || doc.Error == nil || doc.Error.ExitCode != 6 ||
 		doc.Error.Kind != fault.Refused ||
 		len(doc.NotRun) != 1 || doc.NotRun[0] != "three" {
 		t.Errorf("document %+v", doc)
 	}
-	if seen, _ := f.requests(); strings.Contains(strings.Join(seen, " "), "three") {
+	if seen, _ := f.Requests(); strings.Contains(strings.Join(seen, " "), "three") {
 		t.Errorf("asked for %q", seen)
 	}
 }
 
 func TestExecuteCannotStart(t *testing.T) {
-	f := newFake(t)
-	f.refuse(runsPath("busy"), http.StatusConflict, fault.New(fault.Busy,
+	f := rsclitest.NewServer(t)
+	f.Refuse(rsclitest.RunsPath("busy"), http.StatusConflict, fault.New(fault.Busy,
 		"task busy is running already"))
-	b := newBench(t)
-	b.expect(b.run(newExecuteTask, "busy", "-s", f.addr()), 11,
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewExecuteTask, "busy", "-s", f.Addr()), 11,
 		"error: task busy is running already\n")
-	b.expect(b.run(newExecuteTask, "none", "-s", f.addr()), 10, "none")
-	b.expect(b.run(newExecuteTask, "..", "-s", f.addr()), 2)
+	b.Expect(b.Run(NewExecuteTask, "none", "-s", f.Addr()), 10, "none")
+	b.Expect(b.Run(NewExecuteTask, "..", "-s", f.Addr()), 2)
 }
 
 // serveProgress lets a waiting run advance at each poll.
-func serveProgress(f *fakeServer, last api.Run) *atomic.Int32 {
+func serveProgress(f *rsclitest.Server, last api.Run) *atomic.Int32 {
 	polls := &atomic.Int32{}
-	f.reply(runsPath(taskName), http.StatusCreated, sampleRun(taskstore.RunRunning))
-	f.handle("GET /v1/runs/run-1", func(w http.ResponseWriter, _ *http.Request) {
-		run := sampleRun(taskstore.RunRunning)
+	f.Reply(rsclitest.RunsPath(rsclitest.TaskName), http.StatusCreated, rsclitest.SampleRun(taskstore.RunRunning))
+	f.Handle("GET /v1/runs/run-1", func(w http.ResponseWriter, _ *http.Request) {
+		run := rsclitest.SampleRun(taskstore.RunRunning)
 		if polls.Add(1) >= 3 {
 			run = last
 		}
-		sendJSON(w, http.StatusOK, run)
+		rsclitest.SendJSON(w, http.StatusOK, run)
 	})
 	return polls
 }
 
 func TestExecuteWaits(t *testing.T) {
-	f := newFake(t)
-	polls := serveProgress(f, sampleRun(taskstore.RunDone))
-	b := newBench(t)
-	b.expect(b.run(newExecuteTask, "--wait", taskName, "-s", f.addr()), 0)
-	if polls.Load() != 3 || b.stderr.Len() > 0 {
-		t.Errorf("%d polls, stderr %q", polls.Load(), &b.stderr)
+	f := rsclitest.NewServer(t)
+	polls := serveProgress(f, rsclitest.SampleRun(taskstore.RunDone))
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewExecuteTask, "--wait", rsclitest.TaskName, "-s", f.Addr()), 0)
+	if polls.Load() != 3 || b.Err.Len() > 0 {
+		t.Errorf("%d polls, stderr %q", polls.Load(), &b.Err)
 	}
 	polls.Store(0)
-	b.terminal = true
-	b.expect(b.run(newExecuteTask, "--wait", taskName, "-s", f.addr()), 0, "VMWare_W2K_FC [####",
+	b.Terminal = true
+	b.Expect(b.Run(NewExecuteTask, "--wait", rsclitest.TaskName, "-s", f.Addr()), 0, "VMWare_W2K_FC [####",
 		" 40 %", "\r")
-	if !strings.HasSuffix(b.stderr.String(), "\r") {
-		t.Errorf("the bar stays on the screen: %q", &b.stderr)
+	if !strings.HasSuffix(b.Err.String(), "\r") {
+		t.Errorf("the bar stays on the screen: %q", &b.Err)
 	}
 }
 
 func TestExecuteWaitFails(t *testing.T) {
-	f := newFake(t)
-	last := sampleRun(taskstore.RunFailed)
+	f := rsclitest.NewServer(t)
+	last := rsclitest.SampleRun(taskstore.RunFailed)
 	last.Error = &fault.Detail{Kind: fault.Refused, Message: "20413698 is full"}
 	serveProgress(f, last)
-	b := newBench(t)
-	b.expect(b.run(newExecuteTask, "--wait", taskName, "-s", f.addr()), 6,
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewExecuteTask, "--wait", rsclitest.TaskName, "-s", f.Addr()), 6,
 		"task VMWare_W2K_FC: 20413698 is full")
-	serveProgress(f, sampleRun(taskstore.RunInterrupted))
-	b.expect(b.run(newExecuteTask, "--wait", taskName, "-s", f.addr()), 4, "cut off")
+	serveProgress(f, rsclitest.SampleRun(taskstore.RunInterrupted))
+	b.Expect(b.Run(NewExecuteTask, "--wait", rsclitest.TaskName, "-s", f.Addr()), 4, "cut off")
 }
 
 func TestExecuteTimeout(t *testing.T) {
-	f := newFake(t)
+	f := rsclitest.NewServer(t)
 	polled := func() {}
-	f.reply(runsPath(taskName), http.StatusCreated, sampleRun(taskstore.RunRunning))
-	f.handle("GET /v1/runs/run-1", func(w http.ResponseWriter, r *http.Request) {
+	f.Reply(rsclitest.RunsPath(rsclitest.TaskName), http.StatusCreated, rsclitest.SampleRun(taskstore.RunRunning))
+	f.Handle("GET /v1/runs/run-1", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("wait") != "" {
 			polled()
 			<-r.Context().Done()
 			return
 		}
-		sendJSON(w, http.StatusOK, sampleRun(taskstore.RunRunning))
+		rsclitest.SendJSON(w, http.StatusOK, rsclitest.SampleRun(taskstore.RunRunning))
 	})
-	b := newBench(t)
-	args := []string{"--wait", taskName, "-s", f.addr(), "--timeout"}
-	b.expect(b.run(newExecuteTask, append(args, "2s")...), 7,
+	b := rsclitest.NewBench(t)
+	args := []string{"--wait", rsclitest.TaskName, "-s", f.Addr(), "--timeout"}
+	b.Expect(b.Run(NewExecuteTask, append(args, "2s")...), 7,
 		"task VMWare_W2K_FC is still copying after 2s",
 		"hint: it goes on; wait for its end with: rsQueryComplete")
-	b.expect(b.run(newExecuteTask, append(args, "0")...), 7, "still copying after 0s")
+	b.Expect(b.Run(NewExecuteTask, append(args, "0")...), 7, "still copying after 0s")
 	ctx, interrupt := context.WithCancel(t.Context())
 	polled = interrupt
-	b.expect(b.runContext(ctx, newExecuteTask, args[:4]...), 130,
+	b.Expect(b.RunContext(ctx, NewExecuteTask, args[:4]...), 130,
 		"interrupted while task VMWare_W2K_FC is copying", "rsQueryComplete")
 }
 
 func TestLostAnswerIsAskedForWithTheSameKey(t *testing.T) {
-	f := newFake(t)
+	f := rsclitest.NewServer(t)
 	var calls atomic.Int32
-	f.handle(runsPath(taskName), func(w http.ResponseWriter, _ *http.Request) {
+	f.Handle(rsclitest.RunsPath(rsclitest.TaskName), func(w http.ResponseWriter, _ *http.Request) {
 		if calls.Add(1) == 1 {
-			dropConnection(w)
+			rsclitest.DropConnection(w)
 			return
 		}
-		sendJSON(w, http.StatusCreated, sampleRun(taskstore.RunDone))
+		rsclitest.SendJSON(w, http.StatusCreated, rsclitest.SampleRun(taskstore.RunDone))
 	})
-	b := newBench(t)
-	b.expect(b.run(newExecuteTask, taskName, "-s", f.addr(), "-b", closedPort(t)), 0)
-	if _, keys := f.requests(); len(keys) != 2 || keys[0] != keys[1] {
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewExecuteTask, rsclitest.TaskName, "-s", f.Addr(), "-b", rsclitest.ClosedPort(t)), 0)
+	if _, keys := f.Requests(); len(keys) != 2 || keys[0] != keys[1] {
 		t.Errorf("keys %q", keys)
 	}
 }
 
 func TestBackupServer(t *testing.T) {
-	up := newFake(t)
-	up.reply(runsPath(taskName), http.StatusCreated, sampleRun(taskstore.RunDone))
-	b := newBench(t)
-	b.expect(b.run(newExecuteTask, "-v", taskName, "-s", closedPort(t), "-b", up.addr()), 0,
+	up := rsclitest.NewServer(t)
+	up.Reply(rsclitest.RunsPath(rsclitest.TaskName), http.StatusCreated, rsclitest.SampleRun(taskstore.RunDone))
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewExecuteTask, "-v", rsclitest.TaskName, "-s", rsclitest.ClosedPort(t), "-b", up.Addr()), 0,
 		"connection refused")
-	b.expect(b.run(newExecuteTask, taskName, "-s", closedPort(t), "-b", closedPort(t)), 3,
+	b.Expect(b.Run(NewExecuteTask, rsclitest.TaskName, "-s", rsclitest.ClosedPort(t), "-b", rsclitest.ClosedPort(t)), 3,
 		"no answer from")
 	// After the request was sent, only a server with the same certificate may
 	// see it again.
 	for _, same := range []bool{true, false} {
-		lost := newFake(t)
+		lost := rsclitest.NewServer(t)
 		if same {
-			lost = newFake(t, up)
+			lost = rsclitest.NewServer(t, up)
 		}
-		lost.handle(runsPath(taskName), func(w http.ResponseWriter,
+		lost.Handle(rsclitest.RunsPath(rsclitest.TaskName), func(w http.ResponseWriter,
 			_ *http.Request) {
-			dropConnection(w)
+			rsclitest.DropConnection(w)
 		})
-		before, _ := up.requests()
-		code := b.run(newExecuteTask, taskName, "-s", lost.addr(), "-b", up.addr())
-		after, _ := up.requests()
+		before, _ := up.Requests()
+		code := b.Run(NewExecuteTask, rsclitest.TaskName, "-s", lost.Addr(), "-b", up.Addr())
+		after, _ := up.Requests()
 		if same {
-			b.expect(code, 0)
-		} else if b.expect(code, 3, "may have been carried out", "hint:"); len(after) != len(before) {
+			b.Expect(code, 0)
+		} else if b.Expect(code, 3, "may have been carried out", "hint:"); len(after) != len(before) {
 			t.Errorf("another installation was asked %q", after[len(before):])
 		}
 	}
 }
 
 func TestWrongCertificateIsNoReasonToGoToB(t *testing.T) {
-	a, b := newFake(t), newFake(t)
-	w := newBench(t)
-	w.write(".config/rscli/known_servers", 0o600, a.addr()+" "+b.fingerprint()+"\n")
-	w.expect(w.run(newTestConnection, "-s", a.addr(), "-b", b.addr()), 3, "is pinned")
-	if seen, _ := b.requests(); len(seen) > 0 {
+	a, b := rsclitest.NewServer(t), rsclitest.NewServer(t)
+	w := rsclitest.NewBench(t)
+	w.Write(".config/rscli/known_servers", 0o600, a.Addr()+" "+b.Fingerprint()+"\n")
+	w.Expect(w.Run(NewTestConnection, "-s", a.Addr(), "-b", b.Addr()), 3, "is pinned")
+	if seen, _ := b.Requests(); len(seen) > 0 {
 		t.Errorf("server B was asked %q", seen)
 	}
 }
 
 func TestQueryComplete(t *testing.T) {
-	f := newFake(t)
-	path := "GET /v1/tasks/" + taskName + "/completion"
+	f := rsclitest.NewServer(t)
+	path := "GET /v1/tasks/" + rsclitest.TaskName + "/completion"
 	var polls atomic.Int32
-	f.handle(path, func(w http.ResponseWriter, _ *http.Request) {
+	f.Handle(path, func(w http.ResponseWriter, _ *http.Request) {
 		done := polls.Add(1) >= 3
-		sendJSON(w, http.StatusOK, api.Completion{Task: taskName, Complete: done, Percent: 50,
+		rsclitest.SendJSON(w, http.StatusOK, api.Completion{Task: rsclitest.TaskName, Complete: done, Percent: 50,
 			Pairs: []api.PairCompletion{{Source: "20313698", Target: "20413698", Complete: done}}})
 	})
-	b := newBench(t)
-	b.expect(b.run(newQueryComplete, taskName, "-s", f.addr()), 0)
-	if got := b.stdout.String(); got != "task VMWare_W2K_FC is complete: 1 pair\n" {
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewQueryComplete, rsclitest.TaskName, "-s", f.Addr()), 0)
+	if got := b.Out.String(); got != "task VMWare_W2K_FC is complete: 1 pair\n" {
 		t.Errorf("printed %q", got)
 	}
 	polls.Store(0)
-	b.terminal = true
-	b.expect(b.run(newQueryComplete, taskName, "-s", f.addr()), 0, " 50 %")
-	b.terminal = false
+	b.Terminal = true
+	b.Expect(b.Run(NewQueryComplete, rsclitest.TaskName, "-s", f.Addr()), 0, " 50 %")
+	b.Terminal = false
 	polls.Store(0)
-	b.expect(b.run(newQueryComplete, "--timeout", "0", taskName, "-s", f.addr()), 7,
+	b.Expect(b.Run(NewQueryComplete, "--timeout", "0", rsclitest.TaskName, "-s", f.Addr()), 7,
 		"is still copying")
-	b.expect(b.run(newQueryComplete, "none", "-s", f.addr()), 10, "none")
-	f.refuse(path, http.StatusUnprocessableEntity, fault.New(fault.Refused, "it never ran"))
-	b.expect(b.run(newQueryComplete, taskName, "-s", f.addr()), 6, "task VMWare_W2K_FC: it never ran")
+	b.Expect(b.Run(NewQueryComplete, "none", "-s", f.Addr()), 10, "none")
+	f.Refuse(path, http.StatusUnprocessableEntity, fault.New(fault.Refused, "it never ran"))
+	b.Expect(b.Run(NewQueryComplete, rsclitest.TaskName, "-s", f.Addr()), 6, "task VMWare_W2K_FC: it never ran")
 }
 
 func TestQueryCompleteTimeout(t *testing.T) {
-	f := newFake(t)
-	f.handle("GET /v1/tasks/"+taskName+"/completion", func(w http.ResponseWriter, r *http.Request) {
+	f := rsclitest.NewServer(t)
+	f.Handle("GET /v1/tasks/"+rsclitest.TaskName+"/completion", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("wait") != "" {
 			<-r.Context().Done()
 			return
 		}
-		sendJSON(w, http.StatusOK, api.Completion{Task: taskName})
+		rsclitest.SendJSON(w, http.StatusOK, api.Completion{Task: rsclitest.TaskName})
 	})
-	b := newBench(t)
-	b.expect(b.run(newQueryComplete, taskName, "-s", f.addr(), "--timeout", "1ns"), 7,
+	b := rsclitest.NewBench(t)
+	b.Expect(b.Run(NewQueryComplete, rsclitest.TaskName, "-s", f.Addr(), "--timeout", "1ns"), 7,
 		"task VMWare_W2K_FC: no answer before the time was up")
-	b.expect(b.run(newQueryComplete, "--json", taskName, "-s", f.addr(), "--timeout", "2s"), 7,
+	b.Expect(b.Run(NewQueryComplete, "--json", rsclitest.TaskName, "-s", f.Addr(), "--timeout", "2s"), 7,
 		"after 2s")
-	var doc struct{ Error errorDetail }
-	b.document(&doc)
+	var doc struct{ Error program.ErrorDetail }
+	b.Document(&doc)
 	if doc.Error.Kind != fault.TimedOut || doc.Error.Hint == "" {
 		t.Errorf("document %+v", doc)
 	}

@@ -13,32 +13,35 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/rscli/connect"
+	"copyservices/rscli/program"
 )
 
 // testConnectionOptions are the flags of rsTestConnection.
 type testConnectionOptions struct {
-	connection
+	connect.Flags
 	trust bool
 }
 
 // TestConnectionMain is rsTestConnection.
-func TestConnectionMain() int { return mainOf(newTestConnection) }
+func TestConnectionMain() int { return program.Main(NewTestConnection) }
 
-func newTestConnection(e *Env) *command {
+// NewTestConnection builds rsTestConnection.
+func NewTestConnection(e *program.Env) *program.Command {
 	opts := &testConnectionOptions{}
-	return &command{
-		name:    "rsTestConnection",
-		summary: "Connect to the Copy Services server, authenticate and say who answered",
-		examples: []string{
+	return &program.Command{
+		Name:    "rsTestConnection",
+		Summary: "Connect to the Copy Services server, authenticate and say who answered",
+		Examples: []string{
 			"rsTestConnection -s copyserver.example",
 			"rsTestConnection -s copyserver.example --trust",
 		},
-		flags: []cli.Flag{
+		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "trust", Destination: &opts.trust,
 				Usage: "show the certificate, ask, and pin it"},
 		},
-		shared: opts.connection.flags(),
-		run: func(ctx context.Context, e *Env, _ []string) error {
+		Shared: opts.Flags.Declare(),
+		Run: func(ctx context.Context, e *program.Env, _ []string) error {
 			return opts.run(ctx, e)
 		},
 	}
@@ -63,7 +66,7 @@ type otherServer struct {
 
 // run times the second of two requests: the first pays for connection, TLS and
 // the check of the password, which later requests do not.
-func (o *testConnectionOptions) run(ctx context.Context, e *Env) error {
+func (o *testConnectionOptions) run(ctx context.Context, e *program.Env) error {
 	s, pinned, err := o.connectOrPin(ctx, e)
 	if err != nil {
 		return err
@@ -77,35 +80,35 @@ func (o *testConnectionOptions) run(ctx context.Context, e *Env) error {
 		return err
 	}
 	trip := time.Since(began)
-	e.warnOfDefaultPassword(server)
+	connect.WarnOfDefaultPassword(e, server)
 	report := connectionReport{
 		s.Answered(), float64(trip.Microseconds()) / 1000, pinned, server, nil,
 	}
 	if report.Other, err = tryOther(ctx, s, report); err != nil {
 		return err
 	}
-	return e.result(report, report.print)
+	return e.Result(report, report.print)
 }
 
 // connectOrPin connects, with --trust after pinning.
-func (o *testConnectionOptions) connectOrPin(ctx context.Context, e *Env) (*session, map[string]string, error) {
+func (o *testConnectionOptions) connectOrPin(ctx context.Context, e *program.Env) (*connect.Session, map[string]string, error) {
 	if o.trust {
-		return o.pinAndConnect(ctx, e)
+		return o.PinAndConnect(ctx, e)
 	}
-	s, err := o.connect(ctx, e)
+	s, err := o.Connect(ctx, e)
 	return s, nil, err
 }
 
 // tryOther asks the other of servers A and B who it is. Not to answer is as it
 // should be for a B that waits for the state folder of A; to be another server
 // is not, for its answers would be about other volumes.
-func tryOther(ctx context.Context, s *session, r connectionReport) (*otherServer, error) {
-	i := slices.IndexFunc(s.servers, func(addr string) bool { return addr != r.Address })
+func tryOther(ctx context.Context, s *connect.Session, r connectionReport) (*otherServer, error) {
+	i := slices.IndexFunc(s.Servers, func(addr string) bool { return addr != r.Address })
 	if i < 0 {
 		return nil, nil
 	}
-	other := &otherServer{Address: s.servers[i]}
-	client := s.clientOf(other.Address)
+	other := &otherServer{Address: s.Servers[i]}
+	client := s.ClientOf(other.Address)
 	defer client.Close()
 	found, err := client.Server(ctx)
 	switch {
@@ -125,13 +128,13 @@ func tryOther(ctx context.Context, s *session, r connectionReport) (*otherServer
 }
 
 func (r connectionReport) print(w io.Writer) {
-	fmt.Fprintf(w, "server      %s (%s)\n", oneLine(r.Server.Name), r.Address)
-	fmt.Fprintf(w, "version     %s\n", oneLine(r.Server.Version))
-	fmt.Fprintf(w, "arrays      %s\n", oneLine(strings.Join(r.Server.Arrays, ", ")))
-	fmt.Fprintf(w, "user        %s (%s)\n", oneLine(r.Server.User), r.Server.Role)
+	fmt.Fprintf(w, "server      %s (%s)\n", program.OneLine(r.Server.Name), r.Address)
+	fmt.Fprintf(w, "version     %s\n", program.OneLine(r.Server.Version))
+	fmt.Fprintf(w, "arrays      %s\n", program.OneLine(strings.Join(r.Server.Arrays, ", ")))
+	fmt.Fprintf(w, "user        %s (%s)\n", program.OneLine(r.Server.User), r.Server.Role)
 	fmt.Fprintf(w, "round trip  %.1f ms\n", r.RoundTripMS)
 	if r.Other != nil {
-		fmt.Fprintf(w, "other       %s: %s\n", r.Other.Address, oneLine(r.Other.Note))
+		fmt.Fprintf(w, "other       %s: %s\n", r.Other.Address, program.OneLine(r.Other.Note))
 	}
 	for _, addr := range slices.Sorted(maps.Keys(r.Pinned)) {
 		fmt.Fprintf(w, "pinned      %s %s\n", addr, r.Pinned[addr])

@@ -6,6 +6,8 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/rscli/connect"
+	"copyservices/rscli/program"
 	"copyservices/taskstore"
 )
 
@@ -13,13 +15,13 @@ import (
 // line for as long as --wait-lock says: all its requests have one key, by which
 // the server knows whose place it is.
 func (o *executeOptions) start(
-	ctx context.Context, e *Env, s *session, task string,
+	ctx context.Context, e *program.Env, s *connect.Session, task string,
 ) (api.Run, error) {
-	if o.wait || o.waitLock.limit > 0 {
+	if o.wait || o.waitLock.Limit > 0 {
 		ctx = api.Patient(ctx)
 	}
 	ctx = api.WithKey(ctx, api.NewKey())
-	end := time.Now().Add(o.waitLock.limit)
+	end := time.Now().Add(o.waitLock.Limit)
 	for asked := 1; ; asked++ {
 		req := api.RunRequest{Wait: o.wait, DryRun: o.dryRun, Line: max(0, time.Until(end))}
 		run, err := s.RunTask(ctx, task, req)
@@ -27,9 +29,9 @@ func (o *executeOptions) start(
 		case err == nil && run.State == taskstore.RunQueued && asked > 1:
 		case err == nil && run.State == taskstore.RunQueued:
 			e.Log.Info("waiting for another run of the task", "task", task, "for", req.Line)
-		case fault.KindOf(err) == fault.Busy && run.ID == "" && o.waitLock.limit > 0 && !time.Now().Before(end):
+		case fault.KindOf(err) == fault.Busy && run.ID == "" && o.waitLock.Limit > 0 && !time.Now().Before(end):
 			return run, waitedInVain(err, o.waitLock)
-		case err != nil && ctx.Err() != nil && o.waitLock.limit > 0:
+		case err != nil && ctx.Err() != nil && o.waitLock.Limit > 0:
 			return run, o.leaveLine(ctx, s, task, asked > 1, err)
 		default:
 			return run, err
@@ -37,9 +39,9 @@ func (o *executeOptions) start(
 	}
 }
 
-func waitedInVain(err error, lock timeout) error {
+func waitedInVain(err error, lock connect.Timeout) error {
 	d := fault.DetailOf(err)
-	d.Message += "; waited " + lock.limit.String() + " for its end"
+	d.Message += "; waited " + lock.Limit.String() + " for its end"
 	return d.Err()
 }
 
@@ -50,7 +52,7 @@ const leaveTime = time.Second
 // server had told of its place. The server would notice by itself that it is gone,
 // but only after a while.
 func (o *executeOptions) leaveLine(
-	ctx context.Context, s *session, task string, inLine bool, err error,
+	ctx context.Context, s *connect.Session, task string, inLine bool, err error,
 ) error {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTime)
 	defer cancel()
@@ -65,10 +67,10 @@ func (o *executeOptions) leaveLine(
 }
 
 // stoppedInLine is the error for a task that did not get its turn.
-func stoppedInLine(ctx context.Context, task string, t timeout) error {
+func stoppedInLine(ctx context.Context, task string, t connect.Timeout) error {
 	if ctx.Err() == context.Canceled {
 		return fault.New(fault.Interrupted, "interrupted while another run of task %s goes on", task)
 	}
-	return fault.New(fault.TimedOut, "another run of task %s still goes on after %s", task, t.limit).
+	return fault.New(fault.TimedOut, "another run of task %s still goes on after %s", task, t.Limit).
 		WithHint("this one was not started")
 }

@@ -32,16 +32,38 @@ const driverReason = "a driver knows the array interface and itself, never anoth
 var storeImports = []string{"taskstore", "taskstore/atomicfile", "taskstore/filelock",
 	"taskstore/notation", "taskstore/result", "taskstore/strictyaml", "taskstore/userfile"}
 
+// serverImports are what a command needs to talk to a server: the API's client, and from
+// taskstore the format of task files, how values are written and how files are read and
+// written.
+var serverImports = slices.Concat([]string{"copyserver/api"}, storeImports, driverImports)
+
 var layers = []layer{
 	{"cmd/copyserver", []string{"copyserver/program"},
 		"a main is os.Exit and nothing else; the daemon's body is importable and tested there"},
-	{"cmd/...", []string{"rscli"},
+	{"cmd/...", []string{"rscli", "rscli/esscli", "rscli/shell"},
 		"commands never import the server: they go into guests, small, and talk to it over REST"},
 	{"rscli/hostdisk/...", append([]string{"rscli/hostdisk/..."}, driverImports...),
 		"the disks of a host are found without the command line and without a server"},
-	{"rscli/...", slices.Concat([]string{"rscli/...", "copyserver/api"}, storeImports, driverImports),
-		"the command side reaches the server through copyserver/api only; from taskstore it has " +
-			"the format of task files, how values are written, and how files are read and written"},
+	{"rscli/program", []string{"arrayclient/fault", "taskstore/result"},
+		"what every command is knows no server: a command that needs none, such as rsList2105s, " +
+			"reads, prints and ends as the others do"},
+	{"rscli/connect", append([]string{"rscli/program", "rscli/hostdisk"}, serverImports...),
+		"the way to a server is the same for all commands, so it knows none of them"},
+	{"rscli/complete", append([]string{"rscli/program", "rscli/connect"}, serverImports...),
+		"the commands to complete come as an argument: esscli, which prints the completion, is " +
+			"one of them, and an import would close a circle"},
+	{"rscli/rsclitest", append([]string{"rscli/program"}, serverImports...),
+		"the tests of every package of the commands use it, those of connect from the inside, so " +
+			"it knows only what a command is"},
+	{"rscli/shell", append([]string{"rscli/program", "rscli/connect", "rscli/complete"}, serverImports...),
+		"the little shell runs its verbs at a server; other commands are none of its business"},
+	{"rscli/esscli", append([]string{"rscli", "rscli/program", "rscli/connect", "rscli/complete",
+		"rscli/shell"}, serverImports...),
+		"esscli is above the other commands: some of its branches are theirs under another name, " +
+			"and the completion that it prints is for all"},
+	{"rscli", append([]string{"rscli/program", "rscli/connect", "rscli/complete", "rscli/hostdisk"},
+		serverImports...),
+		"the small commands need neither esscli nor the little shell, and are built without them"},
 	{"copyserver/api", append([]string{"taskstore", "taskstore/notation"}, driverImports...),
 		"the API's client is part of every command: it brings in no server code"},
 	{"copyserver/...", []string{"copyserver/...", "taskstore/...", "export/...", "arrayclient/..."},
@@ -194,6 +216,8 @@ var notInGuests = []struct{ pattern, reason string }{
 	{module + "arrayclient/filearray/...", "guests use arrays through the server; a block " +
 		"store in every command makes it larger and less portable"},
 	{module + "copyserver", "commands never import the server"},
+	{module + "rscli/rsclitest", "the world of the tests is no part of a command"},
+	{"testing", "what is for tests adds its flags and weight to a command"},
 	{"runtime/cgo", "a command is one static file that runs in any guest"},
 }
 

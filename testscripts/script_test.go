@@ -15,6 +15,8 @@ import (
 
 	"copyservices/copyserver/program"
 	"copyservices/rscli"
+	"copyservices/rscli/esscli"
+	"copyservices/rscli/shell"
 )
 
 var update = flag.Bool("u", false, "write what the commands print into the scripts")
@@ -22,7 +24,7 @@ var update = flag.Bool("u", false, "write what the commands print into the scrip
 // mains are the binaries that the scripts run, each as a process of its own.
 var mains = map[string]func() int{
 	"copyserver":       program.Main,
-	"esscli":           rscli.ESSCLIMain,
+	"esscli":           esscli.Main,
 	"rsExecuteTask":    rscli.ExecuteTaskMain,
 	"rsFlashCopyQuery": rscli.FlashCopyQueryMain,
 	"rsList2105s":      rscli.ListMain,
@@ -30,8 +32,8 @@ var mains = map[string]func() int{
 	"rsQuery":          rscli.QueryMain,
 	"rsQueryComplete":  rscli.QueryCompleteMain,
 	"rsTestConnection": rscli.TestConnectionMain,
-	"setdevice":        rscli.SetDeviceMain,
-	"setuser":          rscli.SetUserMain,
+	"setdevice":        shell.SetDeviceMain,
+	"setuser":          shell.SetUserMain,
 }
 
 func TestMain(m *testing.M) {

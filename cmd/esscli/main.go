@@ -4,7 +4,7 @@ package main
 import (
 	"os"
 
-	"copyservices/rscli"
+	"copyservices/rscli/esscli"
 )
 
-func main() { os.Exit(rscli.ESSCLIMain()) }
+func main() { os.Exit(esscli.Main()) }

@@ -4,7 +4,7 @@ package main
 import (
 	"os"
 
-	"copyservices/rscli"
+	"copyservices/rscli/shell"
 )
 
-func main() { os.Exit(rscli.SetDeviceMain()) }
+func main() { os.Exit(shell.SetDeviceMain()) }
