@@ -54,6 +54,10 @@ const (
 	RunDry         RunState = "dry-run"     // nothing was done; never stored
 )
 
+// MaxWait is how long one request waits for the end of a run, for its copies, or for
+// its turn in line. Who wants to wait longer asks again.
+const MaxWait = time.Minute
+
 // Run is one execution of a task.
 type Run struct {
 	ID    string   `json:"id" yaml:"id"`
@@ -157,6 +161,9 @@ type Entry struct {
 	Alternate string    `json:"alternate,omitempty" yaml:"alternate,omitempty"`
 	Added     time.Time `json:"added,omitzero" yaml:"added"`
 }
+
+// KeyLifetime is how long a request with the same idempotency key is the same request.
+const KeyLifetime = 24 * time.Hour
 
 // Request remembers a keyed request that is no run, so that it is not done
 // again. It is written before the work begins and again with the answer.

@@ -66,6 +66,12 @@ var layers = []layer{
 		"the small commands need neither esscli nor the little shell, and are built without them"},
 	{"copyserver/api", append([]string{"taskstore", "taskstore/notation"}, driverImports...),
 		"the API's client is part of every command: it brings in no server code"},
+	{"copyserver/core", slices.Concat([]string{"copyserver/arrays", "copyserver/auth",
+		"copyserver/runner", "copyserver/secrets", "export", "taskstore", "taskstore/notation"}, driverImports),
+		"the rules hold whatever way a caller comes in, so they know of none, nor of what serves " +
+			"or stores: protocols are told apart by what they make of a fault, not by what is allowed"},
+	{"copyserver/runner", append([]string{"copyserver/arrays", "taskstore"}, driverImports...),
+		"tasks run the same whoever asks for them: the words of a protocol stay with it"},
 	{"copyserver/...", []string{"copyserver/...", "taskstore/...", "export/...", "arrayclient/..."},
 		"the server stands above store and arrays and below the commands"},
 	{"taskstore/filestore", slices.Concat(storeImports, driverImports),
@@ -219,6 +225,28 @@ var notInGuests = []struct{ pattern, reason string }{
 	{module + "rscli/rsclitest", "the world of the tests is no part of a command"},
 	{"testing", "what is for tests adds its flags and weight to a command"},
 	{"runtime/cgo", "a command is one static file that runs in any guest"},
+}
+
+// TestRulesKnowNoProtocol looks at all that the rules are made of: a protocol that
+// comes in by a package in between is one too.
+func TestRulesKnowNoProtocol(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./copyserver/core")
+	cmd.Dir = ".."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages := strings.Fields(string(out))
+	if !slices.Contains(packages, module+"copyserver/runner") {
+		t.Fatalf("go list answered with %q", packages)
+	}
+	for _, no := range []string{"net/http", module + "copyserver/api", module + "copyserver/rest",
+		module + "export/nbd"} {
+		if slices.Contains(packages, no) {
+			t.Errorf("copyserver/core depends on %s: what callers may do is the same by REST, by a "+
+				"web page or by any other way in, so a rule that needs one of them is in the wrong place", no)
+		}
+	}
 }
 
 // listedPackage is the part of the go command's answer that the rules need.

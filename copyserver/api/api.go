@@ -40,7 +40,7 @@ const BeginHeader = "Begin-Within"
 
 // KeyLifetime is how long the server answers a repeated key from memory. A
 // key that is used again later than that is refused.
-const KeyLifetime = 24 * time.Hour
+const KeyLifetime = taskstore.KeyLifetime
 
 // MaxBody is the largest JSON request body in bytes.
 const MaxBody = taskstore.MaxTask

@@ -13,10 +13,11 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore"
 )
 
 // MaxWait is the longest time that one long poll lasts.
-const MaxWait = time.Minute
+const MaxWait = taskstore.MaxWait
 
 // call is a request with JSON on both ways. out is nil where no content is
 // expected.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/api"
 	"copyservices/taskstore"
 )
 
@@ -139,13 +138,13 @@ func (r *Runner) stand(ctx context.Context, p *place, q Request) (*live, error) 
 	turn, lapsed := p.turn, p.lapsed
 	r.mu.Unlock()
 	r.serve(p.run.Task)
-	timer := time.NewTimer(min(q.Line, api.MaxWait))
+	timer := time.NewTimer(min(q.Line, taskstore.MaxWait))
 	defer timer.Stop()
 	select {
 	case <-turn:
 		return p.live, nil
 	case <-timer.C:
-		if q.Line <= api.MaxWait {
+		if q.Line <= taskstore.MaxWait {
 			return r.giveUp(p, turn)
 		}
 	case <-lapsed:

@@ -11,7 +11,6 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/api"
 	"copyservices/taskstore"
 )
 
@@ -56,7 +55,7 @@ func (r *Runner) ByKey(ctx context.Context, key string) (taskstore.Run, bool) {
 		return taskstore.Run{}, false
 	}
 	if l := r.liveRun(id); l != nil {
-		r.await(ctx, l.acted, api.MaxWait)
+		r.await(ctx, l.acted, taskstore.MaxWait)
 	}
 	run, err := r.Get(ctx, id, 0)
 	return run, err == nil
@@ -154,7 +153,7 @@ func (r *Runner) Completion(
 		return out, err
 	}
 	if l := r.liveRun(run.ID); l != nil {
-		r.await(ctx, l.acted, api.MaxWait)
+		r.await(ctx, l.acted, taskstore.MaxWait)
 	}
 	var since time.Time
 	interrupted := run.State == taskstore.RunInterrupted

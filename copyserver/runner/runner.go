@@ -15,7 +15,6 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/api"
 	"copyservices/taskstore"
 )
 
@@ -328,7 +327,7 @@ func newID(now time.Time) string {
 // keyAlive reports whether a repeated request with the run's key is still
 // answered from memory.
 func keyAlive(run taskstore.Run) bool {
-	return run.Key != "" && time.Since(run.Started) < api.KeyLifetime
+	return run.Key != "" && time.Since(run.Started) < taskstore.KeyLifetime
 }
 
 // prune shortens the history when it has grown enough.
