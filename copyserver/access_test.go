@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/copyserver/rest"
 	"copyservices/copyserver/state"
 
 	"copyservices/arrayclient/fault"
@@ -40,28 +41,28 @@ func TestRoles(t *testing.T) {
 	}
 	fill := strings.NewReplacer("{name}", "nobody", "{id}", "none", "{serial}", "00013698",
 		"{kind}", "ess", "{address}", "none")
-	for _, r := range routes() {
-		method, path, _ := strings.Cut(fill.Replace(r.pattern), " ")
+	for _, r := range rest.Routes() {
+		method, path, _ := strings.Cut(fill.Replace(r.Pattern), " ")
 		for role, u := range users {
 			resp, body := u.request(method, path, `{"unknown":1}`)
 			var want func(status int) bool
 			switch {
-			case r.act.Role == "":
+			case r.Role == "":
 				want = func(status int) bool { return status == 200 }
 			case role == "":
 				want = func(status int) bool { return status == 401 }
-			case role.Includes(r.act.Role) && !strings.HasPrefix(r.pattern, "PATCH /v1/users"):
+			case role.Includes(r.Role) && !strings.HasPrefix(r.Pattern, "PATCH /v1/users"):
 				want = func(status int) bool { return status != 401 && status != 403 && status < 500 }
-			case role.Includes(r.act.Role):
+			case role.Includes(r.Role):
 				want = func(status int) bool { return status == 400 } // before the finer rule
 			default:
 				want = func(status int) bool { return status == 403 }
 			}
 			if !want(resp.StatusCode) {
-				t.Errorf("%s as %q: %s %s", r.pattern, role, resp.Status, body)
+				t.Errorf("%s as %q: %s %s", r.Pattern, role, resp.Status, body)
 			}
 			if resp.StatusCode == 401 && resp.Header.Get("WWW-Authenticate") == "" {
-				t.Errorf("%s: 401 without WWW-Authenticate", r.pattern)
+				t.Errorf("%s: 401 without WWW-Authenticate", r.Pattern)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/copyserver/rest"
 	"copyservices/export/quota"
 	"copyservices/taskstore"
 )
@@ -18,8 +19,7 @@ import (
 // each other and nobody else.
 func TestStrangersMakeWay(t *testing.T) {
 	seams, a := slowSeams()
-	seams.clients = newClients(1 << 20)
-	seams.clients.places = quota.NewPlaces(6, 4)
+	seams.memory, seams.places = rest.NewMemory(1<<20), quota.NewPlaces(6, 4)
 	w := startWith(t, t.TempDir(), seams)
 	v := w.volumes(2)
 	w.task("t", taskstore.TaskEstablish, v[0], v[1])
@@ -27,7 +27,7 @@ func TestStrangersMakeWay(t *testing.T) {
 	w.do("POST", "/v1/tasks/t/runs", api.RunRequest{Wait: true}, 201, &run)
 	busy := w.half("GET /v1/runs/" + run.ID + "?wait=30 HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " +
 		basicAuth + "\r\n\r\n")
-	for w.clients.places.Serving() == 0 {
+	for seams.places.Serving() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	var silent []net.Conn
@@ -60,9 +60,9 @@ func isTimeout(err error) bool {
 // the next is served when others have ended.
 func TestRequestsShareMemory(t *testing.T) {
 	seams := testSeams
-	seams.clients = newClients(256 << 10)
+	seams.memory = rest.NewMemory(256 << 10)
 	w := startWith(t, t.TempDir(), seams)
-	other := w.clients.memory.Open("another")
+	other := seams.memory.Open("another")
 	if !other.Take(80 << 10) {
 		t.Fatal("no memory at all")
 	}
@@ -78,7 +78,7 @@ func TestRequestsShareMemory(t *testing.T) {
 	if len(all) != 1 || all[0].Type != taskstore.TaskWithdraw {
 		t.Errorf("tasks %+v", all)
 	}
-	if used := w.clients.memory.Used(); used != 0 {
+	if used := seams.memory.Used(); used != 0 {
 		t.Errorf("%d bytes are not given back", used)
 	}
 }
@@ -86,7 +86,7 @@ func TestRequestsShareMemory(t *testing.T) {
 // TestLongAnswersTakeMemory: a client cannot have the server keep many of them.
 func TestLongAnswersTakeMemory(t *testing.T) {
 	seams := testSeams
-	seams.clients = newClients(100 << 10)
+	seams.memory = rest.NewMemory(100 << 10)
 	w := startWith(t, t.TempDir(), seams)
 	w.volumes(1)
 	for range 6 {

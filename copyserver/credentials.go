@@ -1,12 +1,10 @@
 package copyserver
 
 import (
-	"context"
 	"crypto/tls"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/api"
 	"copyservices/copyserver/state"
 	"copyservices/export/nbd"
 	"copyservices/taskstore"
@@ -53,45 +51,4 @@ func (s *Server) recheckHosts() {
 		access, ok := s.hostAccess(peer, arrayclient.Serial(export))
 		return ok && access.ReadOnly == readOnly
 	})
-}
-
-func (s *Server) listCredentials(q *call) (answer, error) {
-	all, err := s.core.Credentials(q.by)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(all)
-}
-
-// createCredential is keyed: repeated after a lost answer, it answers with the
-// same certificate.
-func (s *Server) createCredential(q *call) (answer, error) {
-	var req api.CredentialRequest
-	body, err := q.decode(&req)
-	if err != nil {
-		return answer{}, err
-	}
-	return s.once(q, body, func() (act, error) {
-		issue, err := s.core.IssueCredential(q.by, req.Host, req.Request)
-		if err != nil {
-			return nil, err
-		}
-		return func(ctx context.Context) (answer, error) {
-			issued, err := issue(ctx)
-			if err != nil {
-				return answer{}, err
-			}
-			return created(api.CredentialIssued{
-				Credential: issued.Credential, Certificate: issued.Certificate,
-				Authority: issued.Authority,
-			})
-		}, nil
-	})
-}
-
-func (s *Server) revokeCredential(q *call) (answer, error) {
-	if err := s.core.RevokeCredential(q.by, q.PathValue("serial")); err != nil {
-		return answer{}, err
-	}
-	return done()
 }

@@ -158,9 +158,9 @@ func TestExpiredKeys(t *testing.T) {
 	w.refused("POST", "/v1/tasks/t/runs", "{}", 400, fault.Usage, key2+" has expired",
 		api.KeyHeader, key2)
 
-	req.Started = req.Started.Add(-forgetAfter)
+	req.Started = req.Started.Add(-7 * api.KeyLifetime)
 	must(t, w.store.Requests().Put(req))
-	must(t, w.forgetRequests())
+	must(t, w.api.ForgetRequests())
 	if _, err := w.store.Requests().Get(key1); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("the record is still there: %v", err)
 	}
@@ -183,32 +183,5 @@ func TestServerEndedInTheMiddle(t *testing.T) {
 		api.KeyHeader, key1)
 	if n := w.countVolumes(); n != 1 {
 		t.Errorf("%d volumes", n)
-	}
-}
-
-func TestKeyLock(t *testing.T) {
-	var locks keyLocks
-	unlock, err := locks.lock(t.Context(), "k")
-	must(t, err)
-	other, err := locks.lock(t.Context(), "other")
-	must(t, err)
-	other()
-	got := make(chan struct{})
-	go func() {
-		again, err := locks.lock(t.Context(), "k")
-		if err == nil {
-			again()
-		}
-		close(got)
-	}()
-	select {
-	case <-got:
-		t.Error("locked twice")
-	case <-time.After(20 * time.Millisecond):
-	}
-	unlock()
-	<-got
-	if len(locks.held) != 0 {
-		t.Errorf("still held: %v", locks.held)
 	}
 }

@@ -15,9 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient"
 	"copyservices/copyserver/state"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/secrets"
 	"copyservices/taskstore"
@@ -302,17 +304,20 @@ func TestClientDisconnects(t *testing.T) {
 	}
 }
 
+// panicking is an array that cannot list its volumes.
+type panicking struct{ *filearray.Array }
+
+func (panicking) Volumes(context.Context) ([]arrayclient.Volume, error) { panic("kaboom") }
+
 func TestPanicIsAnswered(t *testing.T) {
-	w := start(t, t.TempDir())
-	boom := route{pattern: "GET /boom", handle: func(*Server, *call) (answer, error) {
-		panic("kaboom")
-	}}
-	w.http.Handler = w.observed(w.endpoint(boom))
-	w.refused("GET", "/boom", nil, 500, fault.Server, "the server failed")
+	seams := testSeams
+	seams.wrap = func(a *filearray.Array) arrayclient.Array { return panicking{a} }
+	w := startWith(t, t.TempDir(), seams)
+	w.refused("GET", "/v1/volumes", nil, 500, fault.Server, "the server failed")
 	if !strings.Contains(w.log.String(), "kaboom") || !strings.Contains(w.log.String(), "stack=") {
 		t.Errorf("log: %s", w.log)
 	}
-	w.refused("GET", "/boom", nil, 500, fault.Server, "the server failed")
+	w.refused("GET", "/v1/volumes", nil, 500, fault.Server, "the server failed")
 }
 
 func TestRequestsAreLogged(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/copyserver/rest"
 	"copyservices/taskstore"
 )
 
@@ -86,7 +87,7 @@ func (s *schema) UnmarshalYAML(n *yaml.Node) error {
 
 func loadSpec(t *testing.T) *specification {
 	t.Helper()
-	data, err := os.ReadFile("api/openapi.yaml")
+	data, err := os.ReadFile("rest/openapi.yaml")
 	must(t, err)
 	var spec specification
 	must(t, yaml.Unmarshal(data, &spec))
@@ -187,8 +188,8 @@ func TestSpecificationNamesEveryRoute(t *testing.T) {
 			described = append(described, strings.ToUpper(method)+" "+path+" "+string(op.Role))
 		}
 	}
-	for _, r := range routes() {
-		handled = append(handled, r.pattern+" "+string(r.act.Role))
+	for _, r := range rest.Routes() {
+		handled = append(handled, r.Pattern+" "+string(r.Role))
 	}
 	slices.Sort(described)
 	slices.Sort(handled)
@@ -272,7 +273,7 @@ func TestAnswersFitTheSpecification(t *testing.T) {
 	w.do("GET", "/healthz", nil, 200, nil)
 	w.do("GET", "/v1/server", nil, 200, nil)
 	resp, text := w.request("GET", "/v1/openapi.yaml", nil)
-	if own, err := os.ReadFile("api/openapi.yaml"); resp.StatusCode != 200 || !bytes.Equal(text, own) {
+	if own, err := os.ReadFile("rest/openapi.yaml"); resp.StatusCode != 200 || !bytes.Equal(text, own) {
 		t.Errorf("the server's own description: %s, %d bytes; %v", resp.Status, len(text), err)
 	}
 	tourVolumes(w)

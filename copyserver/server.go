@@ -11,14 +11,15 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"slices"
 	"sync"
 	"time"
 
+	"copyservices/copyserver/api"
 	"copyservices/copyserver/arrays"
 	"copyservices/copyserver/core"
+	"copyservices/copyserver/rest"
 	"copyservices/export"
 
 	"copyservices/copyserver/state"
@@ -30,6 +31,7 @@ import (
 	"copyservices/copyserver/runner"
 	"copyservices/copyserver/secrets"
 	"copyservices/export/nbd"
+	"copyservices/export/quota"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
 )
@@ -42,14 +44,6 @@ const (
 	stopTimeout = 15 * time.Second
 	// drainTimeout is how long requests get to end by themselves.
 	drainTimeout = 5 * time.Second
-	// leaveTimeout is how long clients get of that to send and take what is
-	// under way, stallTimeout how long without any progress.
-	leaveTimeout = 3 * time.Second
-	stallTimeout = 500 * time.Millisecond
-
-	headerTimeout = 10 * time.Second
-	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10
 )
 
 // Server is a Copy Services server. Make one with New.
@@ -66,23 +60,17 @@ type Server struct {
 	attached *export.Attachments
 	auth     *auth.Authenticator
 	core     *core.Core
-	keys     keyLocks
-	clock    clock
+	api      *rest.API
 
 	cert     tls.Certificate
 	issuer   *secrets.Authority // of credentials for NBD
 	listener net.Listener
-	http     *http.Server
 	nbd      *nbd.Server // nil when off
 
 	nbdOptions nbd.Options // zero when off
 
-	bodyTimeout time.Duration
-
 	stopping context.Context // ends when Stop begins: long polls answer
 	stop     context.CancelFunc
-	stopTime time.Time // when stopping ended
-	clients  *clients
 	failed   chan error // takes the error that serving ended with
 
 	// mu is held over Start and Stop, which therefore never interleave.
@@ -105,10 +93,10 @@ type seams struct {
 	cost auth.Cost
 	// wrap goes around the embedded array; nil for nothing.
 	wrap func(*filearray.Array) arrayclient.Array
-	// bodyTimeout replaces the constant of that name; 0 for not.
+	// bodyTimeout, places and memory are those of rest.Options, where given.
 	bodyTimeout time.Duration
-	// clients, if not nil, have other limits.
-	clients *clients
+	places      *quota.Places
+	memory      *quota.Memory
 }
 
 // New opens the state folder and binds the addresses, but serves nothing yet.
@@ -126,8 +114,6 @@ func newServer(opts Options, seams seams) (*Server, error) {
 	}
 	s := &Server{
 		opts: opts, logger: opts.Logger, failed: make(chan error, 1),
-		clock: newClock(), bodyTimeout: cmp.Or(seams.bodyTimeout, bodyTimeout),
-		clients:  cmp.Or(seams.clients, newClients(opts.memory/restPart)),
 		attached: export.NewAttachments(),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
@@ -170,14 +156,13 @@ func (s *Server) setUp(seams seams) error {
 		Store: s.store, Box: s.box, Arrays: s.arrays, Runner: s.runner, Attached: s.attached,
 		Passwords: s.auth, Issuer: s.issuer, Logger: s.logger, Reassigned: s.recheckHosts,
 	})
-	if err := s.forgetRequests(); err != nil {
+	if err := s.setUpREST(seams); err != nil {
 		return err
 	}
 	// One that a killed server left would announce this one too early.
 	if err := s.removeReadyFile(); err != nil {
 		return err
 	}
-	s.setUpHTTP()
 	return s.setUpNBD()
 }
 
@@ -240,23 +225,19 @@ func (s *Server) bind() error {
 	return nil
 }
 
-// setUpHTTP makes the server of the REST API. HTTP/2 is left out: commands send
-// a request or two for each connection, and gain nothing from it.
-func (s *Server) setUpHTTP() {
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	s.http = &http.Server{
-		Handler:           s.handler(),
-		Protocols:         &protocols,
-		ConnContext:       s.clients.enter,
-		ConnState:         s.clients.note,
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
-		TLSConfig: &tls.Config{
-			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{s.cert},
-		},
+// setUpREST makes the REST API, which serves after Start.
+func (s *Server) setUpREST(seams seams) (err error) {
+	memory := cmp.Or(seams.memory, rest.NewMemory(s.opts.memory/restPart))
+	s.api, err = rest.New(rest.Options{
+		Core: s.core, Auth: s.auth, Logger: s.logger, Cert: s.cert, ID: s.id, About: s.about,
+		Memory: memory, Places: seams.places, BodyTimeout: seams.bodyTimeout,
+	})
+	return err
+}
+
+func (s *Server) about() api.Server {
+	return api.Server{
+		Name: s.hostname, Version: Version, ID: s.id, NBD: s.NBDAddr(), Arrays: s.arrays.Names(),
 	}
 }
 
@@ -279,12 +260,11 @@ func (s *Server) Start() error {
 		s.nbd.Start()
 	}
 	go func() {
-		if err := s.http.ServeTLS(s.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.api.Serve(s.listener); err != nil {
 			s.failed <- err
 		}
 	}()
 	s.onStop("HTTP", s.drain)
-	go s.keepForgetting(s.stopping)
 	if err := s.announce(); err != nil {
 		return err
 	}
@@ -297,18 +277,10 @@ func (s *Server) Start() error {
 	return nil
 }
 
-// drain lets requests end and then cuts them off. Clients that have not sent one
-// are not waited for.
 func (s *Server) drain(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	s.clients.closeSilent()
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(fault.New(fault.TimedOut, "requests were still running: %w", err),
-			s.http.Close())
-	}
-	return err
+	return s.api.Drain(ctx)
 }
 
 // Wait returns when ctx ends, or with an error when serving did.
@@ -349,8 +321,10 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.stopped = true
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	s.stopTime = time.Now()
 	s.stop()
+	if s.api != nil {
+		s.api.Leave()
+	}
 	defer s.keepThawing()()
 	for _, c := range slices.Backward(s.cleanups) {
 		if err := c.undo(ctx); err != nil {

@@ -76,7 +76,7 @@ var pages = []struct{ file, before string }{
 }
 
 // openAPI describes the REST API.
-const openAPI = "copyserver/api/openapi.yaml"
+const openAPI = "copyserver/rest/openapi.yaml"
 
 // instead has what is run in place of a line that asks a person for a password, or
 // that takes a user or a disk for granted that is not there.

@@ -1,6 +1,6 @@
 // Package api holds the request and response types of the Copy Services
 // server's REST API and the Go client that the commands use. The OpenAPI
-// file beside it, openapi.yaml, is the specification; a test in package
+// file, openapi.yaml in package rest, is the specification; a test in package
 // copyserver holds both against the handlers.
 //
 // Every path but /healthz wants HTTP Basic authentication. A request that

@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"fmt"
@@ -16,7 +16,7 @@ import (
 // getContent sends a volume, or a range of it. When that fails in the middle the
 // connection is cut: bytes that are fewer than announced, and a sparse stream
 // without its end frame, are not taken for whole.
-func (s *Server) getContent(q *call) (answer, error) {
+func (s *API) getContent(q *call) (answer, error) {
 	serial, err := q.serial()
 	if err != nil {
 		return answer{}, err
@@ -133,7 +133,7 @@ func (o outgoing) send(w io.Writer, v arrayclient.VolumeIO) error {
 
 // putContent replaces the content of a volume, or a range of it. What breaks off
 // leaves a beginning of it new and the rest old.
-func (s *Server) putContent(q *call) (answer, error) {
+func (s *API) putContent(q *call) (answer, error) {
 	serial, err := q.serial()
 	if err != nil {
 		return answer{}, err
@@ -252,7 +252,7 @@ func (in incoming) warnings(size int64, v api.Volume) []string {
 
 // patient moves the deadlines of a connection along with its progress.
 type patient struct {
-	s *Server
+	s *API
 	q *call
 	r io.Reader
 	w io.Writer

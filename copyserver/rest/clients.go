@@ -1,6 +1,7 @@
-package copyserver
+package rest
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -46,9 +47,13 @@ type client struct {
 	place   *quota.Place
 }
 
-func newClients(memory int64) *clients {
+// NewMemory returns so many bytes of memory for the bodies and answers of requests.
+func NewMemory(n int64) *quota.Memory { return quota.NewMemory(n, requestPart) }
+
+// newClients uses the places for connections, the usual number where there are none.
+func newClients(memory *quota.Memory, places *quota.Places) *clients {
 	return &clients{
-		places: quota.NewPlaces(maxStrangers, maxRequests), memory: quota.NewMemory(memory, requestPart),
+		places: cmp.Or(places, quota.NewPlaces(maxStrangers, maxRequests)), memory: memory,
 		silent: map[net.Conn]struct{}{}, all: map[net.Conn]*client{},
 	}
 }

@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"context"
@@ -37,7 +37,7 @@ var public core.Act
 type route struct {
 	pattern string   // of http.ServeMux
 	act     core.Act // public: no user is needed
-	handle  func(*Server, *call) (answer, error)
+	handle  func(*API, *call) (answer, error)
 }
 
 // call is one request. It is for one goroutine.
@@ -68,7 +68,7 @@ func created(body any) (answer, error) { return answer{status: http.StatusCreate
 func done() (answer, error)            { return answer{status: http.StatusNoContent}, nil }
 
 // handler returns the whole API.
-func (s *Server) handler() http.Handler {
+func (s *API) handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, r := range routes() {
 		mux.Handle(r.pattern, s.endpoint(r))
@@ -93,7 +93,7 @@ func (s *Server) handler() http.Handler {
 }
 
 // unrouted answers a path that is not there, or not with that method.
-func (s *Server) unrouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+func (s *API) unrouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
 	var methods []string
 	for _, m := range []string{"GET", "PUT", "POST", "PATCH", "DELETE"} {
 		other := &http.Request{Method: m, URL: r.URL, Host: r.Host}
@@ -116,7 +116,7 @@ func (s *Server) unrouted(mux *http.ServeMux, w http.ResponseWriter, r *http.Req
 // deadline bounds a body that trickles in; whoever reads the body to its end
 // lifts it, since it would also end a long poll. The write deadline begins
 // with the answer.
-func (s *Server) endpoint(rt route) http.Handler {
+func (s *API) endpoint(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rw := w.(*responseWriter)
 		q := &call{Request: r, w: rw, control: http.NewResponseController(w), arrived: rw.arrived}
@@ -139,7 +139,7 @@ func (s *Server) endpoint(rt route) http.Handler {
 }
 
 // admit finds out who asks and whether they may.
-func (s *Server) admit(rt route, q *call) error {
+func (s *API) admit(rt route, q *call) error {
 	if rt.act == public {
 		return nil
 	}
@@ -164,7 +164,7 @@ func (s *Server) admit(rt route, q *call) error {
 
 // login knows the user by the password. A server that stops ends the waiting of a
 // try for its turn, which may be far off.
-func (s *Server) login(q *call, name, password string) (taskstore.User, error) {
+func (s *API) login(q *call, name, password string) (taskstore.User, error) {
 	ctx, cancel := context.WithCancel(q.Context())
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
@@ -185,7 +185,7 @@ func remoteAddr(r *http.Request) netip.Addr {
 
 // observed logs every request and turns a panic into an answer: one request
 // that the server cannot take must not end the others, nor the arrays' work.
-func (s *Server) observed(next http.Handler) http.Handler {
+func (s *API) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rw := &responseWriter{ResponseWriter: w, clock: &s.clock, arrived: time.Now()}
 		id := requestID()
@@ -204,7 +204,7 @@ func (s *Server) observed(next http.Handler) http.Handler {
 	})
 }
 
-func (s *Server) panicked(w *responseWriter, id string, p any) {
+func (s *API) panicked(w *responseWriter, id string, p any) {
 	s.logger.Error("panic in a request", "id", id, "panic", p, "stack", string(debug.Stack()))
 	if w.status != 0 {
 		w.cut = true
@@ -214,7 +214,7 @@ func (s *Server) panicked(w *responseWriter, id string, p any) {
 		WithHint("its log has more under the id %s", id))
 }
 
-func (s *Server) logRequest(w *responseWriter, r *http.Request, id string, took time.Duration) {
+func (s *API) logRequest(w *responseWriter, r *http.Request, id string, took time.Duration) {
 	attrs := []any{
 		"id", id, "method", r.Method, "path", r.URL.Path, "user", firstBytes(w.user, maxLoggedName),
 		"remote", r.RemoteAddr, "status", w.status, "duration", took,

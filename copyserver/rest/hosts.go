@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"strconv"
@@ -9,7 +9,7 @@ import (
 	"copyservices/taskstore"
 )
 
-func (s *Server) listHosts(q *call) (answer, error) {
+func (s *API) listHosts(q *call) (answer, error) {
 	all, err := s.core.Hosts(q.by)
 	if err != nil {
 		return answer{}, err
@@ -28,7 +28,7 @@ func plainHost(h taskstore.Host) taskstore.Host {
 	return h
 }
 
-func (s *Server) getHost(q *call) (answer, error) {
+func (s *API) getHost(q *call) (answer, error) {
 	h, err := s.core.Host(q.by, q.PathValue("name"))
 	if err != nil {
 		return answer{}, err
@@ -58,7 +58,7 @@ func (q *call) prime() (p core.Prime, err error) {
 	return p, err
 }
 
-func (s *Server) putHost(q *call) (answer, error) {
+func (s *API) putHost(q *call) (answer, error) {
 	var h api.Host
 	if _, err := q.decode(&h); err != nil {
 		return answer{}, err
@@ -77,7 +77,7 @@ func (s *Server) putHost(q *call) (answer, error) {
 	return ok(api.PrimedHost{Host: plainHost(h), Warnings: warnings})
 }
 
-func (s *Server) deleteHost(q *call) (answer, error) {
+func (s *API) deleteHost(q *call) (answer, error) {
 	if err := s.core.DeleteHost(q.by, q.PathValue("name")); err != nil {
 		return answer{}, err
 	}

@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"copyservices/copyserver/core"
 )
 
-func (s *Server) listRelationships(q *call) (answer, error) {
+func (s *API) listRelationships(q *call) (answer, error) {
 	wanted, err := serials(q.URL.Query()["volume"])
 	if err != nil {
 		return answer{}, err
@@ -39,7 +39,7 @@ func wireRelationship(r arrayclient.Relationship) api.Relationship {
 
 // establish, withdraw and setCopyRate leave no run behind, only the record of their
 // key.
-func (s *Server) establish(q *call) (answer, error) {
+func (s *API) establish(q *call) (answer, error) {
 	var req api.EstablishRequest
 	body, err := q.decode(&req)
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *Server) establish(q *call) (answer, error) {
 	})
 }
 
-func (s *Server) withdraw(q *call) (answer, error) {
+func (s *API) withdraw(q *call) (answer, error) {
 	var req api.PairsRequest
 	body, err := q.decode(&req)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Server) withdraw(q *call) (answer, error) {
 	})
 }
 
-func (s *Server) setCopyRate(q *call) (answer, error) {
+func (s *API) setCopyRate(q *call) (answer, error) {
 	var req api.CopyRateRequest
 	body, err := q.decode(&req)
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Server) setCopyRate(q *call) (answer, error) {
 	})
 }
 
-func (s *Server) onPairs(
+func (s *API) onPairs(
 	q *call, body []byte, status int, prepare func() (core.Pending[core.PairsResult], error),
 ) (answer, error) {
 	return s.once(q, body, func() (act, error) {

@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"crypto/rand"
@@ -52,7 +52,7 @@ const maxBegin = 365 * 24 * time.Hour
 
 // until returns when what is asked for may begin at the latest; zero for
 // whenever.
-func (s *Server) until(q *call) (time.Time, error) {
+func (s *API) until(q *call) (time.Time, error) {
 	text := q.Header.Get(api.BeginHeader)
 	if text == "" {
 		return time.Time{}, nil
@@ -76,7 +76,7 @@ func (s *Server) until(q *call) (time.Time, error) {
 }
 
 // inTime refuses a request that has come too late to be begun.
-func (s *Server) inTime(q *call) error {
+func (s *API) inTime(q *call) error {
 	until, err := s.until(q)
 	if err == nil && !until.IsZero() && !time.Now().Before(until) {
 		err = fault.New(fault.TimedOut, "the request was not begun: the time for that is up").

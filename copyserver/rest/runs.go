@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"encoding/json"
@@ -25,7 +25,7 @@ func plainRun(r taskstore.Run) taskstore.Run {
 
 // startRun answers a repeated request with the run that the first started, as
 // it is by then.
-func (s *Server) startRun(q *call) (answer, error) {
+func (s *API) startRun(q *call) (answer, error) {
 	var req api.RunRequest
 	body, err := q.decode(&req)
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *Server) startRun(q *call) (answer, error) {
 
 // getCompletion is a long poll: it answers when the copies are complete, at
 // the latest after the time that the client gives.
-func (s *Server) getCompletion(q *call) (answer, error) {
+func (s *API) getCompletion(q *call) (answer, error) {
 	wait, err := q.wait()
 	if err != nil {
 		return answer{}, err
@@ -86,7 +86,7 @@ const runLimit = 100
 
 // listRuns says how many runs there are, so that a client knows when it has not got
 // all of them.
-func (s *Server) listRuns(q *call) (answer, error) {
+func (s *API) listRuns(q *call) (answer, error) {
 	limit := runLimit
 	query := q.URL.Query()
 	if text := query.Get("limit"); query.Has("limit") {
@@ -109,7 +109,7 @@ func (s *Server) listRuns(q *call) (answer, error) {
 }
 
 // getRun is a long poll while the run is running.
-func (s *Server) getRun(q *call) (answer, error) {
+func (s *API) getRun(q *call) (answer, error) {
 	wait, err := q.wait()
 	if err != nil {
 		return answer{}, err
@@ -123,7 +123,7 @@ func (s *Server) getRun(q *call) (answer, error) {
 
 // deleteRun leaves a record of the run's idempotency key behind, so that a
 // late repetition of its request does not run the task again.
-func (s *Server) deleteRun(q *call) (answer, error) {
+func (s *API) deleteRun(q *call) (answer, error) {
 	err := s.core.DeleteRun(q.Context(), q.by, q.PathValue("id"), func(run taskstore.Run) error {
 		if run.Key == "" || run.State == taskstore.RunRunning ||
 			time.Since(run.Started) >= forgetAfter {

@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"copyservices/copyserver/api"
@@ -12,7 +12,7 @@ func wireUser(u taskstore.User) api.User {
 	}
 }
 
-func (s *Server) listUsers(q *call) (answer, error) {
+func (s *API) listUsers(q *call) (answer, error) {
 	all, err := s.core.Users(q.by)
 	if err != nil {
 		return answer{}, err
@@ -30,7 +30,7 @@ func (q *call) userChange() (core.UserChange, error) {
 	return core.UserChange{Name: req.Name, Password: req.Password, Role: req.Role}, err
 }
 
-func (s *Server) createUser(q *call) (answer, error) {
+func (s *API) createUser(q *call) (answer, error) {
 	change, err := q.userChange()
 	if err != nil {
 		return answer{}, err
@@ -42,7 +42,7 @@ func (s *Server) createUser(q *call) (answer, error) {
 	return created(wireUser(u))
 }
 
-func (s *Server) changeUser(q *call) (answer, error) {
+func (s *API) changeUser(q *call) (answer, error) {
 	change, err := q.userChange()
 	if err != nil {
 		return answer{}, err
@@ -54,7 +54,7 @@ func (s *Server) changeUser(q *call) (answer, error) {
 	return ok(wireUser(u))
 }
 
-func (s *Server) deleteUser(q *call) (answer, error) {
+func (s *API) deleteUser(q *call) (answer, error) {
 	if err := s.core.DeleteUser(q.by, q.PathValue("name")); err != nil {
 		return answer{}, err
 	}

@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"errors"

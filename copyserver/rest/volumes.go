@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 	"copyservices/copyserver/core"
 )
 
-func (s *Server) listArrays(q *call) (answer, error) {
+func (s *API) listArrays(q *call) (answer, error) {
 	all, err := s.core.ListArrays(q.Context(), q.by)
 	if err != nil {
 		return answer{}, err
@@ -20,7 +20,7 @@ func (s *Server) listArrays(q *call) (answer, error) {
 	return ok(out)
 }
 
-func (s *Server) getArray(q *call) (answer, error) {
+func (s *API) getArray(q *call) (answer, error) {
 	p, err := s.core.Array(q.Context(), q.by, q.PathValue("id"))
 	if err != nil {
 		return answer{}, err
@@ -28,7 +28,7 @@ func (s *Server) getArray(q *call) (answer, error) {
 	return ok(wireArray(p))
 }
 
-func (s *Server) changeArray(q *call) (answer, error) {
+func (s *API) changeArray(q *call) (answer, error) {
 	var change api.ArrayChange
 	if _, err := q.decode(&change); err != nil {
 		return answer{}, err
@@ -48,7 +48,7 @@ func wireArray(p arrayclient.Properties) api.Array {
 	}
 }
 
-func (s *Server) listVolumes(q *call) (answer, error) {
+func (s *API) listVolumes(q *call) (answer, error) {
 	wanted, err := serials(q.URL.Query()["serial"])
 	if err != nil {
 		return answer{}, err
@@ -100,7 +100,7 @@ func wireVolume(v core.Volume) api.Volume {
 	return out
 }
 
-func (s *Server) getVolume(q *call) (answer, error) {
+func (s *API) getVolume(q *call) (answer, error) {
 	serial, err := q.serial()
 	if err != nil {
 		return answer{}, err
@@ -114,7 +114,7 @@ func (s *Server) getVolume(q *call) (answer, error) {
 
 // createVolumes is keyed: repeated after a lost answer, it names the volumes
 // that the first request created.
-func (s *Server) createVolumes(q *call) (answer, error) {
+func (s *API) createVolumes(q *call) (answer, error) {
 	var req api.VolumeCreate
 	body, err := q.decode(&req)
 	if err != nil {
@@ -137,7 +137,7 @@ func (s *Server) createVolumes(q *call) (answer, error) {
 	})
 }
 
-func (s *Server) changeVolume(q *call) (answer, error) {
+func (s *API) changeVolume(q *call) (answer, error) {
 	var req api.VolumeChange
 	if _, err := q.decode(&req); err != nil {
 		return answer{}, err
@@ -154,7 +154,7 @@ func (s *Server) changeVolume(q *call) (answer, error) {
 	return ok(wireVolume(v))
 }
 
-func (s *Server) deleteVolume(q *call) (answer, error) {
+func (s *API) deleteVolume(q *call) (answer, error) {
 	serial, err := q.serial()
 	if err != nil {
 		return answer{}, err

@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"context"
@@ -7,9 +7,16 @@ import (
 	"time"
 )
 
+const (
+	// leaveTimeout is how long clients get to send and take what is under way when the
+	// server stops, stallTimeout how long without any progress.
+	leaveTimeout = 3 * time.Second
+	stallTimeout = 500 * time.Millisecond
+)
+
 // deadline is when a client has to have sent or taken something that gets d for
 // it. A server that stops gives it less.
-func (s *Server) deadline(d time.Duration) time.Time {
+func (s *API) deadline(d time.Duration) time.Time {
 	now := time.Now()
 	if s.stopping.Err() == nil {
 		return now.Add(d)
@@ -24,7 +31,7 @@ func (s *Server) deadline(d time.Duration) time.Time {
 // whileWaiting calls f, which waits for the client; when the server stops
 // meanwhile, hurry is called to set the deadlines anew. It has returned when
 // whileWaiting does.
-func (s *Server) whileWaiting(f, hurry func()) {
+func (s *API) whileWaiting(f, hurry func()) {
 	done := make(chan struct{})
 	forget := context.AfterFunc(s.stopping, func() {
 		defer close(done)
@@ -38,7 +45,7 @@ func (s *Server) whileWaiting(f, hurry func()) {
 
 // withBody returns r with a body that has to come in time. It counts for every
 // answer: what of a body was not read is waited for.
-func (s *Server) withBody(w http.ResponseWriter, r *http.Request) *http.Request {
+func (s *API) withBody(w http.ResponseWriter, r *http.Request) *http.Request {
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(s.deadline(s.bodyTimeout))
 	r = r.WithContext(r.Context()) // package http has uses for the original
@@ -50,7 +57,7 @@ func (s *Server) withBody(w http.ResponseWriter, r *http.Request) *http.Request 
 // for long.
 type hastyBody struct {
 	io.ReadCloser
-	s       *Server
+	s       *API
 	control *http.ResponseController
 }
 
@@ -64,7 +71,7 @@ func (b *hastyBody) Read(p []byte) (n int, err error) {
 
 // answering calls f, which writes the answer to r. What of a body was not read is
 // waited for first.
-func (s *Server) answering(w http.ResponseWriter, r *http.Request, f func()) {
+func (s *API) answering(w http.ResponseWriter, r *http.Request, f func()) {
 	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(s.deadline(2 * s.bodyTimeout))
 	s.whileWaiting(func() {

@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"context"
@@ -94,7 +94,7 @@ func (k *keyLocks) give(key string) {
 
 // recall returns the answer to an earlier request with the same key. found is
 // false for a key that is new. The caller has the key's lock.
-func (s *Server) recall(ctx context.Context, id idempotency) (a answer, found bool, err error) {
+func (s *API) recall(ctx context.Context, id idempotency) (a answer, found bool, err error) {
 	if id.key == "" {
 		return a, false, nil
 	}
@@ -141,7 +141,7 @@ type act func(ctx context.Context) (answer, error)
 // once answers a keyed request: from memory when it was there before, else by
 // what prepare returns. An error of prepare's own leaves no trace; the answer
 // of the act is kept, be it an error. The act goes on when the client leaves.
-func (s *Server) once(q *call, body []byte, prepare func() (act, error)) (answer, error) {
+func (s *API) once(q *call, body []byte, prepare func() (act, error)) (answer, error) {
 	id, err := q.idempotency(body)
 	if err != nil {
 		return answer{}, err
@@ -170,7 +170,7 @@ func (s *Server) once(q *call, body []byte, prepare func() (act, error)) (answer
 
 // record does what do says between two durable records: a server that ends
 // in between knows afterwards that it does not know.
-func (s *Server) record(ctx context.Context, q *call, id idempotency, do act) (answer, error) {
+func (s *API) record(ctx context.Context, q *call, id idempotency, do act) (answer, error) {
 	req := taskstore.Request{
 		Key: id.key, Hash: id.hash, User: q.by.Name, Started: time.Now().UTC(),
 	}
@@ -195,8 +195,8 @@ func (s *Server) record(ctx context.Context, q *call, id idempotency, do act) (a
 	return a, nil
 }
 
-// forgetRequests drops the records of keys that expired long ago.
-func (s *Server) forgetRequests() error {
+// ForgetRequests drops the records of keys that expired long ago.
+func (s *API) ForgetRequests() error {
 	all, err := s.core.Store.Requests().List()
 	if err != nil {
 		return err
@@ -213,13 +213,13 @@ func (s *Server) forgetRequests() error {
 }
 
 // keepForgetting does so once a day while the server lives.
-func (s *Server) keepForgetting(ctx context.Context) {
+func (s *API) keepForgetting(ctx context.Context) {
 	ticker := time.NewTicker(api.KeyLifetime)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			if err := s.forgetRequests(); err != nil {
+			if err := s.ForgetRequests(); err != nil {
 				s.logger.Error("cannot drop records of old requests", "error", err)
 			}
 		case <-ctx.Done():
