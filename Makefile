@@ -69,8 +69,8 @@ platforms:
 	@for p in $(PLATFORMS); do \
 		echo "$$p"; \
 		case $$p in linux/* | windows/*) server=./copyserver/... ;; *) server= ;; esac; \
-		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build ./rscli/... $$server && \
-		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/esscli || exit 1; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath ./rscli/... $$server && \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -trimpath -buildvcs=false -o /dev/null ./cmd/esscli || exit 1; \
 	done
 
 # Completion scripts are printed by esscli, here always by one of this machine.
