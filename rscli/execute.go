@@ -49,6 +49,7 @@ func NewExecuteTask(*program.Env) *program.Command {
 				Usage: "check and print what would be done"},
 		},
 		Shared: opts.Flags.Declare(),
+		Kinds:  []program.Kind{program.KindTask},
 		Least:  1, Most: -1,
 		Run: opts.run,
 	}

@@ -31,6 +31,7 @@ func NewFlashCopyQuery(*program.Env) *program.Command {
 			"rsFlashCopyQuery 20413698 | awk 'NR == 2 { print $5 }'",
 		},
 		Shared: opts.Flags.Declare(),
+		Kinds:  []program.Kind{program.KindVolume},
 		Most:   -1,
 		Run: func(ctx context.Context, e *program.Env, serials []string) error {
 			return FlashCopyQuery(ctx, e, &opts.Flags, serials)

@@ -43,7 +43,7 @@ func NewList(*program.Env) *program.Command {
 
 // sysrootFlag declares --sysroot.
 func sysrootFlag(dir *string) cli.Flag {
-	return &cli.StringFlag{Name: "sysroot", Destination: dir,
+	return &cli.StringFlag{Name: "sysroot", Category: program.KindFile, Destination: dir,
 		Usage: "read the /sys and /etc under another root `DIR`"}
 }
 

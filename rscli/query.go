@@ -28,6 +28,7 @@ func NewQuery(*program.Env) *program.Command {
 		Summary:  "Print the copy services status of volumes",
 		Examples: []string{"rsQuery 20313698", "rsQuery --json 20313698 20413698"},
 		Shared:   opts.Flags.Declare(),
+		Kinds:    []program.Kind{program.KindVolume},
 		Least:    1, Most: -1,
 		Run: opts.run,
 	}

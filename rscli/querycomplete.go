@@ -36,6 +36,7 @@ func NewQueryComplete(*program.Env) *program.Command {
 			connect.TimeoutFlag(&opts.timeout, "end with code 7 after this time, 0: at once `D`"),
 		},
 		Shared: opts.Flags.Declare(),
+		Kinds:  []program.Kind{program.KindTask},
 		Least:  1, Most: 1,
 		Run: func(ctx context.Context, e *program.Env, args []string) error {
 			return opts.run(ctx, e, args[0])

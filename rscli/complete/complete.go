@@ -36,6 +36,7 @@ var shellNames = []string{"bash", "zsh", "fish", "powershell"}
 func ScriptCommand(programs []Program) *program.Command {
 	return &program.Command{
 		Name: "completion", Synopsis: strings.Join(shellNames, "|"), Least: 1, Most: 1,
+		Kinds:   []program.Kind{program.OneOf(shellNames...)},
 		Summary: "Print a script by which a shell completes all commands",
 		Examples: []string{
 			"esscli completion bash > /etc/bash_completion.d/copyservices",

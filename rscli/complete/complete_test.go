@@ -195,9 +195,9 @@ func TestScripts(t *testing.T) {
 	b.Expect(b.Run(esscli.New, "completion", "tcsh"), 2, `"tcsh" is none of the shells`, "bash, zsh, fish")
 }
 
-// TestKindsAreOfCommands holds the tables to the commands: none is missing that
-// takes arguments, and none is there that does not exist.
-func TestKindsAreOfCommands(t *testing.T) {
+// TestKindsAreKnown: every command says what its arguments are, if it takes some, and a
+// flag takes the same in all commands.
+func TestKindsAreKnown(t *testing.T) {
 	free := []string{
 		"esscli create task", "esscli create host", "esscli create user", "esscli delete credential",
 		"esscli show credential",
@@ -206,27 +206,27 @@ func TestKindsAreOfCommands(t *testing.T) {
 	for _, p := range esscli.Programs() {
 		builders = append(builders, p.Build)
 	}
-	words, flags := map[string]bool{}, map[string]bool{}
+	flags := map[string]program.Kind{}
 	rsclitest.EveryPath(builders, func(_ program.Builder, path []*program.Command) {
 		name := (&program.CommandLine{Path: path}).Words()
-		words[name] = true
 		last := path[len(path)-1]
 		for _, f := range last.AllFlags(&program.Env{}) {
-			flags[f.Names()[0]] = true
+			flag := f.Names()[0]
+			kind := program.KindOfFlag(last, flag)
+			if before, ok := flags[flag]; ok && before != kind {
+				t.Errorf("%s: --%s is of the kind %q, and of %q in another command", name, flag, kind, before)
+			}
+			flags[flag] = kind
 		}
-		_, known := complete.ArgumentKinds[name]
-		if last.Most != 0 && !known && !slices.Contains(free, name) {
-			t.Errorf("what are the arguments of %q? Say so in argumentKinds, for the completion", name)
+		known := len(last.Kinds) > 0 && last.Kinds[0] != program.KindAny
+		if want := last.Most != 0 && !slices.Contains(free, name); known != want {
+			t.Errorf("%q takes %d arguments of the kinds %q: the completion needs both or none",
+				name, last.Most, last.Kinds)
 		}
 	})
-	for name := range complete.ArgumentKinds {
-		if !words[name] {
-			t.Errorf("there is no command %q", name)
-		}
-	}
-	for name := range complete.FlagKinds {
-		if !flags[name] {
-			t.Errorf("there is no flag --%s", name)
+	for _, flag := range []string{"server", "log", "type", "pair", "cacert", "task", "sysroot", "copy-rate"} {
+		if flags[flag] == program.KindAny {
+			t.Errorf("--%s takes anything", flag)
 		}
 	}
 }

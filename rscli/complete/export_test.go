@@ -1,8 +1,4 @@
 package complete
 
-// What the tests outside the package hold against the commands.
-var (
-	ShellNames    = shellNames
-	ArgumentKinds = argumentKinds
-	FlagKinds     = flagKinds
-)
+// ShellNames are the shells that have a script.
+var ShellNames = shellNames

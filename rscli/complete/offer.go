@@ -30,7 +30,7 @@ type completer struct {
 	program Program
 	root    *program.Command
 	given   program.CommandLine
-	fetch   func(k kind) []Candidate // from the server, or a cache
+	fetch   func(k program.Kind) []Candidate // from the server, or a cache
 }
 
 // complete returns what the word that begins with begun may be after words, the
@@ -72,11 +72,10 @@ func (c *completer) offer(begun string) offer {
 	name, value, inline := strings.Cut(begun, "=")
 	switch {
 	case c.given.Wants != "":
-		return c.ofKind(flagKinds[c.given.Wants], begun)
+		return c.ofKind(program.KindOfFlag(c.root, c.given.Wants), begun)
 	case c.given.Ended || !strings.HasPrefix(begun, "-"):
 	case inline:
-		flag := program.PrimaryName(c.root, strings.TrimLeft(name, "-"))
-		o := c.ofKind(flagKinds[flag], value)
+		o := c.ofKind(program.KindOfFlag(c.root, strings.TrimLeft(name, "-")), value)
 		return o.after(name + "=")
 	default:
 		return offer{candidates: flagCandidates(command)}
@@ -95,43 +94,60 @@ func (o offer) after(head string) offer {
 	return o
 }
 
-func (c *completer) argumentKind(command *program.Command) kind {
-	kinds, n := argumentKinds[c.given.Words()], len(c.given.Rest)
+func (c *completer) argumentKind(command *program.Command) program.Kind {
+	kinds, n := command.Kinds, len(c.given.Rest)
 	switch {
 	case len(kinds) == 0 || command.Most >= 0 && n >= command.Most:
-		return kindAny
-	case kinds[0] == kindVerb && n == 1:
-		return verbKinds[strings.ToLower(c.given.Rest[0])]
-	case kinds[0] == kindVerb && n > 1:
-		return kindAny
+		return program.KindAny
+	case kinds[0] == program.KindVerb && n == 1:
+		return c.verbKind(c.given.Rest[0])
+	case kinds[0] == program.KindVerb && n > 1:
+		return program.KindAny
 	}
 	return kinds[min(n, len(kinds)-1)]
 }
 
+func (c *completer) verbKind(name string) program.Kind {
+	for _, v := range c.program.Verbs {
+		if strings.EqualFold(v.Word, name) {
+			return v.Takes
+		}
+	}
+	return program.KindAny
+}
+
+func (c *completer) verbs() []Candidate {
+	var list []Candidate
+	for _, v := range c.program.Verbs {
+		list = append(list, v.Candidate)
+	}
+	return list
+}
+
 // ofKind lists what the word of a kind may be.
-func (c *completer) ofKind(k kind, begun string) offer {
+func (c *completer) ofKind(k program.Kind, begun string) offer {
 	switch {
-	case k == kindFile:
+	case k == program.KindFile:
 		return offer{files: true}
-	case k == kindLog:
-		return offer{candidates: literals("syslog eventlog"), files: true}
-	case k == kindServer:
+	case k == program.KindLog:
+		return offer{candidates: literals(program.OneOf("syslog", "eventlog")), files: true}
+	case k == program.KindServer:
 		return offer{candidates: knownServers(c.e)}
-	case k == kindVerb:
-		return offer{candidates: c.program.Verbs}
-	case k == kindPair:
-		return pairs(c.fetch(kindVolume), begun)
-	case k == kindEndpoint:
-		return offer{candidates: slices.Concat(c.fetch(k), c.fetch(kindVolume))}
-	case k == kindAny || k[0] != ':':
+	case k == program.KindVerb:
+		return offer{candidates: c.verbs()}
+	case k == program.KindPair:
+		return pairs(c.fetch(program.KindVolume), begun)
+	case k == program.KindEndpoint:
+		return offer{candidates: slices.Concat(c.fetch(k), c.fetch(program.KindVolume))}
+	case k == program.KindAny || len(k.Literals()) > 0:
 		return offer{candidates: literals(k)}
 	}
 	return offer{candidates: c.fetch(k)}
 }
 
-func literals(k kind) []Candidate {
+func literals(k program.Kind) []Candidate {
 	var list []Candidate
-	for word := range strings.FieldsSeq(string(k)) {
+	for _, word := range k.Literals() {
 		list = append(list, Candidate{Word: word})
 	}
 	return list
@@ -179,9 +195,9 @@ func completeServer(words []string, begun string) offer {
 		last := words[len(words)-1]
 		switch k := copyserverFlags[strings.TrimLeft(last, "-")]; {
 		case !strings.HasPrefix(last, "-"):
-		case k == kindFile:
+		case k == program.KindFile:
 			return offer{files: true}
-		case k != kindAny:
+		case k != program.KindAny:
 			return offer{candidates: literals(k)}
 		}
 	}

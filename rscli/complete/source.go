@@ -52,7 +52,7 @@ func newSource(ctx context.Context, e *program.Env, p Program, given program.Com
 }
 
 // get returns the candidates of a kind, from the cache where they are fresh.
-func (s *source) get(k kind) []Candidate {
+func (s *source) get(k program.Kind) []Candidate {
 	l, err := s.conn.Settings(s.e)
 	if err != nil {
 		return nil
@@ -68,7 +68,7 @@ func (s *source) get(k kind) []Candidate {
 
 // ask does not wait for whatever does not heed the end of the context, such as
 // the children of a password command.
-func (s *source) ask(k kind) []Candidate {
+func (s *source) ask(k program.Kind) []Candidate {
 	ctx, cancel := context.WithTimeout(s.ctx, completionPatience)
 	defer cancel()
 	answer := make(chan []Candidate, 1)
@@ -90,30 +90,30 @@ func (s *source) ask(k kind) []Candidate {
 }
 
 // fetchKind asks for the things of a kind; an error is an empty answer.
-func fetchKind(ctx context.Context, s *connect.Session, k kind) []Candidate {
+func fetchKind(ctx context.Context, s *connect.Session, k program.Kind) []Candidate {
 	switch k {
-	case kindTask:
+	case program.KindTask:
 		return listed(s.Tasks(ctx))(func(t api.Task) Candidate { return Candidate{t.Name, string(t.Type)} })
-	case kindVolume:
+	case program.KindVolume:
 		return listed(s.Volumes(ctx))(func(v api.Volume) Candidate {
 			return Candidate{string(v.Serial), strings.TrimSpace(notation.FormatSize(v.Size) + " " + v.Label)}
 		})
-	case kindRelationship:
+	case program.KindRelationship:
 		return listed(s.Relationships(ctx))(func(r api.Relationship) Candidate {
 			return Candidate{string(r.Source) + ":" + string(r.Target), string(r.State)}
 		})
-	case kindHost:
+	case program.KindHost:
 		return listed(s.Hosts(ctx))(func(h api.Host) Candidate { return Candidate{h.Name, h.OS} })
-	case kindEndpoint:
+	case program.KindEndpoint:
 		hosts, _ := s.Hosts(ctx)
 		return endpoints(hosts)
-	case kindArray:
+	case program.KindArray:
 		return listed(s.Arrays(ctx))(func(a api.Array) Candidate { return Candidate{a.ID, a.Driver} })
-	case kindRun:
+	case program.KindRun:
 		return listed(s.Runs(ctx, "", 50))(func(r api.Run) Candidate {
 			return Candidate{r.ID, r.Task + " " + string(r.State)}
 		})
-	case kindUser:
+	case program.KindUser:
 		return listed(s.Users(ctx))(func(u api.User) Candidate { return Candidate{u.Name, string(u.Role)} })
 	}
 	return nil
@@ -150,7 +150,7 @@ func knownServers(e *program.Env) []Candidate {
 }
 
 // cacheFile names the file by what the answer depends on.
-func (s *source) cacheFile(k kind, l connect.Settings) string {
+func (s *source) cacheFile(k program.Kind, l connect.Settings) string {
 	what := strings.Join([]string{l.Server, l.Backup, l.User, string(k)}, "\x00")
 	sum := sha256.Sum256([]byte(what))
 	dir := connect.CacheDir(s.e)

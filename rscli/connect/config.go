@@ -65,11 +65,11 @@ func (l *Settings) fields() map[string]*string {
 	}
 }
 
-// Settings are what the layers say together: for each key the first layer
+// Settings are what all sources say together: for each key the first source
 // that has it wins. The three ways to give a password are one key. Stored logins
 // come after them, and the server on this machine last.
 func (c *Flags) Settings(e *program.Env) (Settings, error) {
-	layers := []Settings{
+	sources := []Settings{
 		{Server: c.Server, Backup: c.Backup, User: c.User, Password: c.Password,
 			PasswordFile: c.PasswordFile, passwordCommand: c.PasswordCommand, cacert: c.Cacert},
 		{Server: e.Getenv("RSCLI_SERVER"), Backup: e.Getenv("RSCLI_BACKUP_SERVER"),
@@ -81,10 +81,10 @@ func (c *Flags) Settings(e *program.Env) (Settings, error) {
 		if err != nil {
 			return Settings{}, err
 		}
-		layers = append(layers, l)
+		sources = append(sources, l)
 	}
 	var all Settings
-	for _, l := range layers {
+	for _, l := range sources {
 		all.fill(l)
 	}
 	stored, err := ReadLogins(e)
@@ -107,7 +107,7 @@ func (l *Settings) fill(from Settings) {
 		l.Password, l.PasswordFile, l.passwordCommand =
 			from.Password, from.PasswordFile, from.passwordCommand
 	}
-	// A backup counts with the server of its own layer or a later one only: a
+	// A backup counts with the server of its own source or a later one only: a
 	// test server named on the command line must not fall back on the
 	// installation that the configuration describes.
 	if l.Server == "" {

@@ -18,7 +18,7 @@ import (
 // maxSmallFile is the most that is read of a configuration or password file.
 const maxSmallFile = 64 << 10
 
-// credentials returns user and password from what the layers say; a password
+// credentials returns user and password from the settings; a password
 // that none of them has is asked for on a terminal.
 func (l *Settings) credentials(ctx context.Context, e *program.Env) (user, password string, err error) {
 	if l.User == "" {

@@ -31,19 +31,19 @@ type Flags struct {
 // from the environment and the configuration files.
 func (c *Flags) Declare() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "server", Aliases: []string{"s"}, Destination: &c.Server,
+		&cli.StringFlag{Name: "server", Category: program.KindServer, Aliases: []string{"s"}, Destination: &c.Server,
 			Usage: "Copy Services server `HOST[:PORT]`"},
-		&cli.StringFlag{Name: "backup-server", Aliases: []string{"b"}, Destination: &c.Backup,
+		&cli.StringFlag{Name: "backup-server", Category: program.KindServer, Aliases: []string{"b"}, Destination: &c.Backup,
 			Usage: "tried when it does not answer `HOST[:PORT]`"},
 		&cli.StringFlag{Name: "user", Aliases: []string{"u"}, Destination: &c.User,
 			Usage: "act as the user `NAME`"},
 		&cli.StringFlag{Name: "password", Aliases: []string{"p"}, Destination: &c.Password,
 			Usage: "for old scripts: others can see it `PASSWORD`"},
-		&cli.StringFlag{Name: "password-file", Destination: &c.PasswordFile,
+		&cli.StringFlag{Name: "password-file", Category: program.KindFile, Destination: &c.PasswordFile,
 			Usage: "read the password from a file, - for stdin `FILE`"},
 		&cli.StringFlag{Name: "password-command", Destination: &c.PasswordCommand,
 			Usage: "read the password from a command `CMD`"},
-		&cli.StringFlag{Name: "cacert", Destination: &c.Cacert,
+		&cli.StringFlag{Name: "cacert", Category: program.KindFile, Destination: &c.Cacert,
 			Usage: "trust the certificates in a file `FILE`"},
 	}
 }

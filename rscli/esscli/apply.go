@@ -13,7 +13,7 @@ func (x *essCLI) apply() *program.Command {
 	return x.leaf(program.Command{
 		Name: "apply", Summary: "Create or replace the task that a file describes",
 		Examples: []string{"esscli apply -f task.yaml", "esscli show task A | esscli apply -f -"},
-		Flags: []cli.Flag{&cli.StringFlag{Name: "file", Aliases: []string{"f"},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "file", Category: program.KindFile, Aliases: []string{"f"},
 			Destination: &x.applyFile, Usage: "YAML, - for standard input `FILE`"}},
 		Run: func(ctx context.Context, e *program.Env, _ []string) error { return x.runApply(ctx, e) },
 	})

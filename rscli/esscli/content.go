@@ -27,6 +27,7 @@ import (
 func (x *essCLI) importVolume() *program.Command {
 	return x.leaf(program.Command{
 		Name: "volume", Synopsis: "SERIAL FILE|-", Least: 2, Most: 2,
+		Kinds:   []program.Kind{program.KindVolume, program.KindFile},
 		Summary: "Write an image to a volume; what it is shorter by becomes zeros",
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Destination: &x.forceImport,
 			Usage: "also under a host that has it attached"}},
@@ -191,6 +192,7 @@ func (x *essCLI) send(
 func (x *essCLI) exportVolume() *program.Command {
 	return x.leaf(program.Command{
 		Name: "volume", Synopsis: "SERIAL FILE|-", Least: 2, Most: 2,
+		Kinds:   []program.Kind{program.KindVolume, program.KindFile},
 		Summary: "Write a volume to an image, a copy target as of its instant",
 		Examples: []string{
 			"esscli export volume 20413698 disk.img",

@@ -42,7 +42,7 @@ func (x *essCLI) createVolume() *program.Command {
 			&cli.GenericFlag{Name: "label", Value: &o.label, Usage: "what they are for `TEXT`"},
 			&cli.StringFlag{Name: "first", Destination: &o.first,
 				Usage: "volume id of the first, three hex digits `ID`"},
-			&cli.StringFlag{Name: "array", Destination: &o.array,
+			&cli.StringFlag{Name: "array", Category: program.KindArray, Destination: &o.array,
 				Usage: "in this array, like 2105.13698 `ARRAY`"},
 		},
 		Run: func(ctx context.Context, e *program.Env, _ []string) error {
@@ -110,7 +110,7 @@ func (x *essCLI) createTask() *program.Command {
 			"esscli create task NIGHTLY --pair 20313698:20413698 --nocopy",
 			"esscli create task T --source host1:Disk1 --target host2:Disk1",
 		},
-		Flags: []cli.Flag{&cli.StringFlag{Name: "type", Destination: &x.task.kind,
+		Flags: []cli.Flag{&cli.StringFlag{Name: "type", Category: string(program.OneOf(taskstore.TaskTypes...)), Destination: &x.task.kind,
 			Value: string(taskstore.TaskEstablish), Usage: "establish, withdraw, resync, ... `TYPE`"}},
 		Sets:  [][]cli.Flag{x.pairs.flags(), optionFlags(&x.options)},
 		Least: 1, Most: 1,
@@ -151,8 +151,9 @@ func (x *essCLI) createRelationship() *program.Command {
 			"esscli create relationship 20313698:20413698 --nocopy",
 			"esscli create relationship --source host1:Disk1 --target host2:Disk1",
 		},
-		Sets: [][]cli.Flag{x.pairs.flags(), optionFlags(&x.options)},
-		Most: -1,
+		Sets:  [][]cli.Flag{x.pairs.flags(), optionFlags(&x.options)},
+		Most:  -1,
+		Kinds: []program.Kind{program.KindPair},
 		Run: func(ctx context.Context, e *program.Env, args []string) error {
 			establish := func(s *connect.Session, pairs []api.TaskPair) (api.PairsResult, error) {
 				return s.Establish(ctx, api.EstablishRequest{Pairs: pairs, Options: x.options})
@@ -276,8 +277,8 @@ type userOptions struct {
 // --password-file has that of whoever acts.
 func (o *userOptions) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "role", Destination: &o.role, Usage: "admin, operator or monitor `ROLE`"},
-		&cli.StringFlag{Name: "new-password-file", Destination: &o.passwordFile,
+		&cli.StringFlag{Name: "role", Category: string(program.OneOf(taskstore.Roles...)), Destination: &o.role, Usage: "admin, operator or monitor `ROLE`"},
+		&cli.StringFlag{Name: "new-password-file", Category: program.KindFile, Destination: &o.passwordFile,
 			Usage: "the user's password, else asked for `FILE`"},
 	}
 }
@@ -341,6 +342,7 @@ func (x *essCLI) setUser() *program.Command {
 			"esscli set user backup --new-password-file FILE",
 		},
 		Flags: x.user.flags(), Least: 1, Most: 1,
+		Kinds: []program.Kind{program.KindUser},
 		Run: func(ctx context.Context, e *program.Env, args []string) error {
 			change, err := x.user.change(ctx, e, args[0], x.user.role == "")
 			if err != nil {

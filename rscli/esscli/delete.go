@@ -70,6 +70,7 @@ func (x *essCLI) deleting(
 ) *program.Command {
 	return x.leaf(program.Command{
 		Name: kind, Synopsis: synopsis, Summary: "Delete; nothing is asked", Least: 1, Most: -1,
+		Kinds:    []program.Kind{objectKinds[kind]},
 		Examples: examplesOf("delete "+kind, example),
 		Run: func(ctx context.Context, e *program.Env, names []string) error {
 			if kind == "volume" {
@@ -138,8 +139,9 @@ func (x *essCLI) withdraw() *program.Command {
 			"esscli delete relationship 20313698:20413698",
 			"esscli delete relationship --source host1:Disk1 --target host2:Disk1",
 		},
-		Sets: [][]cli.Flag{x.pairs.flags()},
-		Most: -1,
+		Sets:  [][]cli.Flag{x.pairs.flags()},
+		Most:  -1,
+		Kinds: []program.Kind{program.KindRelationship},
 		Run: func(ctx context.Context, e *program.Env, args []string) error {
 			withdraw := func(s *connect.Session, pairs []api.TaskPair) (api.PairsResult, error) {
 				return s.Withdraw(ctx, api.PairsRequest{Pairs: pairs})

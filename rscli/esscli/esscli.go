@@ -82,6 +82,14 @@ func (x *essCLI) leaf(c program.Command) *program.Command {
 	return &c
 }
 
+// objectKinds are the kinds of the words that name an object. Serials of credentials are
+// not offered: nobody knows them by heart, nor tells one from another.
+var objectKinds = map[string]program.Kind{
+	"volume": program.KindVolume, "task": program.KindTask, "host": program.KindHost,
+	"array": program.KindArray, "relationship": program.KindRelationship,
+	"run": program.KindRun, "user": program.KindUser,
+}
+
 // examplesOf are those of a command that prints something: with an argument where
 // it takes one, and for programs.
 func examplesOf(words, argument string) []string {
@@ -98,11 +106,11 @@ type pairOptions struct {
 // host:device is two flags and no list is split at commas.
 func (o *pairOptions) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringSliceFlag{Name: "pair", Destination: &o.pairs,
+		&cli.StringSliceFlag{Name: "pair", Category: program.KindPair, Destination: &o.pairs,
 			Usage: "source and target volume, repeatable `S:T`"},
-		&cli.StringSliceFlag{Name: "source", Destination: &o.sources,
+		&cli.StringSliceFlag{Name: "source", Category: program.KindEndpoint, Destination: &o.sources,
 			Usage: "source volume or device, repeatable `HOST:DEV`"},
-		&cli.StringSliceFlag{Name: "target", Destination: &o.targets,
+		&cli.StringSliceFlag{Name: "target", Category: program.KindEndpoint, Destination: &o.targets,
 			Usage: "its target, in the same order `HOST:DEV`"},
 	}
 }

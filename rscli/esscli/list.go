@@ -34,8 +34,8 @@ type runOptions struct {
 // exact, such as bytes, is in the documents of --json.
 func (x *essCLI) lists() []*program.Command {
 	return []*program.Command{
-		listing(x, program.Command{Name: "volume", Synopsis: "[SERIAL...]", Summary: "List volumes", Most: -1},
-			"volumes", listVolumes,
+		listing(x, program.Command{Name: "volume", Synopsis: "[SERIAL...]", Summary: "List volumes", Most: -1,
+			Kinds: []program.Kind{program.KindVolume}}, "volumes", listVolumes,
 			[]string{"serial", "size", "allocated", "label", "devices", "attached", "failed"}, volumeRow),
 		listing(x, program.Command{Name: "task", Summary: "List the stored tasks"}, "tasks",
 			func(ctx context.Context, _ *program.Env, s *connect.Session, _ []string) ([]api.Task, error) {
@@ -139,6 +139,7 @@ func arrayRow(a api.Array) []string {
 func (x *essCLI) listRelationships() *program.Command {
 	return x.leaf(program.Command{
 		Name: "relationship", Synopsis: "[SERIAL...]", Most: -1,
+		Kinds:    []program.Kind{program.KindVolume},
 		Summary:  "List relationships, as rsFlashCopyQuery does",
 		Examples: examplesOf("list relationship", "20313698"),
 		Run: func(ctx context.Context, e *program.Env, args []string) error {
@@ -151,7 +152,7 @@ func (x *essCLI) listRuns() *program.Command {
 	return listing(x, program.Command{
 		Name: "run", Summary: "List the runs of tasks, newest first",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "task", Destination: &x.runs.task, Usage: "only those of a task `NAME`"},
+			&cli.StringFlag{Name: "task", Category: program.KindTask, Destination: &x.runs.task, Usage: "only those of a task `NAME`"},
 			&cli.GenericFlag{Name: "limit", Value: &x.runs.limit, Usage: "at most so many `N`"},
 		},
 	}, "runs",

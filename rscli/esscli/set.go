@@ -41,7 +41,8 @@ func (x *essCLI) setVolume() *program.Command {
 				Usage: "who may attach it with TLS, :ro to read `A,B:ro`"},
 		},
 		Least: 1, Most: 1,
-		Run: x.runSetVolume,
+		Kinds: []program.Kind{program.KindVolume},
+		Run:   x.runSetVolume,
 	})
 }
 
@@ -73,7 +74,7 @@ func (x *essCLI) runSetVolume(ctx context.Context, e *program.Env, args []string
 }
 
 func (x *essCLI) rateFlags() []cli.Flag {
-	return []cli.Flag{&cli.GenericFlag{Name: "copy-rate", Value: &x.set.rate,
+	return []cli.Flag{&cli.GenericFlag{Name: "copy-rate", Category: "none", Value: &x.set.rate,
 		Usage: "copy at most so many bytes a second, 0: any `RATE`"}}
 }
 
@@ -86,7 +87,8 @@ func (x *essCLI) setArray() *program.Command {
 			"esscli set array 2105.13698 --copy-rate none",
 		},
 		Flags: x.rateFlags(), Least: 1, Most: 1,
-		Run: x.runSetArray,
+		Kinds: []program.Kind{program.KindArray},
+		Run:   x.runSetArray,
 	})
 }
 
@@ -119,6 +121,7 @@ func (x *essCLI) setRelationship() *program.Command {
 			"esscli set relationship 20313698:20413698 --copy-rate none",
 		},
 		Flags: x.rateFlags(), Sets: [][]cli.Flag{x.pairs.flags()}, Most: -1,
+		Kinds: []program.Kind{program.KindRelationship},
 		Run: func(ctx context.Context, e *program.Env, args []string) error {
 			rate, err := x.set.rate.need()
 			if err != nil {

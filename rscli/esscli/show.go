@@ -51,6 +51,7 @@ func showing[T any](
 ) *program.Command {
 	return x.leaf(program.Command{
 		Name: name, Synopsis: argument, Summary: "Show a " + name + ", or more", Least: 1, Most: -1,
+		Kinds:    []program.Kind{objectKinds[name]},
 		Examples: examplesOf("show "+name, example),
 		Run: func(ctx context.Context, e *program.Env, args []string) error {
 			s, err := x.Connect(ctx, e)

@@ -26,6 +26,7 @@ type flagInfo struct {
 	name   string // the primary one
 	valued bool   // takes a value
 	blank  bool   // which may be empty
+	kind   Kind   // of the value
 }
 
 var (
@@ -200,14 +201,11 @@ func treeFlags(c *Command) map[string]flagInfo {
 	return known
 }
 
-// PrimaryName returns the first name of the flag that some branch of root has under
-// name, "" where none has.
-func PrimaryName(root *Command, name string) string { return treeFlags(root)[name].name }
-
 func addFlags(known map[string]flagInfo, flags []cli.Flag) {
 	for _, f := range flags {
 		names := f.Names()
-		info := flagInfo{name: names[0], valued: takesValue(f), blank: mayBeBlank(f)}
+		info := flagInfo{name: names[0], valued: takesValue(f), blank: mayBeBlank(f),
+			kind: kindOfFlag(f)}
 		for _, name := range names {
 			known[name] = info
 		}

@@ -96,10 +96,12 @@ type Command struct {
 	// Shared are flags that it has in common with many commands: a help that would
 	// be too long only names them.
 	Shared []cli.Flag
-	// Least and most are how many arguments run takes; most < 0: any number.
+	// Least and Most are how many arguments Run takes; Most < 0: any number.
 	Least, Most int
-	Run         func(ctx context.Context, e *Env, args []string) error
-	// Sub are the commands below this one, which then has no run of its own.
+	// Kinds are those of the arguments; the last stands for all that follow.
+	Kinds []Kind
+	Run   func(ctx context.Context, e *Env, args []string) error
+	// Sub are the commands below this one, which then has no Run of its own.
 	Sub []*Command
 	// Hidden: for the suite's own use, in no help.
 	Hidden bool
@@ -259,7 +261,7 @@ func (e *Env) outputFlags() []cli.Flag {
 			Usage: "print errors only"},
 		&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Destination: &e.Verbose,
 			Usage: "log each step to standard error"},
-		&cli.StringFlag{Name: "log",
+		&cli.StringFlag{Name: "log", Category: KindLog,
 			Usage: "log to syslog, eventlog or a file too `TARGET`"},
 	}
 }

@@ -163,7 +163,7 @@ func (p *PTY) Echoes() bool {
 	return state.Lflag&unix.ECHO != 0
 }
 
-// keys of a terminal
+// What the keys of a terminal send.
 const (
 	KeyEnter, KeyTab, KeyCtrlC, KeyCtrlD, KeyBackspace = "\r", "\t", "\x03", "\x04", "\x7f"
 

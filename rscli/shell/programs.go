@@ -14,10 +14,10 @@ func Programs() []complete.Program {
 	}
 }
 
-func verbWords(verbs []verb) []complete.Candidate {
-	words := make([]complete.Candidate, len(verbs))
+func verbWords(verbs []verb) []complete.Verb {
+	words := make([]complete.Verb, len(verbs))
 	for i, v := range verbs {
-		words[i] = complete.Candidate{Word: v.name, Note: v.summary}
+		words[i] = complete.Verb{Candidate: complete.Candidate{Word: v.name, Note: v.summary}, Takes: v.takes}
 	}
 	return words
 }

@@ -35,6 +35,7 @@ func (o *setTool) command(name, summary string, examples []string, verbs []verb)
 		Summary:  summary,
 		Examples: examples,
 		Shared:   o.Flags.Declare(),
+		Kinds:    []program.Kind{program.KindVerb},
 		Most:     -1,
 		Run: func(ctx context.Context, e *program.Env, args []string) error {
 			if len(args) == 0 && o.PasswordFile == "-" && !e.IsTerminal(e.Stdin) {

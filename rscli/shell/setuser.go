@@ -28,8 +28,10 @@ func userVerbs() []verb {
 		{name: "adduser", synopsis: "USER PASS", summary: "add a user",
 			least: 2, most: 2, secret: 2, twice: true, run: addUser},
 		{name: "chuser", synopsis: "USER PASS", summary: "change the password of a user",
+			takes: program.KindUser,
 			least: 2, most: 2, secret: 2, twice: true, run: changeUser},
 		{name: "rmuser", synopsis: "USER", summary: "remove a user",
+			takes: program.KindUser,
 			least: 1, most: 1, run: removeUser},
 		{name: "lsuser", summary: "list the users", run: listUsers},
 	}

@@ -23,6 +23,7 @@ type verb struct {
 	alias    string // another spelling; may be empty
 	synopsis string // of the arguments
 	summary  string
+	takes    program.Kind // its first argument, for the completion
 	// least and most are how many arguments it takes, the password included.
 	least, most int
 	// secret is which argument, counted from 1, is a password; 0 for none.
