@@ -12,6 +12,7 @@ import (
 	"copyservices/rscli/connect"
 	"copyservices/rscli/hostdisk"
 	"copyservices/rscli/program"
+	"copyservices/taskstore/result"
 )
 
 // listOptions are the flags of rsList2105s.
@@ -109,7 +110,7 @@ func writeDisks(w io.Writer, disks []diskReport) {
 		out.WriteString(d.Device)
 		out.WriteString(blanks[min(len(d.Device), column):])
 		out.WriteByte(' ')
-		out.WriteString(program.OrDash(program.OneLine(d.Serial)))
+		out.WriteString(program.OrDash(result.OneLine(d.Serial)))
 		out.WriteByte('\n')
 	}
 }
@@ -124,8 +125,8 @@ func writeAllDisks(w io.Writer, disks []diskReport) {
 	fmt.Fprintf(out, row, "disk name", "2105 serial number", "vendor", "model")
 	fmt.Fprintf(out, row, "-------------", "----------------------------", "--------", "--------")
 	for _, d := range disks {
-		serial := strings.ReplaceAll(program.OneLine(d.Serial), " ", "_")
-		fmt.Fprintf(out, row, d.Device, program.OrDash(serial), program.OrDash(program.OneLine(d.Vendor)),
-			program.OrDash(program.OneLine(d.Model)))
+		serial := strings.ReplaceAll(result.OneLine(d.Serial), " ", "_")
+		fmt.Fprintf(out, row, d.Device, program.OrDash(serial), program.OrDash(result.OneLine(d.Vendor)),
+			program.OrDash(result.OneLine(d.Model)))
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"copyservices/copyserver/api"
 	"copyservices/rscli/connect"
 	"copyservices/rscli/program"
+	"copyservices/taskstore/result"
 )
 
 // testConnectionOptions are the flags of rsTestConnection.
@@ -128,13 +129,13 @@ func tryOther(ctx context.Context, s *connect.Session, r connectionReport) (*oth
 }
 
 func (r connectionReport) print(w io.Writer) {
-	fmt.Fprintf(w, "server      %s (%s)\n", program.OneLine(r.Server.Name), r.Address)
-	fmt.Fprintf(w, "version     %s\n", program.OneLine(r.Server.Version))
-	fmt.Fprintf(w, "arrays      %s\n", program.OneLine(strings.Join(r.Server.Arrays, ", ")))
-	fmt.Fprintf(w, "user        %s (%s)\n", program.OneLine(r.Server.User), r.Server.Role)
+	fmt.Fprintf(w, "server      %s (%s)\n", result.OneLine(r.Server.Name), r.Address)
+	fmt.Fprintf(w, "version     %s\n", result.OneLine(r.Server.Version))
+	fmt.Fprintf(w, "arrays      %s\n", result.OneLine(strings.Join(r.Server.Arrays, ", ")))
+	fmt.Fprintf(w, "user        %s (%s)\n", result.OneLine(r.Server.User), r.Server.Role)
 	fmt.Fprintf(w, "round trip  %.1f ms\n", r.RoundTripMS)
 	if r.Other != nil {
-		fmt.Fprintf(w, "other       %s: %s\n", r.Other.Address, program.OneLine(r.Other.Note))
+		fmt.Fprintf(w, "other       %s: %s\n", r.Other.Address, result.OneLine(r.Other.Note))
 	}
 	for _, addr := range slices.Sorted(maps.Keys(r.Pinned)) {
 		fmt.Fprintf(w, "pinned      %s %s\n", addr, r.Pinned[addr])

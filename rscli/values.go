@@ -6,7 +6,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
-	"copyservices/rscli/program"
+	"copyservices/taskstore/result"
 )
 
 // PairText writes serials as S:T, which commands take; names of devices, which have
@@ -23,7 +23,7 @@ func PairText(p api.TaskPair) string {
 func DescribePair(p api.ResolvedPair) string {
 	text := p.Source + ":" + p.Target
 	if p.From.Source != p.Source || p.From.Target != p.Target {
-		text += " (" + program.OneLine(PairText(p.From)) + ")"
+		text += " (" + result.OneLine(PairText(p.From)) + ")"
 	}
 	return text
 }

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode"
 
 	"copyservices/copyserver"
 
@@ -112,21 +111,10 @@ func (s *surroundings) keep(err error) {
 }
 
 func report(w io.Writer, err error) {
-	fmt.Fprintf(w, "%s: error: %s\n", program, oneLine(err.Error()))
+	fmt.Fprintf(w, "%s: error: %s\n", program, result.OneLine(err.Error()))
 	if hint := fault.HintOf(err); hint != "" {
-		fmt.Fprintf(w, "%s: hint: %s\n", program, oneLine(hint))
+		fmt.Fprintf(w, "%s: hint: %s\n", program, result.OneLine(hint))
 	}
-}
-
-// oneLine makes text that may come from a file fit to print.
-func oneLine(s string) string {
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' }), "; ")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 func (s *surroundings) app() *cli.App {

@@ -16,6 +16,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/rscli/program"
+	"copyservices/taskstore/result"
 )
 
 // The scripts that "esscli completion" prints know nothing of the commands but
@@ -81,7 +82,7 @@ func OfferCommand(programs []Program) *program.Command {
 			o := complete(ctx, e, programs, args[2:], strings.TrimLeft(args[1][1:], `"'`))
 			var lines []string
 			for _, c := range o.candidates {
-				lines = append(lines, c.Word+"\t"+program.OneLine(c.Note))
+				lines = append(lines, c.Word+"\t"+result.OneLine(c.Note))
 			}
 			return writeOffer(e.Stdout, o, lines)
 		},

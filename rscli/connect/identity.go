@@ -9,6 +9,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/rscli/program"
+	"copyservices/taskstore/result"
 	"copyservices/taskstore/userfile"
 )
 
@@ -83,7 +84,7 @@ func (i *identities) known(addr string) string {
 
 // met keeps the id of a server; where it cannot be kept it holds for this process.
 func (i *identities) met(addr, id string) {
-	id = program.OneLine(strings.Join(strings.Fields(id), "-"))
+	id = result.OneLine(strings.Join(strings.Fields(id), "-"))
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.ids[addr] == id {

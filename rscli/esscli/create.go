@@ -16,6 +16,7 @@ import (
 	"copyservices/rscli/connect"
 	"copyservices/rscli/program"
 	"copyservices/taskstore"
+	"copyservices/taskstore/result"
 )
 
 // volumeOptions are the flags of "create volume".
@@ -363,7 +364,7 @@ func (x *essCLI) setUser() *program.Command {
 
 // done logs what was done, and prints it or its document.
 func done(e *program.Env, doc any, format string, args ...any) error {
-	text := program.OneLine(fmt.Sprintf(format, args...))
+	text := result.OneLine(fmt.Sprintf(format, args...))
 	e.Log.Info(text)
 	return e.Result(doc, func(w io.Writer) { fmt.Fprintln(w, text) })
 }

@@ -14,6 +14,7 @@ import (
 	"copyservices/rscli"
 	"copyservices/rscli/connect"
 	"copyservices/rscli/program"
+	"copyservices/taskstore/result"
 )
 
 func (x *essCLI) deletes() []*program.Command {
@@ -100,7 +101,7 @@ func deleteAll(e *program.Env, kind string, names []string, act func(name string
 			break
 		}
 		report.Deleted = append(report.Deleted, name)
-		text := kind + " " + program.OneLine(name) + " " + endOf(kind)
+		text := kind + " " + result.OneLine(name) + " " + endOf(kind)
 		e.Log.Info(text)
 		if !e.JSON && !e.Quiet {
 			fmt.Fprintln(e.Stdout, text)

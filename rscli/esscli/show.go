@@ -16,6 +16,7 @@ import (
 	"copyservices/rscli/connect"
 	"copyservices/rscli/program"
 	"copyservices/taskstore"
+	"copyservices/taskstore/result"
 )
 
 // shows returns the commands of show.
@@ -165,7 +166,7 @@ type field struct{ name, value string }
 func writeFields(w io.Writer, fields []field) {
 	for _, f := range fields {
 		if f.value != "" && f.value != program.FormatTime(time.Time{}) {
-			fmt.Fprintf(w, "%-12s %s\n", f.name, program.OneLine(f.value))
+			fmt.Fprintf(w, "%-12s %s\n", f.name, result.OneLine(f.value))
 		}
 	}
 }

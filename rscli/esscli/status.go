@@ -14,6 +14,7 @@ import (
 	"copyservices/rscli/connect"
 	"copyservices/rscli/program"
 	"copyservices/taskstore"
+	"copyservices/taskstore/result"
 )
 
 const (
@@ -82,7 +83,7 @@ type finding struct {
 }
 
 func (r *statusReport) found(do, what string, args ...any) {
-	r.Findings = append(r.Findings, finding{program.OneLine(fmt.Sprintf(what, args...)), do})
+	r.Findings = append(r.Findings, finding{result.OneLine(fmt.Sprintf(what, args...)), do})
 }
 
 // readStatus asks for one thing after the other: what it puts together is not of one

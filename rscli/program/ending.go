@@ -15,10 +15,9 @@ package program
 
 import (
 	"fmt"
-	"strings"
-	"unicode"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/result"
 )
 
 // errorDocument is what --json prints for an error.
@@ -35,7 +34,7 @@ type ErrorDetail struct {
 // DetailOf describes err, which must not be nil, with its exit code.
 func DetailOf(err error) ErrorDetail {
 	d := fault.DetailOf(err)
-	d.Message, d.Hint = OneLine(d.Message), OneLine(d.Hint)
+	d.Message, d.Hint = result.OneLine(d.Message), result.OneLine(d.Hint)
 	return ErrorDetail{d, d.Kind.ExitCode()}
 }
 
@@ -68,7 +67,7 @@ func (e *Env) Complain(where string, d ErrorDetail) {
 
 // Warn prints a warning; with --quiet it is only logged.
 func (e *Env) Warn(format string, args ...any) {
-	text := OneLine(fmt.Sprintf(format, args...))
+	text := result.OneLine(fmt.Sprintf(format, args...))
 	if e.Quiet {
 		e.logSink.put(severityWarning, "warning: "+text)
 		return
@@ -79,7 +78,7 @@ func (e *Env) Warn(format string, args ...any) {
 // Hint prints what can be done about a warning; with --quiet it is left out.
 func (e *Env) Hint(format string, args ...any) {
 	if !e.Quiet {
-		e.say("hint", OneLine(fmt.Sprintf(format, args...)), severityInfo)
+		e.say("hint", result.OneLine(fmt.Sprintf(format, args...)), severityInfo)
 	}
 }
 
@@ -87,18 +86,6 @@ func (e *Env) Hint(format string, args ...any) {
 func (e *Env) say(what, text string, s severity) {
 	fmt.Fprintf(e.Stderr, "%s: %s: %s\n", e.Name, what, text)
 	e.logSink.put(s, what+": "+text)
-}
-
-// OneLine makes text that may come from a server or a file fit to print: one
-// line, no control characters that a terminal would obey.
-func OneLine(s string) string {
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // seeHelp is the hint that names a command's help.

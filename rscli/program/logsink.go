@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/result"
 )
 
 // With --log a command also keeps what it says: its errors, hints and warnings,
@@ -95,7 +96,7 @@ func (e *Env) openLogSink(target string, given bool) error {
 // warnLogLost does not go through warn, which would log it.
 func (e *Env) warnLogLost(err error) {
 	if !e.Quiet {
-		fmt.Fprintf(e.Stderr, "%s: warning: the log is incomplete: %s\n", e.Name, OneLine(err.Error()))
+		fmt.Fprintf(e.Stderr, "%s: warning: the log is incomplete: %s\n", e.Name, result.OneLine(err.Error()))
 	}
 }
 
@@ -142,7 +143,7 @@ func (k kept) Handle(_ context.Context, r slog.Record) error {
 		text.WriteString(attrText(a))
 		return true
 	})
-	k.sink.put(severityOf(r.Level), OneLine(text.String()))
+	k.sink.put(severityOf(r.Level), result.OneLine(text.String()))
 	return nil
 }
 

@@ -84,7 +84,7 @@ func WriteTable(w io.Writer, header []string, rows [][]string) {
 func filled(row []string) []string {
 	cells := make([]string, len(row))
 	for i, cell := range row {
-		cells[i] = OrDash(OneLine(cell))
+		cells[i] = OrDash(result.OneLine(cell))
 	}
 	return cells
 }

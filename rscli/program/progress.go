@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"copyservices/taskstore/result"
 )
 
 const (
@@ -38,7 +40,7 @@ func (e *Env) NewProgress(label string) *Progress {
 	}
 	columns := func() int { return e.Columns(e.Stderr) }
 	return &Progress{
-		w: e.Stderr, label: OneLine(label), columns: columns, now: time.Now, start: time.Now(),
+		w: e.Stderr, label: result.OneLine(label), columns: columns, now: time.Now, start: time.Now(),
 	}
 }
 

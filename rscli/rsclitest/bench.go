@@ -1,6 +1,3 @@
-// Package rsclitest is the world that the commands' tests run in: a Server that answers
-// as a test says, a Bench to run a command on, with a home, an environment and streams of
-// its own, and a terminal for programs. It is for tests only.
 package rsclitest
 
 import (

@@ -14,6 +14,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/rscli/connect"
 	"copyservices/rscli/program"
+	"copyservices/taskstore/result"
 	"copyservices/taskstore/userfile"
 )
 
@@ -48,7 +49,7 @@ func told(format string, args ...any) reply {
 	doc := struct {
 		Message string `json:"message"`
 	}{text}
-	note := program.OneLine(text)
+	note := result.OneLine(text)
 	return reply{doc: doc, text: func(w io.Writer) { fmt.Fprintln(w, note) }, note: note}
 }
 

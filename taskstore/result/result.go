@@ -1,9 +1,12 @@
-// Package result is for what a program prints as its result: when it is lost, on
-// a full disk or a closed stream, the program must not end as if all were well.
+// Package result is for what a program prints. When its result is lost, on a full disk
+// or a closed stream, the program must not end as if all were well; and text that it
+// has from others must not drive the terminal.
 package result
 
 import (
 	"io"
+	"strings"
+	"unicode"
 
 	"copyservices/arrayclient/fault"
 )
@@ -33,3 +36,15 @@ func (w *Writer) Write(p []byte) (int, error) {
 
 // Err is the first error of writing, nil when everything was written.
 func (w *Writer) Err() error { return w.err }
+
+// OneLine makes text that may come from a server or a file fit to print: one
+// line, no control characters that a terminal would obey.
+func OneLine(s string) string {
+	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}
