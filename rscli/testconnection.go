@@ -92,7 +92,9 @@ func (o *testConnectionOptions) run(ctx context.Context, e *program.Env) error {
 }
 
 // connectOrPin connects, with --trust after pinning.
-func (o *testConnectionOptions) connectOrPin(ctx context.Context, e *program.Env) (*connect.Session, map[string]string, error) {
+func (o *testConnectionOptions) connectOrPin(
+	ctx context.Context, e *program.Env,
+) (*connect.Session, map[string]string, error) {
 	if o.trust {
 		return o.PinAndConnect(ctx, e)
 	}

@@ -33,7 +33,8 @@ var shellScripts embed.FS
 
 var shellNames = []string{"bash", "zsh", "fish", "powershell"}
 
-// ScriptCommand is "esscli completion". It prints a script and needs no server: it is run when a shell starts.
+// ScriptCommand is "esscli completion". It prints a script and needs no server: it is run
+// when a shell starts.
 func ScriptCommand(programs []Program) *program.Command {
 	return &program.Command{
 		Name: "completion", Synopsis: strings.Join(shellNames, "|"), Least: 1, Most: 1,

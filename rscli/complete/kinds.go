@@ -28,9 +28,11 @@ type Verb struct {
 // copyserverFlags are the flags of the server with what they take. The server is
 // no part of this package; a script holds the list to what it prints.
 var copyserverFlags = map[string]program.Kind{
-	"state": program.KindFile, "config": program.KindFile, "listen": program.KindAny, "nbd-listen": program.KindAny,
+	"state": program.KindFile, "config": program.KindFile,
+	"listen": program.KindAny, "nbd-listen": program.KindAny,
 	"nbd-insecure": "", "nbd-tls": "", "nbd-tls-cert": program.KindFile, "nbd-tls-key": program.KindFile,
-	"nbd-tls-client-ca": program.KindFile, "array-serial": program.KindAny, "ready-file": program.KindFile, "memory": program.KindAny,
+	"nbd-tls-client-ca": program.KindFile, "array-serial": program.KindAny,
+	"ready-file": program.KindFile, "memory": program.KindAny,
 	"log-format": "text json", "log-level": "debug info warn error", "help": "", "version": "",
 }
 

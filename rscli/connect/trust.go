@@ -28,7 +28,8 @@ import (
 //
 //	host:port sha256:64 hex digits
 //
-// in any spelling that means that, and the connection must show the certificate (its DER form) with that hash.
+// in any spelling that means that, and the connection must show the certificate (its DER
+// form) with that hash.
 // A server without a line is pinned at once on the loopback address or with
 // `trust: first-use`, after a question on a terminal, or by
 // `rsTestConnection --trust`; else it is refused.

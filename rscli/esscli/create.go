@@ -111,8 +111,9 @@ func (x *essCLI) createTask() *program.Command {
 			"esscli create task NIGHTLY --pair 20313698:20413698 --nocopy",
 			"esscli create task T --source host1:Disk1 --target host2:Disk1",
 		},
-		Flags: []cli.Flag{&cli.StringFlag{Name: "type", Category: string(program.OneOf(taskstore.TaskTypes...)), Destination: &x.task.kind,
-			Value: string(taskstore.TaskEstablish), Usage: "establish, withdraw, resync, ... `TYPE`"}},
+		Flags: []cli.Flag{&cli.StringFlag{Name: "type", Destination: &x.task.kind,
+			Category: string(program.OneOf(taskstore.TaskTypes...)),
+			Value:    string(taskstore.TaskEstablish), Usage: "establish, withdraw, resync, ... `TYPE`"}},
 		Sets:  [][]cli.Flag{x.pairs.flags(), optionFlags(&x.options)},
 		Least: 1, Most: 1,
 		Run: x.runCreateTask,
@@ -278,9 +279,11 @@ type userOptions struct {
 // --password-file has that of whoever acts.
 func (o *userOptions) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "role", Category: string(program.OneOf(taskstore.Roles...)), Destination: &o.role, Usage: "admin, operator or monitor `ROLE`"},
-		&cli.StringFlag{Name: "new-password-file", Category: program.KindFile, Destination: &o.passwordFile,
-			Usage: "the user's password, else asked for `FILE`"},
+		&cli.StringFlag{Name: "role", Destination: &o.role,
+			Category: string(program.OneOf(taskstore.Roles...)), Usage: "admin, operator or monitor `ROLE`"},
+		&cli.StringFlag{Name: "new-password-file", Destination: &o.passwordFile,
+			Category: program.KindFile,
+			Usage:    "the user's password, else asked for `FILE`"},
 	}
 }
 

@@ -44,7 +44,8 @@ func (x *essCLI) createCredential() *program.Command {
 			"esscli create credential --host vm1 --out /etc/pki/libnbd",
 		},
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "host", Category: program.KindHost, Destination: &x.credential.host, Usage: "for this host `NAME`"},
+			&cli.StringFlag{Name: "host", Destination: &x.credential.host,
+				Category: program.KindHost, Usage: "for this host `NAME`"},
 			&cli.StringFlag{Name: "out", Category: program.KindFile, Destination: &x.credential.out,
 				Usage: "write the files to it, else to NAME `DIR`"},
 		},

@@ -19,27 +19,18 @@ import (
 
 func (x *essCLI) deletes() []*program.Command {
 	return []*program.Command{
-		x.deleting("volume", "SERIAL...", "20413698 20613698", func(ctx context.Context, s *connect.Session, name string) error {
-			return s.DeleteVolume(ctx, arrayclient.Serial(strings.ToUpper(name)))
-		}),
-		x.deleting("task", "NAME...", "NIGHTLY OLD", func(ctx context.Context, s *connect.Session, name string) error {
-			return s.DeleteTask(ctx, name)
-		}),
-		x.deleting("host", "NAME...", "esx1 db1", func(ctx context.Context, s *connect.Session, name string) error {
-			return s.DeleteHost(ctx, name)
-		}),
-		x.deleting("run", "ID...", "20261122-020350-3d3aaf", func(ctx context.Context, s *connect.Session, id string) error {
-			return s.DeleteRun(ctx, id)
-		}),
-		x.deleting("user", "NAME...", "backup watcher", func(ctx context.Context, s *connect.Session, name string) error {
-			return s.DeleteUser(ctx, name)
-		}),
-		x.deleting("credential", "SERIAL...", "51c0ffee",
-			func(ctx context.Context, s *connect.Session, serial string) error {
-				return s.DeleteCredential(ctx, serial)
-			}),
+		x.deleting("volume", "SERIAL...", "20413698 20613698", deleteVolume),
+		x.deleting("task", "NAME...", "NIGHTLY OLD", (*api.Client).DeleteTask),
+		x.deleting("host", "NAME...", "esx1 db1", (*api.Client).DeleteHost),
+		x.deleting("run", "ID...", "20261122-020350-3d3aaf", (*api.Client).DeleteRun),
+		x.deleting("user", "NAME...", "backup watcher", (*api.Client).DeleteUser),
+		x.deleting("credential", "SERIAL...", "51c0ffee", (*api.Client).DeleteCredential),
 		x.withdraw(),
 	}
+}
+
+func deleteVolume(c *api.Client, ctx context.Context, serial string) error {
+	return c.DeleteVolume(ctx, arrayclient.Serial(strings.ToUpper(serial)))
 }
 
 // deleteReport is what --json prints.
@@ -67,7 +58,8 @@ func endOf(kind string) string {
 // deleting is a command that deletes things in the order in which they are
 // named, up to the first that fails. It does not ask: scripts run it.
 func (x *essCLI) deleting(
-	kind, synopsis, example string, act func(ctx context.Context, s *connect.Session, name string) error,
+	kind, synopsis, example string,
+	act func(c *api.Client, ctx context.Context, name string) error,
 ) *program.Command {
 	return x.leaf(program.Command{
 		Name: kind, Synopsis: synopsis, Summary: "Delete; nothing is asked", Least: 1, Most: -1,
@@ -83,7 +75,7 @@ func (x *essCLI) deleting(
 			if err != nil {
 				return err
 			}
-			act := func(name string) error { return act(ctx, s, name) }
+			act := func(name string) error { return act(s.Client, ctx, name) }
 			return deleteAll(e, kind, names, act)
 		},
 	})

@@ -152,7 +152,8 @@ func (x *essCLI) listRuns() *program.Command {
 	return listing(x, program.Command{
 		Name: "run", Summary: "List the runs of tasks, newest first",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "task", Category: program.KindTask, Destination: &x.runs.task, Usage: "only those of a task `NAME`"},
+			&cli.StringFlag{Name: "task", Destination: &x.runs.task,
+				Category: program.KindTask, Usage: "only those of a task `NAME`"},
 			&cli.GenericFlag{Name: "limit", Value: &x.runs.limit, Usage: "at most so many `N`"},
 		},
 	}, "runs",

@@ -10,5 +10,6 @@ import (
 
 // Programs are the commands of the suite but the server.
 func Programs() []complete.Program {
-	return slices.Concat(rscli.Programs(), shell.Programs(), []complete.Program{{Name: "esscli", Build: New}})
+	return append(slices.Concat(rscli.Programs(), shell.Programs()),
+		complete.Program{Name: "esscli", Build: New})
 }
