@@ -376,3 +376,8 @@ func (a *Array) errClosed() error {
 	}
 	return nil
 }
+
+// sortedKeys returns the keys of m in order.
+func sortedKeys[K uint16 | uint64, V any](m map[K]V) []K {
+	return slices.Sorted(maps.Keys(m))
+}

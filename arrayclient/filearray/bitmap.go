@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"io/fs"
 	"math/bits"
 	"sync/atomic"
 )
@@ -349,17 +348,6 @@ func (b *bitmap) create(fsys FS, serial string) error {
 	}
 	b.file = f
 	return nil
-}
-
-// createAnew creates a file in place of one that nothing counts on.
-func createAnew(fsys FS, name string) (File, error) {
-	f, err := fsys.Create(name)
-	if errors.Is(err, fs.ErrExist) {
-		if err = fsys.Remove(name); err == nil {
-			f, err = fsys.Create(name)
-		}
-	}
-	return f, err
 }
 
 // close closes the file, if there is one.

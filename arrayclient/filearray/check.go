@@ -91,12 +91,6 @@ func (l *loaded) strays() (problems []error) {
 	return problems
 }
 
-func parseSegmentName(name string) (id uint16, uid uint64, ok bool) {
-	var i int
-	n, err := fmt.Sscanf(name, "%03X.%08d.%d", &id, &uid, &i)
-	return id, uid, n == 3 && err == nil
-}
-
 // unfinished reports whether a file that no record knows was made for a volume
 // that then was not created, or not expanded, because of a crash: it has no
 // data.

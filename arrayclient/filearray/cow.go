@@ -310,7 +310,7 @@ const minClone = 16
 // be copied. They are locked.
 func (r *relationship) cloneTracks(first, n int64) int64 {
 	n = min(n, r.source.size/trackSize-first)
-	if n < minClone || r.array.cannotClone.Load() || r.array.spare.spent.Load() || !r.noteSharing() {
+	if n < minClone || r.array.cannotClone.Load() || r.array.spare.spent() || !r.noteSharing() {
 		return 0
 	}
 	err := r.target.clone(&r.source.data, first*trackSize, n*trackSize)

@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"io"
-	"io/fs"
 	"slices"
 	"sync/atomic"
 )
-
-func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
 // data is the bytes of one volume in its segments, without any regard to
 // relationships. Callers stay within [0, size).
@@ -273,4 +270,14 @@ func readData(f File, off, n int64) ([]byte, error) {
 		return nil, err
 	}
 	return b, nil
+}
+
+// filled reports whether a range has no holes.
+func (d *data) filled(off, n int64) bool {
+	full := true
+	err := d.extents(off, n, func(_ int64, hole bool) bool {
+		full = full && !hole
+		return full
+	})
+	return err == nil && full
 }

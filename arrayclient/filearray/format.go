@@ -36,6 +36,8 @@ const (
 	magicBitmap  = "CSVCBMAP"
 	magicVolume  = "CSVCVOLM"
 	magicStage   = "CSVCSTAG"
+	magicStamp   = "CSVCSTMP"
+	magicGen     = "CSVCGENR"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

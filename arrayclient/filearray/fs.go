@@ -3,6 +3,7 @@ package filearray
 import (
 	"errors"
 	"io"
+	"io/fs"
 )
 
 // FS is the folder that an array lives in. The engine touches storage through
@@ -64,4 +65,30 @@ type File interface {
 	Allocate(n int64) error
 	// Allocated returns how many bytes of storage the file occupies.
 	Allocated() (int64, error)
+}
+
+func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+
+// createAnew creates a file in place of one that nothing counts on.
+func createAnew(fsys FS, name string) (File, error) {
+	f, err := fsys.Create(name)
+	if errors.Is(err, fs.ErrExist) {
+		if err = fsys.Remove(name); err == nil {
+			f, err = fsys.Create(name)
+		}
+	}
+	return f, err
+}
+
+func createOrOpen(fsys FS, name string) (File, error) {
+	f, err := fsys.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if f, err = fsys.Create(name); err != nil {
+			return nil, err
+		}
+		if err = fsys.SyncDir("."); err != nil {
+			f.Close()
+		}
+	}
+	return f, err
 }

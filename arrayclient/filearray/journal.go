@@ -37,39 +37,6 @@ const (
 	recordHeader = 32
 )
 
-type recordType uint32
-
-// The types are append-only. A payload is JSON but for marks.
-const (
-	recDurable        recordType = iota + 1 // no payload: carries its durable field
-	recVolumesCreated                       // []volumeRecord
-	recVolumeChanged                        // volumeRecord
-	recVolumeDeleted                        // volumeRecord
-	recPurged                               // uid of a deleted volume whose files are gone
-	recEstablished                          // []relRecord
-	recChanged                              // []relChange
-	recFailed                               // relFailure
-	recEnded                                // []relEnd
-	recMarks                                // 16 bytes each: uid 8, first track 4, tracks 4
-	recCheckpointed                         // no payload: the meta file of this generation is durable
-	recChangedMarks                         // like recMarks
-	recSucceeded                            // []relSuccession
-	recCopyRate                             // bytes a second of the array
-	recVolumeExpanded                       // volumeRecord
-	recStaged                               // offset in the volume, data; in stage files only
-	recStageChanged                         // []stageChange
-	recImagesDurable                        // []uid of relationships whose source was synced since
-	recSharing                              // uid of a relationship whose volumes may share blocks from now on
-	recStamped                              // []stampChange
-)
-
-type record struct {
-	kind    recordType
-	payload []byte
-}
-
-const markSize = 16
-
 func journalName(gen uint64) string {
 	return [...]string{"journal.0", "journal.1"}[gen%2]
 }
@@ -350,4 +317,18 @@ func (j *journal) begunAfter(gen uint64) (uint64, error) {
 		gen = max(gen, binary.LittleEndian.Uint64(b[8:]))
 	}
 	return gen, nil
+}
+
+// beginSession writes gen into the headers of the journals.
+func (j *journal) beginSession(serial string, gen uint64) error {
+	for i, f := range j.files {
+		h := header{magic: magicJournal, id: gen, serial: serial, extra: uint32(j.sizes[i])}
+		if _, err := f.WriteAt(h.encode(), 0); err != nil {
+			return err
+		}
+		if err := f.Sync(); err != nil {
+			return fmt.Errorf("%s: %w", journalName(uint64(i)), err)
+		}
+	}
+	return nil
 }

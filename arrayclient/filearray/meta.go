@@ -52,19 +52,6 @@ func syncMeta(fsys FS, gen uint64) error {
 	return fsys.SyncDir(".")
 }
 
-func createOrOpen(fsys FS, name string) (File, error) {
-	f, err := fsys.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		if f, err = fsys.Create(name); err != nil {
-			return nil, err
-		}
-		if err = fsys.SyncDir("."); err != nil {
-			f.Close()
-		}
-	}
-	return f, err
-}
-
 // metaSlot is one of the two files: what is in it, or why it cannot be used.
 type metaSlot struct {
 	gen    uint64

@@ -2,30 +2,9 @@ package filearray
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 )
-
-// A volume's data is in segment files of at most segmentSize bytes, because
-// file systems limit the size of a file (ext4: 16 TiB less 4 KiB). Data
-// begins at offset 0 and is raw. Behind it, at the next multiple of 4 KiB,
-// stands the header that tells whose file it is, and behind that a stamp (stamp.go).
-const segmentSize = 1 << 40
-
-const volumeDir = "volumes"
-
-func segmentName(v *volumeRecord, i int) string {
-	return fmt.Sprintf("%s/%03X.%08d.%d", volumeDir, v.ID, v.UID, i)
-}
-
-// segments returns how many files a volume of size bytes has.
-func segments(size int64) int { return int((size + segmentSize - 1) / segmentSize) }
-
-// dataLength returns how many bytes of data segment i holds.
-func dataLength(size int64, i int) int64 { return min(size-int64(i)*segmentSize, segmentSize) }
-
-func headerOffset(length int64) int64 { return (length + 4095) &^ 4095 }
 
 type segment struct {
 	File
@@ -107,13 +86,6 @@ func createSegment(fsys FS, serial string, v *volumeRecord, i int) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-func segmentHeader(serial string, v *volumeRecord, i int) header {
-	return header{
-		magic: magicVolume, id: v.UID, serial: serial,
-		length: uint64(dataLength(v.Size, i)), extra: uint32(i),
-	}
 }
 
 // removeSegments removes what files of v there are.

@@ -2,110 +2,12 @@ package filearray
 
 import (
 	"errors"
-	"slices"
 )
-
-// partners returns the uids of the volumes whose blocks the target may share
-// once it shares those of the source.
-func partners(source, target *volumeRecord) []uint64 {
-	list := append(slices.Clone(source.Shares), source.UID)
-	list = slices.DeleteFunc(list, func(uid uint64) bool { return uid == target.UID })
-	slices.Sort(list)
-	return list
-}
-
-// shares reports whether it is noted that the target of rel may share the
-// source's blocks, and those of the volumes that share them.
-func (s *state) shares(rel *relRecord) bool {
-	source, target := s.Volumes[rel.Source], s.Volumes[rel.Target]
-	return !slices.ContainsFunc(partners(source, target), func(uid uint64) bool {
-		return !slices.Contains(target.Shares, uid)
-	})
-}
-
-// share notes that the target of a relationship may share the source's blocks.
-func (s *state) share(uid *uint64) {
-	rel := s.Relationships[*uid]
-	if rel == nil {
-		return
-	}
-	target := s.Volumes[rel.Target]
-	fresh := partners(s.Volumes[rel.Source], target)
-	s.setShares(target, append(fresh, target.Shares...))
-	for _, v := range s.Volumes {
-		if slices.Contains(fresh, v.UID) {
-			s.setShares(v, append(slices.Clone(v.Shares), target.UID))
-		}
-	}
-}
-
-// endSharing forgets the partners of a target that has been copied anew all
-// over: what it shares, it shares with its source and the partners of that.
-func (s *state) endSharing(rel *relRecord) {
-	source, target := s.Volumes[rel.Source], s.Volumes[rel.Target]
-	if rel.Refreshed || source == nil || target == nil || source.Size != target.Size {
-		return
-	}
-	var rest []uint64
-	if slices.Contains(target.Shares, source.UID) {
-		rest = partners(source, target)
-	}
-	s.unshare(target, rest)
-}
-
-// unshare takes from the partners of v those that are not in rest.
-func (s *state) unshare(v *volumeRecord, rest []uint64) {
-	gone := slices.DeleteFunc(slices.Clone(v.Shares), func(uid uint64) bool {
-		return slices.Contains(rest, uid)
-	})
-	if len(gone) == 0 {
-		return
-	}
-	without := func(v *volumeRecord, gone ...uint64) {
-		s.setShares(v, slices.DeleteFunc(slices.Clone(v.Shares), func(uid uint64) bool {
-			return slices.Contains(gone, uid)
-		}))
-	}
-	for _, other := range s.Volumes {
-		if slices.Contains(gone, other.UID) {
-			without(other, v.UID)
-		}
-	}
-	without(v, gone...)
-}
-
-func (s *state) setShares(v *volumeRecord, list []uint64) {
-	changed := *v
-	slices.Sort(list)
-	changed.Shares = slices.Compact(list)
-	s.Volumes[v.ID] = &changed
-}
-
-// probeClone reports whether files of the array's folder can share blocks: nil,
-// or an error, errors.ErrUnsupported where the file system has no such thing.
-func probeClone(fsys FS) (err error) {
-	names := [2]string{stageDir + "/probe.0", stageDir + "/probe.1"}
-	var files [2]File
-	for i, name := range names {
-		fsys.Remove(name) // left by a process that was killed
-		if files[i], err = fsys.Create(name); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, files[i].Close(), fsys.Remove(name)) }()
-		if _, err = files[i].WriteAt(zeros[:blockSizeMax], 0); err != nil {
-			return err
-		}
-	}
-	return files[1].Clone(files[0], 0, blockSizeMax)
-}
-
-// blockSizeMax is a multiple of the block size of every file system.
-const blockSizeMax = trackSize
 
 // openSharing finds out whether volumes can share blocks. Those that were made
 // before it was noted who does are taken to share with each other.
 func (a *Array) openSharing() {
-	err := probeClone(a.fsys)
+	err := probeClone(a.fsys, stageDir)
 	a.cannotClone.Store(err != nil)
 	if a.state.SharingSince == 0 {
 		a.state.SharingSince = a.state.NextUID

@@ -3,7 +3,6 @@ package filearray
 import (
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,16 +26,7 @@ import (
 // Stamps are times, so that an array that was restored as a whole does not repeat
 // those that it had given after the backup. Where the clock goes back they go on
 // from the last one.
-const (
-	stampAfter = time.Minute
-	// stampStart is where the stamp is behind the begin of the header: in a sector
-	// of its own, so that no crash can harm the header.
-	stampStart = 512
-	tailSize   = stampStart + headerSize // of a segment, behind its data
-	magicStamp = "CSVCSTMP"
-	// ofStage stands for a stage file where another stamp has the segment's number.
-	ofStage = 1 << 16
-)
+const stampAfter = time.Minute
 
 // fileStamp is the stamp of a file. The segment's syncMu guards it.
 type fileStamp struct {
@@ -52,18 +42,7 @@ type fileStamp struct {
 }
 
 func newStamp(serial string, volume uint16, uid uint64, segment int, at int64) *fileStamp {
-	h := header{magic: magicStamp, id: uid, extra: uint32(segment), serial: serial}
-	return &fileStamp{header: h, volume: volume, at: at + stampStart}
-}
-
-// tail is what a segment ends with.
-func tail(serial string, v *volumeRecord, i int, stamp uint64) []byte {
-	b := make([]byte, tailSize)
-	copy(b, segmentHeader(serial, v, i).encode())
-	s := newStamp(serial, v.ID, v.UID, i, 0)
-	s.length = stamp
-	copy(b[stampStart:], s.encode())
-	return b
+	return &fileStamp{header: stampHeader(serial, uid, segment), volume: volume, at: at + stampStart}
 }
 
 // openStamp reads the stamp of segment i.
@@ -88,25 +67,6 @@ func (s *fileStamp) open(f File, name string, noted uint64) error {
 	s.length = max(found, noted)
 	return err
 }
-
-// readStamp returns the stamp at an offset of a file, 0 when there is none.
-func readStamp(f File, name string, at int64, want header) (uint64, error) {
-	b := make([]byte, headerSize)
-	if _, err := f.ReadAt(b, at); err != nil && err != io.EOF {
-		return 0, err
-	}
-	if slices.Equal(b, zeros[:headerSize]) {
-		return 0, nil
-	}
-	h, err := readHeader(f, name, at, magicStamp, want.serial)
-	if err == nil && (h.id != want.id || h.extra != want.extra) {
-		err = corrupt(name, "its stamp is that of another file")
-	}
-	return h.length, err
-}
-
-// nextStamp returns a stamp that is newer than last.
-func nextStamp(last uint64) uint64 { return max(last+1, uint64(time.Now().UnixMilli())) }
 
 // renew gives the file a new stamp if it is time for one, and reports whether it
 // did. Without, the file can be taken for an older one's equal, which is no reason
@@ -144,14 +104,6 @@ func (d *data) holdStamps(hold bool) {
 		s.stamp.held = hold
 		s.syncMu.Unlock()
 	}
-}
-
-// stampChange is a stamp that a file has durably.
-type stampChange struct {
-	ID      uint16 `json:"id"`
-	UID     uint64 `json:"uid"`
-	Segment int    `json:"segment,omitempty"`
-	Stamp   uint64 `json:"stamp"`
 }
 
 // freshStamps are those that are durable and not taken down yet.
@@ -204,24 +156,6 @@ func (f *freshStamps) noteAll() {
 	}
 }
 
-// stamp takes down a stamp.
-func (s *state) stamp(c *stampChange) {
-	v := s.Volumes[c.ID]
-	if v == nil || v.UID != c.UID {
-		return
-	}
-	changed := *v
-	switch {
-	case c.Segment == ofStage:
-		changed.StageStamp = max(v.StageStamp, c.Stamp)
-	case c.Segment < segments(v.Size):
-		changed.Stamps = make([]uint64, max(len(v.Stamps), c.Segment+1))
-		copy(changed.Stamps, v.Stamps)
-		changed.Stamps[c.Segment] = max(changed.Stamps[c.Segment], c.Stamp)
-	}
-	s.Volumes[c.ID] = &changed
-}
-
 // olderFileError is a file of a volume that is older than what counts on it.
 type olderFileError struct {
 	name   string
@@ -254,16 +188,6 @@ func (s *state) checkStamps(rec *volumeRecord, segs []*segment) error {
 		return nil
 	}
 	return &olderFileError{segmentName(rec, i), rec.Staged}
-}
-
-// related reports whether a volume is in a relationship that has not failed.
-func (s *state) related(rec *volumeRecord) bool {
-	for _, rel := range s.Relationships {
-		if rel.Failed == "" && (rel.Source == rec.ID || rel.Target == rec.ID) {
-			return true
-		}
-	}
-	return false
 }
 
 // takeOlder forgets what was taken down of files that are older and were not

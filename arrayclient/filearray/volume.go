@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -121,4 +122,14 @@ func (v *volume) check(off, n int64) error {
 			v.serial, n, off, v.size, io.ErrUnexpectedEOF)
 	}
 	return nil
+}
+
+// roomFor returns the error for a write of n bytes to v that the reserve has no
+// room for, nil when it may be tried. The gate is held.
+func (v *volume) roomFor(off, n int64) error {
+	r := &v.array.spare
+	if r.full() || !r.copies && v.filled(off, n) {
+		return nil
+	}
+	return errFull(syscall.ENOSPC)
 }

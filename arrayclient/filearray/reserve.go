@@ -45,7 +45,7 @@ const regainAfter = time.Second
 type reserve struct {
 	fsys   FS
 	copies bool        // of FS.CopiesOnWrite
-	spent  atomic.Bool // the file is empty
+	given  atomic.Bool // back to the file system: the file is empty
 
 	mu    sync.Mutex
 	file  File      // nil when it cannot be made
@@ -66,7 +66,7 @@ func (r *reserve) open(fsys FS) {
 	if err == nil {
 		r.file = f
 	}
-	r.spent.Store(true)
+	r.given.Store(true)
 	r.regain()
 }
 
@@ -96,7 +96,7 @@ func (r *reserve) release() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.retry = time.Now().Add(regainAfter)
-	if r.spent.Swap(true) || r.file == nil {
+	if r.given.Swap(true) || r.file == nil {
 		return false
 	}
 	// Some file systems give room back only with the next sync.
@@ -106,12 +106,12 @@ func (r *reserve) release() bool {
 // regain fills the reserve again, unless that was tried just before, and reports
 // whether it is full.
 func (r *reserve) regain() bool {
-	if !r.spent.Load() {
+	if !r.given.Load() {
 		return true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.spent.Load() || r.file == nil {
+	if !r.given.Load() || r.file == nil {
 		return r.file == nil // there was none to keep others from
 	}
 	if time.Now().Before(r.retry) {
@@ -122,35 +122,21 @@ func (r *reserve) regain() bool {
 		_ = r.file.Truncate(0) // what it got is needed
 		return false
 	}
-	r.spent.Store(false)
+	r.given.Store(false)
 	return true
 }
 
+// spent reports whether the reserve was given back and not filled again.
+func (r *reserve) spent() bool { return r.given.Load() }
+
+// full reports whether there is a reserve to fall back on, and tries to fill it.
+func (r *reserve) full() bool { return !r.given.Load() || r.regain() }
+
 // hope says that there may be room again.
 func (r *reserve) hope() {
-	if r.spent.Load() {
+	if r.given.Load() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.retry = time.Time{}
 	}
-}
-
-// roomFor returns the error for a write of n bytes to v that the reserve has no
-// room for, nil when it may be tried. The gate is held.
-func (v *volume) roomFor(off, n int64) error {
-	r := &v.array.spare
-	if !r.spent.Load() || r.regain() || !r.copies && v.filled(off, n) {
-		return nil
-	}
-	return errFull(syscall.ENOSPC)
-}
-
-// filled reports whether a range has no holes.
-func (d *data) filled(off, n int64) bool {
-	full := true
-	err := d.extents(off, n, func(_ int64, hole bool) bool {
-		full = full && !hole
-		return full
-	})
-	return err == nil && full
 }
