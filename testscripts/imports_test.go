@@ -91,11 +91,14 @@ var layers = []layer{
 		"the interface knows no driver and no caller: imports go one way"},
 	{"arrayclient/arraytest", driverImports,
 		"the conformance suite holds for every driver because it knows none"},
+	{"arrayclient/filearray/disk", driverImports,
+		"what is on the disk, and what it means, is read without the engine, which no format may " +
+			"depend on"},
 	{"export/...", append([]string{"export/..."},
 		driverImports...),
 		"the export serves any array's volumes through the interface, so that engine and " +
 			"export are tested apart"},
-	{"lab/bench", []string{"arrayclient", "arrayclient/filearray"},
+	{"lab/bench", []string{"arrayclient", "arrayclient/filearray/..."},
 		"the measurements run the binaries from outside, as users do, so that no change inside " +
 			"can change what is measured; where the time of a command would hide that of the " +
 			"array, they call the array as the server does"},

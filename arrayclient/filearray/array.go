@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -23,7 +25,7 @@ const Driver = "filearray"
 // Array is an open array. It implements arrayclient.Array and its optional
 // acts.
 type Array struct {
-	fsys   FS
+	fsys   disk.FS
 	serial string
 	log    *slog.Logger
 	now    func() time.Time
@@ -39,7 +41,7 @@ type Array struct {
 	// again is when a checkpoint that failed is next tried, if nothing depends on it.
 	again time.Time
 	// spare is room on the disk for what the array writes down itself.
-	spare reserve
+	spare disk.Reserve
 
 	// acts is held by what creates, deletes, changes or relates volumes, one
 	// after the other. It may be held over waiting for gates and for the
@@ -57,7 +59,7 @@ type Array struct {
 
 	// stateMu guards state, which the committer changes, often without mu.
 	stateMu sync.RWMutex
-	state   *state
+	state   *disk.State
 
 	ctx    context.Context // ends when the array closes
 	cancel context.CancelFunc
@@ -84,11 +86,11 @@ type CreateOptions struct {
 	// Serial has five upper-case letters or digits; empty: random digits.
 	Serial string
 
-	journal int64 // bytes of each of the two; 0: journalSize
+	journal int64 // bytes of each of the two; 0: disk.JournalSize
 }
 
 // Create makes an array without volumes in fsys, which holds none.
-func Create(fsys FS, opts CreateOptions) error {
+func Create(fsys disk.FS, opts CreateOptions) error {
 	if opts.Serial == "" {
 		opts.Serial = randomSerial()
 	}
@@ -104,26 +106,27 @@ func Create(fsys FS, opts CreateOptions) error {
 	if err := removeLeftovers(fsys); err != nil {
 		return err
 	}
-	if err := createJournal(fsys, opts.Serial, cmp.Or(opts.journal, journalSize)); err != nil {
+	size := cmp.Or(opts.journal, disk.JournalSize)
+	if err := disk.CreateJournal(fsys, opts.Serial, size); err != nil {
 		return err
 	}
 	if err := fsys.SyncDir("."); err != nil {
 		return err
 	}
-	return writeMeta(fsys, opts.Serial, 1, newState())
+	return disk.WriteMeta(fsys, opts.Serial, 1, disk.NewState())
 }
 
 // folders are the folders of an array.
-var folders = []string{volumeDir, bitmapDir, stageDir}
+var folders = []string{disk.VolumeDir, bitmapDir, stageDir}
 
 // removeLeftovers removes what a Create made that was cut off.
-func removeLeftovers(fsys FS) error {
+func removeLeftovers(fsys disk.FS) error {
 	if ok, err := Exists(fsys); ok || err != nil {
 		return errors.Join(err, errors.New("there is an array already"))
 	}
 	for gen := range uint64(2) {
-		for _, name := range []string{metaName(gen), journalName(gen)} {
-			if err := fsys.Remove(name); err != nil && !isNotExist(err) {
+		for _, name := range []string{disk.MetaName(gen), disk.JournalName(gen)} {
+			if err := fsys.Remove(name); err != nil && !disk.IsNotExist(err) {
 				return err
 			}
 		}
@@ -146,17 +149,17 @@ func randomSerial() string {
 
 // Exists reports whether there is an array, whole or damaged, in fsys. What is
 // left of a Create that was cut off is none.
-func Exists(fsys FS) (bool, error) {
-	a, b := readMetaSlot(fsys, 0), readMetaSlot(fsys, 1)
-	if a.err == nil || b.err == nil {
+func Exists(fsys disk.FS) (bool, error) {
+	a, b := disk.ReadMetaSlot(fsys, 0), disk.ReadMetaSlot(fsys, 1)
+	if a.Err == nil || b.Err == nil {
 		return true, nil
 	}
-	if isNotExist(a.err) && isNotExist(b.err) {
+	if disk.IsNotExist(a.Err) && disk.IsNotExist(b.Err) {
 		return false, nil
 	}
-	var damage *corruptError
-	for _, err := range []error{a.err, b.err} {
-		if !isNotExist(err) && !errors.As(err, &damage) {
+	var damage *disk.CorruptError
+	for _, err := range []error{a.Err, b.Err} {
+		if !disk.IsNotExist(err) && !errors.As(err, &damage) {
 			return false, err
 		}
 	}
@@ -165,21 +168,21 @@ func Exists(fsys FS) (bool, error) {
 
 // wasOpened reports whether an array whose meta files cannot be read has ever
 // been opened: then the journals say so, or there are volumes.
-func wasOpened(fsys FS) (bool, error) {
-	names, err := fsys.List(volumeDir)
+func wasOpened(fsys disk.FS) (bool, error) {
+	names, err := fsys.List(disk.VolumeDir)
 	if err != nil || len(names) > 0 {
 		return err == nil, err
 	}
-	j, err := openJournal(fsys, "")
+	j, err := disk.OpenJournal(fsys, "")
 	if err != nil {
-		var damage *corruptError
+		var damage *disk.CorruptError
 		if errors.As(err, &damage) {
 			return true, nil // they are made before the meta file
 		}
 		return false, err
 	}
-	defer j.close()
-	gen, err := j.begunAfter(0)
+	defer j.Close()
+	gen, err := j.BegunAfter(0)
 	return gen > 0, err
 }
 
@@ -217,7 +220,7 @@ func (a *Array) Close() error {
 	a.copies.Wait()
 	a.destages.Wait()
 	err := a.lastCheckpoint()
-	if err != nil && isFull(err) { // the journals have it all
+	if err != nil && disk.IsFull(err) { // the journals have it all
 		a.log.Warn("no checkpoint written: the disk is full", "error", err)
 		err = nil
 	}
@@ -241,15 +244,14 @@ func (a *Array) lastCheckpoint() error {
 			return
 		}
 		if err = a.endCheckpoint(); err == nil {
-			j := a.committer.journal
-			err = j.files[j.gen%2].Sync()
+			err = a.committer.journal.SyncWritten()
 		}
 	})
 	return errors.Join(committed, err)
 }
 
 func (a *Array) closeFiles() error {
-	errs := []error{a.committer.journal.close(), a.spare.close()}
+	errs := []error{a.committer.journal.Close(), a.spare.Close()}
 	for _, r := range a.rels {
 		for _, b := range r.bitmaps() {
 			errs = append(errs, b.close())
@@ -316,8 +318,8 @@ func eachSideBySide(n int, f func(int) error) error {
 
 // commitRecord makes r durable, applies it to the state and then calls apply,
 // which may be nil, both with mu held: the caller does not hold it.
-func (a *Array) commitRecord(r record, apply func()) error {
-	return a.committer.commit(nil, []record{r}, func() {
+func (a *Array) commitRecord(r disk.Record, apply func()) error {
+	return a.committer.commit(nil, []disk.Record{r}, func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.applyState(r)
@@ -327,27 +329,27 @@ func (a *Array) commitRecord(r record, apply func()) error {
 	})
 }
 
-func (a *Array) applyState(r record) {
+func (a *Array) applyState(r disk.Record) {
 	a.stateMu.Lock()
 	defer a.stateMu.Unlock()
-	if err := a.state.apply(r); err != nil {
+	if err := a.state.Apply(r); err != nil {
 		panic("filearray: " + err.Error()) // it was made by this program
 	}
-	switch r.kind {
-	case recSharing, recEnded, recVolumeDeleted:
+	switch r.Kind {
+	case disk.RecSharing, disk.RecEnded, disk.RecVolumeDeleted:
 		a.sharing.notePartners(a.state)
 	}
 }
 
 // relRecord returns the record of a relationship, nil when there is none. It
 // is replaced, not changed, so the caller may keep it.
-func (a *Array) relRecord(uid uint64) *relRecord {
+func (a *Array) RelationshipRecord(uid uint64) *disk.RelationshipRecord {
 	a.stateMu.RLock()
 	defer a.stateMu.RUnlock()
 	return a.state.Relationships[uid]
 }
 
-func (a *Array) volumeRecord(id uint16) *volumeRecord {
+func (a *Array) volumeRecord(id uint16) *disk.VolumeRecord {
 	a.stateMu.RLock()
 	defer a.stateMu.RUnlock()
 	return a.state.Volumes[id]

@@ -8,12 +8,14 @@ import (
 	"runtime"
 	"testing"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
 func benchArray(b *testing.B) *Array {
 	b.Helper()
-	fsys, err := OS(b.TempDir())
+	fsys, err := disk.OS(b.TempDir())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"math/bits"
 	"sync/atomic"
+
+	"copyservices/arrayclient/filearray/disk"
 )
 
 // A bitmap says something of each track of a relationship: whether the target
@@ -55,7 +57,7 @@ type bitmap struct {
 
 	// What follows belongs to the checkpoint. file is nil before it first
 	// writes; listed says that the folder's entry of the file is durable.
-	file   File
+	file   disk.File
 	listed bool
 }
 
@@ -193,7 +195,7 @@ func (b *bitmap) writePages(gen uint64, pages []dirtyPage) error {
 		for i := range p {
 			binary.LittleEndian.PutUint64(buf[pageHeader+8*i:], atomic.LoadUint64(&p[i]))
 		}
-		binary.LittleEndian.PutUint32(buf, checksum(buf[4:]))
+		binary.LittleEndian.PutUint32(buf, disk.Checksum(buf[4:]))
 		if _, err := b.file.WriteAt(buf, slotOffset(d)); err != nil {
 			return err
 		}
@@ -216,8 +218,8 @@ func (b *bitmap) readPages(gen uint64) error {
 			return err
 		}
 		clear(buf[n:])
-		if written := b.readPage(page, gen, buf); !mayFollow(gen, written) {
-			return errRestored(metaName(gen), b.name)
+		if written := b.readPage(page, gen, buf); !disk.MayFollow(gen, written) {
+			return disk.RestoredError(disk.MetaName(gen), b.name)
 		}
 	}
 	return nil
@@ -229,7 +231,7 @@ func (b *bitmap) readPage(page int, metaGen uint64, buf []byte) uint64 {
 	for s := range 2 {
 		slot := buf[s*pageSlot : (s+1)*pageSlot]
 		gen := binary.LittleEndian.Uint64(slot[8:])
-		ok := gen > 0 && checksum(slot[4:]) == binary.LittleEndian.Uint32(slot) &&
+		ok := gen > 0 && disk.Checksum(slot[4:]) == binary.LittleEndian.Uint32(slot) &&
 			binary.LittleEndian.Uint32(slot[4:]) == uint32(page) &&
 			binary.LittleEndian.Uint64(slot[16:]) == b.uid
 		if ok && gen > bestGen {
@@ -299,17 +301,17 @@ func (b *bitmap) share(i int, p *bitPage, count int32) {
 }
 
 // open opens the file of a bitmap that was written before.
-func (b *bitmap) open(fsys FS, serial string) error {
+func (b *bitmap) open(fsys disk.FS, serial string) error {
 	f, err := fsys.Open(b.name)
-	if isNotExist(err) {
-		return corrupt(b.name, "it is missing")
+	if disk.IsNotExist(err) {
+		return disk.Corrupt(b.name, "it is missing")
 	}
 	if err != nil {
 		return err
 	}
-	h, err := readHeader(f, b.name, 0, magicBitmap, serial)
-	if err == nil && h.id != b.uid {
-		err = corrupt(b.name, "it belongs to relationship %d, not %d", h.id, b.uid)
+	h, err := disk.ReadHeader(f, b.name, 0, disk.MagicBitmap, serial)
+	if err == nil && h.ID != b.uid {
+		err = disk.Corrupt(b.name, "it belongs to relationship %d, not %d", h.ID, b.uid)
 	}
 	if err != nil {
 		f.Close()
@@ -321,7 +323,7 @@ func (b *bitmap) open(fsys FS, serial string) error {
 
 // store is writePages, which makes the file if there is none. It does not make
 // it durable that the file is there.
-func (b *bitmap) store(fsys FS, serial string, gen uint64, pages []dirtyPage) error {
+func (b *bitmap) store(fsys disk.FS, serial string, gen uint64, pages []dirtyPage) error {
 	made := b.file == nil
 	if made {
 		if err := b.create(fsys, serial); err != nil {
@@ -337,13 +339,13 @@ func (b *bitmap) store(fsys FS, serial string, gen uint64, pages []dirtyPage) er
 
 // create makes the file, of which nothing is durable before writePages. One that
 // is there was not finished.
-func (b *bitmap) create(fsys FS, serial string) error {
-	f, err := createAnew(fsys, b.name)
+func (b *bitmap) create(fsys disk.FS, serial string) error {
+	f, err := disk.CreateAnew(fsys, b.name)
 	if err != nil {
 		return err
 	}
-	h := header{magic: magicBitmap, id: b.uid, serial: serial}
-	if _, err = f.WriteAt(h.encode(), 0); err != nil {
+	h := disk.Header{Magic: disk.MagicBitmap, ID: b.uid, Serial: serial}
+	if _, err = f.WriteAt(h.Encode(), 0); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	b.file = f
@@ -361,12 +363,12 @@ func (b *bitmap) close() error {
 }
 
 // remove removes the file, if there is one.
-func (b *bitmap) remove(fsys FS) error {
+func (b *bitmap) remove(fsys disk.FS) error {
 	if b.file == nil {
 		return nil
 	}
 	err := b.close()
-	if rm := fsys.Remove(b.name); !isNotExist(rm) {
+	if rm := fsys.Remove(b.name); !disk.IsNotExist(rm) {
 		err = errors.Join(err, rm)
 	}
 	return err

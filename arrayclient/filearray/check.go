@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -11,7 +13,7 @@ import (
 // nothing for a sound one. It changes nothing; the array must not be open. A
 // meta file that a crash cut short is sound: the other one and the journals
 // hold all that it would.
-func Check(fsys FS) []error {
+func Check(fsys disk.FS) []error {
 	l, err := load(fsys)
 	if err != nil {
 		return []error{err}
@@ -38,7 +40,7 @@ func Check(fsys FS) []error {
 	return append(problems, l.strays()...)
 }
 
-func (l *loaded) checkRelationship(rec *relRecord) (problems []error) {
+func (l *loaded) checkRelationship(rec *disk.RelationshipRecord) (problems []error) {
 	b := l.rels[rec.UID].copied
 	if b == nil || l.state.Volumes[rec.Target] == nil {
 		return []error{fmt.Errorf("relationship %d has a volume that does not exist", rec.UID)}
@@ -60,13 +62,13 @@ func (l *loaded) knownFiles() map[string]bool {
 	known := map[string]bool{}
 	for _, rec := range l.state.Volumes {
 		known[stageName(rec.ID, rec.UID)] = true
-		for i := range segments(rec.Size) {
-			known[segmentName(rec, i)] = true
+		for i := range disk.Segments(rec.Size) {
+			known[disk.SegmentName(rec, i)] = true
 		}
 	}
 	for _, rec := range l.state.Deleted {
-		for i := range segments(rec.Size) {
-			known[segmentName(rec, i)] = true
+		for i := range disk.Segments(rec.Size) {
+			known[disk.SegmentName(rec, i)] = true
 		}
 	}
 	for uid := range l.state.Relationships {
@@ -79,12 +81,12 @@ func (l *loaded) knownFiles() map[string]bool {
 // removed either.
 func (l *loaded) strays() (problems []error) {
 	known := l.knownFiles()
-	names, err := l.fsys.List(volumeDir)
+	names, err := l.fsys.List(disk.VolumeDir)
 	if err != nil {
 		return []error{err}
 	}
 	for _, name := range names {
-		if name = path.Join(volumeDir, name); !known[name] && !l.unfinished(name) {
+		if name = path.Join(disk.VolumeDir, name); !known[name] && !l.unfinished(name) {
 			problems = append(problems, fmt.Errorf("%s belongs to no volume", name))
 		}
 	}
@@ -95,7 +97,7 @@ func (l *loaded) strays() (problems []error) {
 // that then was not created, or not expanded, because of a crash: it has no
 // data.
 func (l *loaded) unfinished(name string) bool {
-	if _, _, ok := parseSegmentName(path.Base(name)); !ok {
+	if _, _, ok := disk.ParseSegmentName(path.Base(name)); !ok {
 		return false
 	}
 	f, err := l.fsys.Open(name)
@@ -123,7 +125,7 @@ func (l *loaded) sweep() error {
 		}
 		for _, name := range names {
 			name = path.Join(dir, name)
-			if known[name] || dir == volumeDir && !l.unfinished(name) {
+			if known[name] || dir == disk.VolumeDir && !l.unfinished(name) {
 				continue
 			}
 			if err := l.fsys.Remove(name); err != nil {

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient/fault"
 )
 
@@ -17,7 +19,7 @@ func changedName(uid uint64) string { return fmt.Sprintf("%s/%08d.changed", bitm
 // checkpoint is one that is being written.
 type checkpoint struct {
 	gen   uint64
-	state *state
+	state *disk.State
 	pages map[*bitmap][]dirtyPage
 	ended []*relationship // whose bitmap files can go when it is durable
 	done  chan struct{}
@@ -38,8 +40,8 @@ func (a *Array) makeRoom(records, bytes int) error {
 			return err
 		}
 	}
-	fits := j.room(records, bytes)
-	if fits && (j.off < j.size()/2 || a.current != nil && !a.current.finished() ||
+	fits := j.Room(records, bytes)
+	if fits && (j.Off < j.Size()/2 || a.current != nil && !a.current.finished() ||
 		time.Now().Before(a.again)) {
 		return nil
 	}
@@ -49,7 +51,7 @@ func (a *Array) makeRoom(records, bytes int) error {
 		a.again = time.Now().Add(checkpointAgainAfter)
 		return nil
 	}
-	if err == nil && !j.room(records, bytes) {
+	if err == nil && !j.Room(records, bytes) {
 		err = fault.New(fault.Refused, "%d bytes are too much for one commit", bytes)
 	}
 	return err
@@ -77,8 +79,8 @@ func (a *Array) beginCheckpoint() error {
 		return err
 	}
 	j := a.committer.journal
-	j.start(j.gen+1, headerSize)
-	a.current = a.newCheckpoint(j.gen)
+	j.Start(j.Gen+1, disk.HeaderSize)
+	a.current = a.newCheckpoint(j.Gen)
 	go a.current.write(a)
 	return nil
 }
@@ -112,21 +114,21 @@ func (a *Array) endCheckpoint() error {
 		return fault.New(fault.Server, "the array's state cannot be written: %w", c.err)
 	}
 	a.current = nil
-	if err := a.committer.journal.note(record{kind: recCheckpointed}); err != nil {
+	if err := a.committer.journal.Note(disk.Record{Kind: disk.RecCheckpointed}); err != nil {
 		a.log.Warn("the end of a checkpoint is not noted", "error", err)
 	}
 	return nil
 }
 
-func (a *Array) snapshot() *state {
+func (a *Array) snapshot() *disk.State {
 	a.stateMu.RLock()
 	defer a.stateMu.RUnlock()
-	return a.state.clone()
+	return a.state.Clone()
 }
 
 // takeDirty returns the pages to write, and notes in s how many bits the
 // files will have.
-func (a *Array) takeDirty(s *state) map[*bitmap][]dirtyPage {
+func (a *Array) takeDirty(s *disk.State) map[*bitmap][]dirtyPage {
 	pages := map[*bitmap][]dirtyPage{}
 	for uid, r := range a.rels {
 		rec := *s.Relationships[uid]
@@ -147,11 +149,11 @@ func (a *Array) takeDirty(s *state) map[*bitmap][]dirtyPage {
 // writeCheckpoint may be called again after an error: all that it writes, it then
 // writes once more.
 func (a *Array) writeCheckpoint(c *checkpoint) error {
-	err := a.spare.spend(func() error {
+	err := a.spare.Spend(func() error {
 		if err := a.writeBitmaps(c); err != nil {
 			return err
 		}
-		return writeMeta(a.fsys, a.serial, c.gen, c.state)
+		return disk.WriteMeta(a.fsys, a.serial, c.gen, c.state)
 	})
 	if err != nil {
 		return err

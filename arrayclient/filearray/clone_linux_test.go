@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -58,7 +60,7 @@ func TestClone(t *testing.T) {
 	const size = 100<<20 + 512
 	for _, fstype := range []string{"xfs", "btrfs"} {
 		t.Run(fstype, func(t *testing.T) {
-			fsys, err := OS(mountImage(t, fstype, 1<<30))
+			fsys, err := disk.OS(mountImage(t, fstype, 1<<30))
 			if err != nil {
 				t.Fatal(err)
 			}

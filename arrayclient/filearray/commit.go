@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient/fault"
 )
 
@@ -13,7 +15,7 @@ import (
 // committer alone, between the sync of the journal and the answer; so between
 // two batches memory and journal agree, and a checkpoint can be taken.
 type committer struct {
-	journal *journal
+	journal *disk.Journal
 	// between is called before a batch of the given number of records and
 	// bytes; it makes room in the journal.
 	between func(records, bytes int) error
@@ -34,7 +36,7 @@ type batch struct {
 	done    chan struct{}
 	err     error
 	marks   []mark
-	records []record
+	records []disk.Record
 	applies []func()
 }
 
@@ -56,7 +58,7 @@ type mark struct {
 //
 // No data is synced here: everybody who commits waits for the batch before, so
 // that a batch takes no longer than the journal.
-func (c *committer) commit(marks []mark, records []record, apply func()) error {
+func (c *committer) commit(marks []mark, records []disk.Record, apply func()) error {
 	c.mu.Lock()
 	b := c.next
 	if b == nil {
@@ -140,27 +142,27 @@ func (c *committer) write(b *batch) error {
 func (c *committer) record(b *batch) error {
 	records, good := b.marksRecord()
 	records = append(records, b.records...)
-	var stamped []stampChange
+	var stamped []disk.StampChange
 	if len(records) > 0 {
 		stamped = c.stamps.some()
 	}
 	if len(stamped) > 0 {
-		records = append(records, jsonRecord(recStamped, stamped))
+		records = append(records, disk.JSONRecord(disk.RecStamped, stamped))
 	}
 	size := 0
 	for _, r := range records {
-		size += len(r.payload)
+		size += len(r.Payload)
 	}
 	if len(records) > 0 {
 		if err := c.between(len(records), size); err != nil {
 			return err
 		}
-		err := c.journal.commit(records)
-		if errors.Is(err, errNoRoom) && c.release() {
-			err = c.journal.commit(records)
+		err := c.journal.Commit(records)
+		if errors.Is(err, disk.ErrNoRoom) && c.release() {
+			err = c.journal.Commit(records)
 		}
-		if errors.Is(err, errNoRoom) {
-			return errFull(err)
+		if errors.Is(err, disk.ErrNoRoom) {
+			return disk.FullError(err)
 		}
 		if err != nil {
 			return c.breakDown(err)
@@ -205,12 +207,12 @@ func (v *volume) syncTarget() error {
 
 // marksRecord returns the marks as a record, together with the failures of
 // relationships whose target cannot hold them.
-func (b *batch) marksRecord() (records []record, good []mark) {
+func (b *batch) marksRecord() (records []disk.Record, good []mark) {
 	var copied, changed []byte
 	failed := map[*relationship]bool{}
 	for _, m := range b.marks {
 		if m.changed {
-			changed = appendMark(changed, m.rel.uid, m.first, m.n)
+			changed = disk.AppendMark(changed, m.rel.uid, m.first, m.n)
 		} else if err := m.rel.target.err(); err != nil {
 			if !failed[m.rel] {
 				b.fail(m.rel, err)
@@ -218,15 +220,15 @@ func (b *batch) marksRecord() (records []record, good []mark) {
 			failed[m.rel] = true
 			continue
 		} else {
-			copied = appendMark(copied, m.rel.uid, m.first, m.n)
+			copied = disk.AppendMark(copied, m.rel.uid, m.first, m.n)
 		}
 		good = append(good, m)
 	}
 	if copied != nil {
-		records = append(records, record{recMarks, copied})
+		records = append(records, disk.Record{Kind: disk.RecMarks, Payload: copied})
 	}
 	if changed != nil {
-		records = append(records, record{recChangedMarks, changed})
+		records = append(records, disk.Record{Kind: disk.RecChangedMarks, Payload: changed})
 	}
 	return records, good
 }
@@ -234,6 +236,7 @@ func (b *batch) marksRecord() (records []record, good []mark) {
 // fail adds to the batch that rel failed.
 func (b *batch) fail(rel *relationship, cause error) {
 	reason := cause.Error()
-	b.records = append(b.records, jsonRecord(recFailed, relFailure{rel.uid, reason}))
+	failure := disk.Failure{UID: rel.uid, Reason: reason}
+	b.records = append(b.records, disk.JSONRecord(disk.RecFailed, failure))
 	b.applies = append(b.applies, func() { rel.fail(reason) })
 }

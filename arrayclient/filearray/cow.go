@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -137,7 +139,7 @@ func (r *relationship) run(t, limit int64) (trackState, int64) {
 func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []error) {
 	errs := make([]error, len(rels))
 	off := t * trackSize
-	v.array.spare.hope() // refused, they fail for good
+	v.array.spare.Hope() // refused, they fail for good
 	for i, r := range rels {
 		errs[i] = r.target.roomFor(off, min(limit*trackSize, v.size-off))
 	}
@@ -200,7 +202,7 @@ func (d *data) store(p []byte, off int64) error {
 func alike(p []byte) (n int, zero bool) {
 	isZero := func(p []byte) bool {
 		track := p[:min(len(p), trackSize)]
-		return bytes.Equal(track, zeros[:len(track)])
+		return bytes.Equal(track, disk.Zeros[:len(track)])
 	}
 	zero = isZero(p)
 	for n < len(p) && isZero(p[n:]) == zero {
@@ -310,7 +312,7 @@ const minClone = 16
 // be copied. They are locked.
 func (r *relationship) cloneTracks(first, n int64) int64 {
 	n = min(n, r.source.size/trackSize-first)
-	if n < minClone || r.array.cannotClone.Load() || r.array.spare.spent() || !r.noteSharing() {
+	if n < minClone || r.array.cannotClone.Load() || r.array.spare.Spent() || !r.noteSharing() {
 		return 0
 	}
 	err := r.target.clone(&r.source.data, first*trackSize, n*trackSize)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"testing"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -488,7 +490,7 @@ func (r *crashRun) verifyVolume(a *Array, s arrayclient.Serial, killed bool, wha
 	}
 	if n := len(r.now[s].may) * sectorSize; len(p) != n && s != r.growing {
 		r.t.Fatalf("%s: %s has %d bytes, not %d", what, s, len(p), n)
-	} else if !bytes.Equal(p[n:], zeros[:len(p)-n]) {
+	} else if !bytes.Equal(p[n:], disk.Zeros[:len(p)-n]) {
 		r.t.Fatalf("%s: what was added to %s does not read as zeros", what, s)
 	}
 	err = r.now[s].holds(p, killed)

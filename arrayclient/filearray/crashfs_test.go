@@ -12,6 +12,8 @@ import (
 	"sort"
 	"sync"
 	"syscall"
+
+	"copyservices/arrayclient/filearray/disk"
 )
 
 // crashFS is a file system in memory that knows what was synced. It can be
@@ -162,7 +164,7 @@ func torn(rng *rand.Rand, a, b []byte) []byte {
 	return slices.Concat(a[:at], b[at:])
 }
 
-func (c *crashFS) Open(name string) (File, error) {
+func (c *crashFS) Open(name string) (disk.File, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	ino := c.live[name]
@@ -177,7 +179,7 @@ func (c *crashFS) Open(name string) (File, error) {
 	return &crashFile{c, name, ino}, nil
 }
 
-func (c *crashFS) Create(name string) (File, error) {
+func (c *crashFS) Create(name string) (disk.File, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.live[name] != nil {
@@ -407,7 +409,7 @@ func (f *crashFile) Allocate(n int64) error {
 	}
 	for at := int64(0); at < n; at += blockSize {
 		if f.ino.newest(at/blockSize) == nil {
-			if _, err := f.write(zeros[:blockSize], at); err != nil {
+			if _, err := f.write(disk.Zeros[:blockSize], at); err != nil {
 				return err
 			}
 		}
@@ -486,7 +488,7 @@ func (f *crashFile) Punch(off, n int64) error {
 	return nil
 }
 
-func (f *crashFile) Clone(src File, off, n int64) error {
+func (f *crashFile) Clone(src disk.File, off, n int64) error {
 	from := src.(*crashFile)
 	if f.fs.noClone {
 		return errors.ErrUnsupported

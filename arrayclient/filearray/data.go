@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"sync/atomic"
+
+	"copyservices/arrayclient/filearray/disk"
 )
 
 // data is the bytes of one volume in its segments, without any regard to
@@ -39,9 +41,9 @@ func (d *data) each(off, n int64, f func(s *segment, off, n int64) error) error 
 		return d.err()
 	}
 	for n > 0 {
-		i := off / segmentSize
-		at := off - i*segmentSize
-		part := min(n, segmentSize-at)
+		i := off / disk.SegmentSize
+		at := off - i*disk.SegmentSize
+		part := min(n, disk.SegmentSize-at)
 		if err := f(d.segs[i], at, part); err != nil {
 			return err
 		}
@@ -52,8 +54,8 @@ func (d *data) each(off, n int64, f func(s *segment, off, n int64) error) error 
 
 // one returns the segment that [off, off+n) is in, nil when it spans two.
 func (d *data) one(off, n int64) *segment {
-	i := off / segmentSize
-	if (off+n-1)/segmentSize != i {
+	i := off / disk.SegmentSize
+	if (off+n-1)/disk.SegmentSize != i {
 		return nil
 	}
 	return d.segs[i]
@@ -64,7 +66,7 @@ func (d *data) readAt(p []byte, off int64) error {
 		return err
 	}
 	if s := d.one(off, int64(len(p))); s != nil {
-		_, err := s.ReadAt(p, off%segmentSize)
+		_, err := s.ReadAt(p, off%disk.SegmentSize)
 		return err
 	}
 	return d.each(off, int64(len(p)), func(s *segment, at, n int64) error {
@@ -88,7 +90,7 @@ func (d *data) writeEach(p []byte, off int64, write func(*segment, []byte, int64
 		return err
 	}
 	if s := d.one(off, int64(len(p))); s != nil {
-		return write(s, p, off%segmentSize)
+		return write(s, p, off%disk.SegmentSize)
 	}
 	return d.each(off, int64(len(p)), func(s *segment, at, n int64) error {
 		err := write(s, p[:n], at)
@@ -144,8 +146,8 @@ func (d *data) zero(off, n int64, punch bool) error {
 
 func (s *segment) writeZeros(at, n int64) error {
 	for n > 0 {
-		step := min(n, int64(len(zeros)))
-		if err := s.write(zeros[:step], at); err != nil {
+		step := min(n, int64(len(disk.Zeros)))
+		if err := s.write(disk.Zeros[:step], at); err != nil {
 			return err
 		}
 		at, n = at+step, n-step
@@ -253,7 +255,7 @@ func (d *data) close() error {
 }
 
 // readData reads n bytes of f from off, but for a hole at their end.
-func readData(f File, off, n int64) ([]byte, error) {
+func readData(f disk.File, off, n int64) ([]byte, error) {
 	end := off
 	for at := off; at < off+n; {
 		start, stop, err := f.NextData(at, off+n)

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -59,7 +61,7 @@ func TestAreasStayInOrder(t *testing.T) {
 // writingSource calls f before a write to the files of the first volume.
 func writingSource(f func() error) func(op, name string) error {
 	return func(op, name string) error {
-		if op == "write" && strings.HasPrefix(name, volumeDir+"/000") {
+		if op == "write" && strings.HasPrefix(name, disk.VolumeDir+"/000") {
 			return f()
 		}
 		return nil
@@ -203,7 +205,7 @@ func TestFlushOfApplied(t *testing.T) {
 		t.Fatal(err)
 	}
 	fsys.setFault(func(op, name string) error {
-		if op == "sync" && strings.HasPrefix(name, volumeDir+"/000") {
+		if op == "sync" && strings.HasPrefix(name, disk.VolumeDir+"/000") {
 			t.Error("the volume was synced")
 		}
 		return nil

@@ -87,14 +87,14 @@
 // # Files
 //
 // All numbers are little endian, all checksums CRC-32C; every file has a
-// header with magic, version and checksum (format.go).
+// header with magic, version and checksum (disk/format.go).
 //
-//	meta.0, meta.1        volumes and relationships as of a checkpoint (meta.go)
-//	journal.0, journal.1  what happened since (journal.go)
+//	meta.0, meta.1        volumes and relationships as of a checkpoint (disk/meta.go)
+//	journal.0, journal.1  what happened since (disk/journal.go)
 //	bitmaps/UID.copied    the bits of a relationship as of a checkpoint (bitmap.go)
-//	reserve               room for what must be written on a full disk (space.go)
-//	volumes/generation    tells volumes from those of a backup (generation.go)
-//	volumes/ID.UID.N      segment N of a volume's data (segment.go)
+//	reserve               room for what must be written on a full disk (disk/reserve.go)
+//	volumes/generation    tells volumes from those of a backup (disk/generation.go)
+//	volumes/ID.UID.N      segment N of a volume's data (disk/volumefile.go)
 //	stages/ID.UID         writes that are not in the volume's files yet (stage.go)
 //
 // A checkpoint switches to the other journal, writes the changed pages of the
@@ -104,7 +104,7 @@
 // once and is not any more is refused with an error that names it.
 //
 // So are files of an older backup beside newer ones. Sessions tell the meta files, the
-// journals and the folder of volumes (generation.go), generations and counts the
+// journals and the folder of volumes (disk/generation.go), generations and counts the
 // bitmaps, stamps each file of a volume (stamp.go), which then fails alone. A file of
 // a volume on which no image and no staged write counts may be older: it is taken as
 // it is.

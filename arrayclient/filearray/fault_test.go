@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -54,7 +56,7 @@ func writeOnes(t *testing.T, a *Array, s arrayclient.Serial, with byte) {
 // failing makes op on the files of the volume with the given id fail.
 func failing(op, id string, err error) func(string, string) error {
 	return func(o, name string) error {
-		if o == op && strings.HasPrefix(name, volumeDir+"/"+id) {
+		if o == op && strings.HasPrefix(name, disk.VolumeDir+"/"+id) {
 			return err
 		}
 		return nil
@@ -252,7 +254,7 @@ func TestFullDisk(t *testing.T) {
 	if problems := Check(fsys); problems != nil {
 		t.Fatal(problems)
 	}
-	if names, _ := fsys.List(volumeDir); len(names) != 1 {
+	if names, _ := fsys.List(disk.VolumeDir); len(names) != 1 {
 		t.Fatalf("files of volumes: %v", names)
 	}
 }
@@ -288,16 +290,16 @@ func closedArray(t *testing.T) *crashFS {
 // newestMeta returns the name and the length of the meta file that counts.
 func newestMeta(t *testing.T, fsys *crashFS) (string, int64) {
 	t.Helper()
-	meta, _, err := readMeta(fsys)
+	meta, _, err := disk.ReadMeta(fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := fsys.Open(metaName(meta.gen))
+	f, err := fsys.Open(disk.MetaName(meta.Gen))
 	if err != nil {
 		t.Fatal(err)
 	}
 	size, _ := f.Size()
-	return metaName(meta.gen), size
+	return disk.MetaName(meta.Gen), size
 }
 
 // mustRefuse holds that the file of that name keeps the array from opening, and
@@ -443,7 +445,7 @@ func TestFailedVolumeGoes(t *testing.T) {
 		if problems := Check(fsys); problems != nil {
 			t.Fatal(problems)
 		}
-		if names, _ := fsys.List(volumeDir); len(names) != 2 {
+		if names, _ := fsys.List(disk.VolumeDir); len(names) != 2 {
 			t.Fatalf("left over: %v", names)
 		}
 	}
@@ -529,12 +531,12 @@ func TestDamagedJournal(t *testing.T) {
 		fsys, a, _ := pairUp(t, arrayclient.Options{NoCopy: true})
 		a.kill()
 		j := a.committer.journal
-		return fsys, journalName(j.gen), j.durable
+		return fsys, disk.JournalName(j.Gen), j.Durable
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 50 {
 		fsys, name, end := build()
-		off := headerSize + rng.Int64N(end-headerSize)
+		off := disk.HeaderSize + rng.Int64N(end-disk.HeaderSize)
 		damage(fsys, name, flip(off))
 		a, err := Open(fsys, OpenOptions{})
 		if err == nil {
@@ -552,7 +554,7 @@ func TestNewerVersion(t *testing.T) {
 	fsys := closedArray(t)
 	name, _ := newestMeta(t, fsys)
 	for slot := range uint64(2) {
-		damage(fsys, metaName(slot), func(ino *inode) {
+		damage(fsys, disk.MetaName(slot), func(ino *inode) {
 			b := bytes.Clone(ino.newest(0))
 			b[8]++
 			ino.blocks[0] = []*diskBlock{{versions: [][]byte{b}, owners: 1}}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -73,7 +75,7 @@ func (a *Array) establishPairs(
 
 // newRelationships makes the relationships of planned records, to which it gives
 // uids. They are not linked yet.
-func (a *Array) newRelationships(recs []relRecord) []*relationship {
+func (a *Array) newRelationships(recs []disk.RelationshipRecord) []*relationship {
 	rels := make([]*relationship, len(recs))
 	uid := a.takeUIDs(len(recs))
 	for i := range recs {
@@ -85,7 +87,7 @@ func (a *Array) newRelationships(recs []relRecord) []*relationship {
 }
 
 // establish makes rels durable and visible at one instant.
-func (a *Array) establish(rels []*relationship, recs []relRecord) error {
+func (a *Array) establish(rels []*relationship, recs []disk.RelationshipRecord) error {
 	unlock := lockGates(rels)
 	defer unlock()
 	if err := destageAll(rels); err != nil {
@@ -95,7 +97,7 @@ func (a *Array) establish(rels []*relationship, recs []relRecord) error {
 	for i := range recs {
 		recs[i].Established = now
 	}
-	return a.commitRecord(jsonRecord(recEstablished, recs), func() {
+	return a.commitRecord(disk.JSONRecord(disk.RecEstablished, recs), func() {
 		for _, r := range rels {
 			r.link()
 		}
@@ -196,15 +198,15 @@ func (a *Array) noteImages(rels []*relationship) {
 	for i, r := range rels {
 		uids[i] = r.uid
 	}
-	note := jsonRecord(recImagesDurable, uids)
+	note := disk.JSONRecord(disk.RecImagesDurable, uids)
 	// An error means that nothing is committed any more.
 	a.committer.commit(nil, nil, func() {
 		a.applyState(note)
 		j := a.committer.journal
-		if !j.room(1, len(note.payload)) {
+		if !j.Room(1, len(note.Payload)) {
 			return // the next checkpoint writes it down
 		}
-		if err := j.note(note); err != nil {
+		if err := j.Note(note); err != nil {
 			a.log.Warn("it is not noted that images are durable", "error", err)
 		}
 	})
@@ -214,14 +216,14 @@ func (a *Array) noteImages(rels []*relationship) {
 // the records of their relationships, without uids. Array.acts or Array.mu is held.
 func (a *Array) plan(
 	pairs []arrayclient.Pair, opts arrayclient.Options,
-) ([]relRecord, error) {
+) ([]disk.RelationshipRecord, error) {
 	if len(pairs) == 0 {
 		return nil, fault.New(fault.Usage, "no pair is given")
 	}
 	p := planner{
 		record: opts.Record, sources: map[*volume]int{}, targets: map[*volume]*volume{},
 	}
-	recs := make([]relRecord, 0, len(pairs))
+	recs := make([]disk.RelationshipRecord, 0, len(pairs))
 	for _, pair := range pairs {
 		src, tgt, err := a.lookupPair(pair)
 		if err != nil {
@@ -230,7 +232,7 @@ func (a *Array) plan(
 		if err := p.add(src, tgt); err != nil {
 			return nil, err
 		}
-		recs = append(recs, relRecord{Source: src.id, Target: tgt.id, Options: opts})
+		recs = append(recs, disk.RelationshipRecord{Source: src.id, Target: tgt.id, Options: opts})
 	}
 	return recs, nil
 }
@@ -394,11 +396,11 @@ func (a *Array) BackgroundCopy(_ context.Context, pairs []arrayclient.Pair) erro
 	if err := a.copyable(rels); err != nil {
 		return err
 	}
-	changes := make([]relChange, len(rels))
+	changes := make([]disk.RelationshipChange, len(rels))
 	for i, r := range rels {
-		changes[i] = relChange{UID: r.uid, Copy: true}
+		changes[i] = disk.RelationshipChange{UID: r.uid, Copy: true}
 	}
-	if err := a.commitRecord(jsonRecord(recChanged, changes), nil); err != nil {
+	if err := a.commitRecord(disk.JSONRecord(disk.RecChanged, changes), nil); err != nil {
 		return err
 	}
 	for _, r := range rels {
@@ -410,7 +412,7 @@ func (a *Array) BackgroundCopy(_ context.Context, pairs []arrayclient.Pair) erro
 // copyable returns why the copying of rels cannot be started, or nil.
 func (a *Array) copyable(rels []*relationship) error {
 	for _, r := range rels {
-		rec := a.relRecord(r.uid)
+		rec := a.RelationshipRecord(r.uid)
 		if !rec.Options.NoCopy || rec.Failed != "" {
 			return fault.New(fault.Refused, "relationship %s is not a nocopy relationship", r.pair())
 		}
@@ -438,7 +440,7 @@ func (a *Array) Relationships(
 	list := []arrayclient.Relationship{}
 	for _, r := range a.rels {
 		if len(serials) == 0 || wanted[r.source] || wanted[r.target] {
-			list = append(list, r.describe(a.relRecord(r.uid)))
+			list = append(list, r.describe(a.RelationshipRecord(r.uid)))
 		}
 	}
 	slices.SortFunc(list, func(x, y arrayclient.Relationship) int {

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -13,13 +15,13 @@ func TestFullFileSystem(t *testing.T) {
 	for _, fstype := range []string{"ext4", "xfs", "btrfs"} {
 		t.Run(fstype, func(t *testing.T) {
 			dir := mountImage(t, fstype, 320<<20)
-			fsys, err := OS(dir)
+			fsys, err := disk.OS(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			leave(t, filepath.Join(dir, "taken"), fsys, 64<<20)
 			d := fillUp(t, fsys, 1<<30, func() { fillFile(t, filepath.Join(dir, "other")) })
-			d.goesOn(func() FS {
+			d.goesOn(func() disk.FS {
 				if err := d.array.closeFiles(); err != nil { // or it cannot be unmounted
 					t.Fatal(err)
 				}
@@ -30,7 +32,7 @@ func TestFullFileSystem(t *testing.T) {
 }
 
 // leave takes all but n bytes of a file system.
-func leave(t *testing.T, path string, fsys FS, n int64) {
+func leave(t *testing.T, path string, fsys disk.FS, n int64) {
 	t.Helper()
 	f, err := os.Create(path)
 	if err != nil {
@@ -48,9 +50,9 @@ func fillFile(t *testing.T, path string) {
 	t.Helper()
 	f, err := os.Create(path)
 	for off := int64(0); err == nil; off += 4096 {
-		_, err = f.WriteAt(zeros[:4096], off)
+		_, err = f.WriteAt(disk.Zeros[:4096], off)
 	}
-	if !isFull(err) {
+	if !disk.IsFull(err) {
 		t.Fatal(err)
 	}
 	if f != nil { // else there is not even room for its name

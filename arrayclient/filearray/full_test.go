@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -17,7 +19,7 @@ import (
 // fullDisk is an array on a disk that was filled while it was at work.
 type fullDisk struct {
 	t       *testing.T
-	fsys    FS
+	fsys    disk.FS
 	array   *Array
 	serials []arrayclient.Serial // source, target, and one that fills the disk
 	now     []byte               // a byte for each track of the source
@@ -29,7 +31,7 @@ type fullDisk struct {
 const fullTracks = 64 // of the source
 
 // fillUp makes an array, an image, and the disk full: filler does that at last.
-func fillUp(t *testing.T, fsys FS, large int64, filler func()) *fullDisk {
+func fillUp(t *testing.T, fsys disk.FS, large int64, filler func()) *fullDisk {
 	t.Helper()
 	d := &fullDisk{t: t, fsys: fsys, array: createTestArray(t, fsys), maybe: map[int]byte{}}
 	d.serials = append(mustCreate(t, d.array, fullTracks*trackSize, 2),
@@ -68,7 +70,7 @@ func (d *fullDisk) fill(vol arrayclient.VolumeIO) {
 
 func (d *fullDisk) mustBeFull(err error) {
 	d.t.Helper()
-	if !isFull(err) {
+	if !disk.IsFull(err) {
 		d.t.Fatalf("the disk is full, the error is %v", err)
 	}
 }
@@ -129,7 +131,7 @@ func (d *fullDisk) verify(what string) {
 }
 
 // reopen opens the array again, which is sound.
-func (d *fullDisk) reopen(fsys FS, what string) {
+func (d *fullDisk) reopen(fsys disk.FS, what string) {
 	d.t.Helper()
 	if problems := Check(fsys); problems != nil {
 		d.t.Fatalf("%s: check: %v", what, problems)
@@ -190,7 +192,7 @@ func eachFullDisk(t *testing.T, f func(t *testing.T, fsys *crashFS)) {
 		t.Run(fmt.Sprintf("copies %t", copies), func(t *testing.T) {
 			fsys := newCrashFS()
 			// Journals, reserve, and twice the source and as much again.
-			fsys.limit, fsys.copies = 2*journalSize/blockSize+3*fullTracks*16+300, copies
+			fsys.limit, fsys.copies = 2*disk.JournalSize/blockSize+3*fullTracks*16+300, copies
 			f(t, fsys)
 		})
 	}
@@ -210,9 +212,9 @@ func fillRest(t *testing.T, fsys *crashFS) (giveBack func()) {
 		t.Fatal(err)
 	}
 	for off := int64(0); err == nil; off += blockSize {
-		_, err = f.WriteAt(zeros[:blockSize], off)
+		_, err = f.WriteAt(disk.Zeros[:blockSize], off)
 	}
-	if !isFull(err) {
+	if !disk.IsFull(err) {
 		t.Fatal(err)
 	}
 	return func() {
@@ -227,12 +229,12 @@ func fillRest(t *testing.T, fsys *crashFS) (giveBack func()) {
 func TestFullDiskGoesOn(t *testing.T) {
 	eachFullDisk(t, func(t *testing.T, fsys *crashFS) {
 		d := fillUp(t, fsys, 16<<20, func() { fillRest(t, fsys) })
-		d.goesOn(func() FS { return fsys.afterKill() })
+		d.goesOn(func() disk.FS { return fsys.afterKill() })
 	})
 }
 
 // goesOn uses the full disk up to its end. Kill returns what a killed process left.
-func (d *fullDisk) goesOn(kill func() FS) {
+func (d *fullDisk) goesOn(kill func() disk.FS) {
 	d.t.Helper()
 	d.overwrite(2, 40)
 	d.verify("live")
@@ -275,7 +277,7 @@ func TestFullDiskWithoutReserve(t *testing.T) {
 		d := fillUp(t, fsys, 16<<20, func() {})
 		d.array.kill()
 		fsys.afterKill()
-		if err := fsys.Remove(reserveName); err != nil {
+		if err := fsys.Remove(disk.ReserveName); err != nil {
 			t.Fatal(err)
 		}
 		giveBack := fillRest(t, fsys)
@@ -312,14 +314,15 @@ func TestCommitWithoutRoom(t *testing.T) {
 	if err := Create(fsys, CreateOptions{Serial: "13698"}); err != nil {
 		t.Fatal(err)
 	}
-	j, err := openJournal(fsys, "13698")
+	j, err := disk.OpenJournal(fsys, "13698")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer j.close()
-	j.start(7, headerSize)
-	large := func(b byte) record { // up to the end of the block
-		return record{recCopyRate, bytes.Repeat([]byte{b}, journalBlock-headerSize-recordHeader)}
+	defer j.Close()
+	j.Start(7, disk.HeaderSize)
+	large := func(b byte) disk.Record { // up to the end of the block
+		n := disk.JournalBlock - disk.HeaderSize - disk.RecordHeaderSize
+		return disk.Record{Kind: disk.RecCopyRate, Payload: bytes.Repeat([]byte{b}, n)}
 	}
 	writes := 0
 	fsys.setFault(func(op, _ string) error {
@@ -330,12 +333,13 @@ func TestCommitWithoutRoom(t *testing.T) {
 		}
 		return nil
 	})
-	if err := j.commit([]record{large('A'), {recCopyRate, []byte("behind")}}); !errors.Is(err, errNoRoom) {
+	behind := disk.Record{Kind: disk.RecCopyRate, Payload: []byte("behind")}
+	if err := j.Commit([]disk.Record{large('A'), behind}); !errors.Is(err, disk.ErrNoRoom) {
 		t.Fatalf("commit: %v", err)
 	}
 	read := func() (found string) {
-		_, err := j.read(7, func(r record) error {
-			found += string(r.payload[:1])
+		_, err := j.Read(7, func(r disk.Record) error {
+			found += string(r.Payload[:1])
 			return nil
 		})
 		if err != nil {
@@ -347,7 +351,7 @@ func TestCommitWithoutRoom(t *testing.T) {
 		t.Fatalf("of the commit that failed there is %q", found)
 	}
 	writes = 3
-	if err := j.commit([]record{large('B')}); err != nil || writes != 5 {
+	if err := j.Commit([]disk.Record{large('B')}); err != nil || writes != 5 {
 		t.Fatalf("commit: %v, %d writes", err, writes)
 	}
 	if found := read(); found != "B" {
@@ -362,8 +366,8 @@ func TestFullDiskUnfinishedExpansion(t *testing.T) {
 	ctx, fsys := context.Background(), newCrashFS()
 	a := createTestArray(t, fsys)
 	s := mustCreate(t, a, 1<<20, 1)[0]
-	fsys.setFault(nth(2, "write", volumeDir+"/000", errNoSpace))
-	if err := a.ExpandVolume(ctx, s, 2<<20); !isFull(err) {
+	fsys.setFault(nth(2, "write", disk.VolumeDir+"/000", errNoSpace))
+	if err := a.ExpandVolume(ctx, s, 2<<20); !disk.IsFull(err) {
 		t.Fatalf("expand: %v", err)
 	}
 	a.kill()

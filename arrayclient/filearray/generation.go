@@ -1,38 +1,103 @@
 package filearray
 
-import "copyservices/arrayclient/fault"
+import (
+	"cmp"
+	"path"
 
-// Files that are restored from an older backup, some of them or most, would make a
-// wrong image without a sign. So an opening leaves its generation where the files
-// of volumes, the journals and the meta file each have it:
-//
-//   - in the headers of the journals and in generationName, which says of the
-//     folder of volumes what a header says of a file, before the meta file of the
-//     opening is written: "begun";
-//   - in that meta file and all later ones, as the session;
-//   - in generationName, once a meta file is durable: "durable".
-//
-// What has begun an earlier session than that of the meta file is older than it.
-// What has begun a later one than an opening of this meta file would, or has seen
-// a later meta file become durable, is newer.
-const (
-	generationDir  = volumeDir + "/generation"
-	generationName = generationDir + "/last"
+	"copyservices/arrayclient/filearray/disk"
 )
 
-// openingAfter returns the generation of an opening of meta file gen. It spares
-// that file, and no record of that generation can be left in a journal.
-func openingAfter(gen uint64) uint64 { return gen + 3 }
-
-// mayFollow reports whether a checkpoint that was cut off may have left gen behind
-// when metaGen is the last meta file: a checkpoint, or that of an opening.
-func mayFollow(metaGen, gen uint64) bool {
-	return gen <= metaGen+1 || gen == openingAfter(metaGen)
+// checkSession holds the session that a file began against the meta file.
+func (l *loaded) checkSession(name string, begun uint64) error {
+	session := l.state.Session
+	switch {
+	case session == 0: // of a program that noted none
+		return nil
+	case begun < session:
+		return disk.RestoredError(name, disk.MetaName(l.gen))
+	case begun > session && begun != disk.OpeningAfter(l.gen):
+		return l.metaTooOld(name)
+	}
+	return nil
 }
 
-// errRestored is the error for a file that is older than another one, which it is
-// no older than when only a crash came between.
-func errRestored(name, other string) error {
-	return fault.New(fault.Failed, "%s is older than %s", name, other).
-		WithHint("was it restored from a backup? restore the whole state folder from one backup")
+// metaTooOld is the error for a meta file that is older than another file.
+func (l *loaded) metaTooOld(name string) error {
+	return cmp.Or(l.stale, disk.RestoredError(disk.MetaName(l.gen), name))
+}
+
+// checkGeneration holds the folder of volumes against the meta file.
+func (l *loaded) checkGeneration() error {
+	f, err := l.fsys.Open(disk.GenerationName)
+	if disk.IsNotExist(err) && l.state.Session == 0 {
+		return nil
+	}
+	if disk.IsNotExist(err) {
+		return disk.Corrupt(disk.GenerationName, "it is missing")
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h, err := disk.ReadHeader(f, disk.GenerationName, 0, disk.MagicGen, l.serial)
+	if err != nil {
+		return err
+	}
+	l.durable = h.ID
+	if h.ID > l.gen {
+		return l.missingMeta(h.ID)
+	}
+	return l.checkSession(disk.GenerationName, h.Length)
+}
+
+// checkUIDs looks for files of volumes that were made after the meta file and what
+// the journals say.
+func (l *loaded) checkUIDs() error {
+	names, err := l.fsys.List(disk.VolumeDir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		_, uid, ok := disk.ParseSegmentName(name)
+		if name = path.Join(disk.VolumeDir, name); ok && uid >= l.state.NextUID && !l.unfinished(name) {
+			return l.metaTooOld(name)
+		}
+	}
+	return nil
+}
+
+// beginSession notes that opening gen has begun, durably.
+func (l *loaded) beginSession(gen uint64) error {
+	if err := l.journal.BeginSession(l.serial, gen); err != nil {
+		return err
+	}
+	if err := l.fsys.Mkdir(disk.GenerationDir); err != nil {
+		return err
+	}
+	f, err := l.fsys.Open(disk.GenerationName)
+	if disk.IsNotExist(err) {
+		f, err = l.fsys.Create(disk.GenerationName)
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := disk.Header{Magic: disk.MagicGen, ID: l.durable, Length: gen, Serial: l.serial}
+	if _, err := f.WriteAt(h.Encode(), 0); err != nil {
+		return err
+	}
+	return cmp.Or(f.Sync(), l.fsys.SyncDir(disk.VolumeDir), l.fsys.SyncDir(disk.GenerationDir))
+}
+
+// noteDurable notes that meta file gen is durable. Nobody waits for that.
+func (a *Array) noteDurable(gen, session uint64) {
+	f, err := a.fsys.Open(disk.GenerationName)
+	if err == nil {
+		defer f.Close()
+		h := disk.Header{Magic: disk.MagicGen, ID: gen, Length: session, Serial: a.serial}
+		_, err = f.WriteAt(h.Encode(), 0)
+	}
+	if err != nil {
+		a.log.Warn("the generation is not noted", "error", err)
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -15,7 +17,7 @@ func TestHuge(t *testing.T) {
 	a := realArray(t)
 	v := mustCreate(t, a, MaxVolume, 2)
 	source, target := mustOpen(t, a, v[0]), mustOpen(t, a, v[1])
-	offsets := []int64{0, segmentSize - 3, 5*segmentSize - 512, MaxVolume - 1000}
+	offsets := []int64{0, disk.SegmentSize - 3, 5*disk.SegmentSize - 512, MaxVolume - 1000}
 	write := func(vol arrayclient.VolumeIO, with byte) {
 		for _, off := range offsets {
 			if _, err := vol.WriteAt(bytes.Repeat([]byte{with}, 1000), off); err != nil {

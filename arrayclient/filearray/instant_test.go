@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -93,7 +95,7 @@ func readAll(t *testing.T, v arrayclient.VolumeIO) []byte {
 
 func realArray(t *testing.T) *Array {
 	t.Helper()
-	fsys, err := OS(t.TempDir())
+	fsys, err := disk.OS(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +212,7 @@ func checkInstant(
 // has what was acknowledged before it, nothing from after it, and stays.
 func TestImagesUnderLoad(t *testing.T) {
 	const writers, size = 3, 4 << 20
-	fsys, err := OS(t.TempDir())
+	fsys, err := disk.OS(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,7 +194,7 @@ func (v *volume) tryZero(off, n int64, punch, polite bool) (int64, outcome, erro
 	if err := v.roomFor(off, n); err != nil && !punch {
 		return 0, notStaged, err
 	}
-	defer v.array.spare.hope()
+	defer v.array.spare.Hope()
 	if v.target != nil {
 		if polite && v.share.blocked(off, n) {
 			return n, partnerBefore, nil

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -82,13 +84,13 @@ func (g *gatherFS) wait(k *gathering) {
 }
 
 type gatherFile struct {
-	File
+	disk.File
 	fs   *gatherFS
 	name string
 }
 
-func (g *gatherFS) Open(name string) (File, error) {
-	if path.Dir(name) == "." || name == generationName {
+func (g *gatherFS) Open(name string) (disk.File, error) {
+	if path.Dir(name) == "." || name == disk.GenerationName {
 		return g.crashFS.Open(name)
 	}
 	defer g.call("open", name)()
@@ -97,7 +99,7 @@ func (g *gatherFS) Open(name string) (File, error) {
 }
 
 func (f *gatherFile) Sync() error {
-	if path.Dir(f.name) == volumeDir {
+	if path.Dir(f.name) == disk.VolumeDir {
 		defer f.fs.call("sync", f.name)()
 	}
 	return f.File.Sync()
@@ -146,13 +148,13 @@ func TestManyVolumes(t *testing.T) {
 
 	g := &gatherFS{crashFS: fsys.afterKill(), kinds: map[string]*gathering{}}
 	a = openStagingArray(t, g, small)
-	g.want(t, "open "+volumeDir, volumes)
+	g.want(t, "open "+disk.VolumeDir, volumes)
 	g.want(t, "open "+stageDir, busy)
 	g.want(t, "open "+bitmapDir, sources)
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	g.want(t, "sync "+volumeDir, volumes)
+	g.want(t, "sync "+disk.VolumeDir, volumes)
 	if problems := Check(fsys); problems != nil {
 		t.Fatal(problems)
 	}

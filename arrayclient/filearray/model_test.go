@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -29,12 +31,12 @@ func newRand(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-func createTestArray(t *testing.T, fsys FS) *Array {
+func createTestArray(t *testing.T, fsys disk.FS) *Array {
 	t.Helper()
 	return createStagingArray(t, fsys, defaultStaging)
 }
 
-func createStagingArray(t *testing.T, fsys FS, s staging) *Array {
+func createStagingArray(t *testing.T, fsys disk.FS, s staging) *Array {
 	t.Helper()
 	if err := Create(fsys, CreateOptions{Serial: "13698"}); err != nil {
 		t.Fatal(err)
@@ -42,12 +44,12 @@ func createStagingArray(t *testing.T, fsys FS, s staging) *Array {
 	return openStagingArray(t, fsys, s)
 }
 
-func openTestArray(t *testing.T, fsys FS) *Array {
+func openTestArray(t *testing.T, fsys disk.FS) *Array {
 	t.Helper()
 	return openStagingArray(t, fsys, defaultStaging)
 }
 
-func openStagingArray(t *testing.T, fsys FS, s staging) *Array {
+func openStagingArray(t *testing.T, fsys disk.FS, s staging) *Array {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
 	a, err := Open(fsys, OpenOptions{Logger: logger, staging: s})

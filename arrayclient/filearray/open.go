@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -25,7 +27,7 @@ type OpenOptions struct {
 
 // Open opens the array in fsys and goes on copying where it stopped. Only one
 // process may have an array open; keeping others out is the caller's.
-func Open(fsys FS, opts OpenOptions) (*Array, error) {
+func Open(fsys disk.FS, opts OpenOptions) (*Array, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -55,7 +57,7 @@ func Open(fsys FS, opts OpenOptions) (*Array, error) {
 
 // resume starts the copying of r if it has to be copied in the background.
 func (a *Array) resume(r *relationship) {
-	rec := a.relRecord(r.uid)
+	rec := a.RelationshipRecord(r.uid)
 	if r.lost() != nil {
 		return // it could only fail, for good
 	}
@@ -66,16 +68,16 @@ func (a *Array) resume(r *relationship) {
 
 // loaded is what the files of an array say, before anything is changed.
 type loaded struct {
-	fsys    FS
+	fsys    disk.FS
 	serial  string
 	gen     uint64 // of the meta file
-	state   *state
-	journal *journal
+	state   *disk.State
+	journal *disk.Journal
 	// rels are the bitmaps of the relationships; those that ended in the
 	// journal are in ended, as long as they have files.
 	rels    map[uint64]loadedBitmaps
 	ended   []loadedBitmaps
-	durable uint64 // of generationName
+	durable uint64 // of disk.GenerationName
 	// stale is what is wrong with the meta file that is not needed.
 	stale error
 }
@@ -90,8 +92,8 @@ func (b loadedBitmaps) each(f func(*bitmap) error) error {
 	return err
 }
 
-func load(fsys FS) (*loaded, error) {
-	meta, other, err := readMeta(fsys)
+func load(fsys disk.FS) (*loaded, error) {
+	meta, other, err := disk.ReadMeta(fsys)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.NotFound, "there is no array: meta.0 and meta.1 are missing")
 	}
@@ -99,10 +101,10 @@ func load(fsys FS) (*loaded, error) {
 		return nil, err
 	}
 	l := &loaded{
-		fsys: fsys, serial: meta.serial, gen: meta.gen, state: meta.state, stale: other,
+		fsys: fsys, serial: meta.Serial, gen: meta.Gen, state: meta.State, stale: other,
 		rels: map[uint64]loadedBitmaps{},
 	}
-	if l.journal, err = openJournal(fsys, l.serial); err != nil {
+	if l.journal, err = disk.OpenJournal(fsys, l.serial); err != nil {
 		return nil, err
 	}
 	if err := l.read(); err != nil {
@@ -117,8 +119,8 @@ func (l *loaded) read() error {
 	if err := l.checkGeneration(); err != nil {
 		return err
 	}
-	for slot, begun := range l.journal.begun {
-		if err := l.checkSession(journalName(uint64(slot)), begun); err != nil {
+	for slot, begun := range l.journal.Begun {
+		if err := l.checkSession(disk.JournalName(uint64(slot)), begun); err != nil {
 			return err
 		}
 	}
@@ -129,7 +131,7 @@ func (l *loaded) read() error {
 }
 
 func (l *loaded) close() {
-	l.journal.close()
+	l.journal.Close()
 	for _, b := range l.rels {
 		b.each((*bitmap).close)
 	}
@@ -146,7 +148,8 @@ func (l *loaded) readBitmaps() error {
 		rec := l.state.Relationships[uid]
 		src := l.state.Volumes[rec.Source]
 		if src == nil || l.state.Volumes[rec.Target] == nil {
-			return corrupt(metaName(l.gen), "relationship %d has a volume that does not exist", uid)
+			return disk.Corrupt(disk.MetaName(l.gen),
+				"relationship %d has a volume that does not exist", uid)
 		}
 		var b loadedBitmaps
 		b.copied, b.changed = newBitmaps(rec, src.Size)
@@ -158,7 +161,7 @@ func (l *loaded) readBitmaps() error {
 	})
 }
 
-func (l *loaded) readBitmap(rec *relRecord, b loadedBitmaps) error {
+func (l *loaded) readBitmap(rec *disk.RelationshipRecord, b loadedBitmaps) error {
 	err := l.readPages(b.copied, rec.Copied)
 	if b.changed != nil && err == nil {
 		err = l.readPages(b.changed, rec.Changed)
@@ -179,7 +182,7 @@ func (l *loaded) readPages(b *bitmap, want int64) error {
 		return err
 	}
 	if n := b.count.Load(); n < want {
-		return corrupt(b.name, "it has %d tracks, the last checkpoint wrote %d", n, want)
+		return disk.Corrupt(b.name, "it has %d tracks, the last checkpoint wrote %d", n, want)
 	}
 	return nil
 }
@@ -197,19 +200,19 @@ func (l *loaded) checkPages(b *bitmap) error {
 // replay applies the journal that follows the meta file, and the one that
 // follows that if a checkpoint was being written.
 func (l *loaded) replay() error {
-	if _, err := l.journal.read(l.gen, l.apply); err != nil {
+	if _, err := l.journal.Read(l.gen, l.apply); err != nil {
 		return err
 	}
 	next := l.gen + 1
-	begun, err := l.journal.begunAfter(l.gen)
+	begun, err := l.journal.BegunAfter(l.gen)
 	if err != nil {
 		return err
 	}
 	if begun > next {
 		return l.missingMeta(begun)
 	}
-	_, err = l.journal.read(next, func(r record) error {
-		if r.kind == recCheckpointed {
+	_, err = l.journal.Read(next, func(r disk.Record) error {
+		if r.Kind == disk.RecCheckpointed {
 			return l.missingMeta(next)
 		}
 		return l.apply(r)
@@ -222,29 +225,29 @@ func (l *loaded) missingMeta(gen uint64) error {
 	if l.stale != nil {
 		return l.stale
 	}
-	return corrupt(metaName(gen), "it is missing or too old")
+	return disk.Corrupt(disk.MetaName(gen), "it is missing or too old")
 }
 
-func (l *loaded) apply(r record) error {
-	switch r.kind {
-	case recMarks, recChangedMarks:
-		eachMark(r, func(uid uint64, first, n int64) {
-			l.applyMark(l.rels[uid], r.kind == recChangedMarks, first, n)
+func (l *loaded) apply(r disk.Record) error {
+	switch r.Kind {
+	case disk.RecMarks, disk.RecChangedMarks:
+		disk.EachMark(r, func(uid uint64, first, n int64) {
+			l.applyMark(l.rels[uid], r.Kind == disk.RecChangedMarks, first, n)
 		})
 		return nil
-	case recSucceeded:
-		if err := applyEach(r, l.succeed); err != nil {
+	case disk.RecReplaced:
+		if err := disk.ApplyEach(r, l.succeed); err != nil {
 			return err
 		}
 	}
-	if err := l.state.apply(r); err != nil {
+	if err := l.state.Apply(r); err != nil {
 		return err
 	}
-	switch r.kind {
-	case recEstablished:
-		return applyEach(r, l.establish)
-	case recEnded:
-		return applyEach(r, func(e *relEnd) { l.end(e.UID) })
+	switch r.Kind {
+	case disk.RecEstablished:
+		return disk.ApplyEach(r, l.establish)
+	case disk.RecEnded:
+		return disk.ApplyEach(r, func(e *disk.End) { l.end(e.UID) })
 	}
 	return nil
 }
@@ -258,7 +261,7 @@ func (l *loaded) applyMark(b loadedBitmaps, changed bool, first, n int64) {
 	}
 }
 
-func (l *loaded) establish(rec *relRecord) {
+func (l *loaded) establish(rec *disk.RelationshipRecord) {
 	if v := l.state.Volumes[rec.Source]; v != nil {
 		copied, changed := newBitmaps(rec, v.Size)
 		l.rels[rec.UID] = loadedBitmaps{copied, changed}
@@ -266,7 +269,7 @@ func (l *loaded) establish(rec *relRecord) {
 }
 
 // succeed makes the bitmaps of a relationship that takes another's place.
-func (l *loaded) succeed(next *relSuccession) {
+func (l *loaded) succeed(next *disk.Replacement) {
 	old := l.rels[next.Old]
 	if old.copied == nil || old.changed == nil {
 		return
@@ -297,10 +300,10 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.committer.journal = l.journal
 	a.committer.between = a.makeRoom
-	a.committer.release = a.spare.release
+	a.committer.release = a.spare.Release
 	a.stamps.after, a.stamps.apply = stampAfter, a.applyState
 	a.committer.stamps = &a.stamps
-	a.spare.open(a.fsys)
+	a.spare.Open(a.fsys)
 	if err := a.fsys.Mkdir(stageDir); err != nil {
 		return nil, err
 	}
@@ -330,9 +333,10 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 	return a, nil
 }
 
-func (l *loaded) addRelationship(a *Array, rec *relRecord) error {
+func (l *loaded) addRelationship(a *Array, rec *disk.RelationshipRecord) error {
 	if a.volumes[rec.Source] == nil || a.volumes[rec.Target] == nil {
-		return corrupt(journalName(l.gen), "relationship %d has a volume that does not exist", rec.UID)
+		return disk.Corrupt(disk.JournalName(l.gen),
+			"relationship %d has a volume that does not exist", rec.UID)
 	}
 	b := l.rels[rec.UID]
 	a.newRelationship(rec, b.copied, b.changed).link()
@@ -344,19 +348,19 @@ func (l *loaded) addRelationship(a *Array, rec *relRecord) error {
 // process died, what was read may not be on the disk yet: the meta file must
 // be before the other one is written, and so must the sources of images.
 func (l *loaded) firstCheckpoint(a *Array) error {
-	if err := syncMeta(l.fsys, l.gen); err != nil {
+	if err := disk.SyncMeta(l.fsys, l.gen); err != nil {
 		return err
 	}
 	a.syncImages()
-	gen := openingAfter(l.gen)
+	gen := disk.OpeningAfter(l.gen)
 	a.state.Session = gen
 	a.first = &firstCheckpoint{a.newCheckpoint(gen), l}
 	err := a.writeFirst()
-	if err == nil || !isFull(err) {
+	if err == nil || !disk.IsFull(err) {
 		return err
 	}
 	a.log.Error("the disk under the state folder is full: nothing can be changed", "error", err)
-	return l.journal.sync()
+	return l.journal.Sync()
 }
 
 // firstCheckpoint is the checkpoint of an opening.
@@ -373,13 +377,13 @@ func (a *Array) writeFirst() error {
 	if c == nil {
 		return nil
 	}
-	err := a.spare.spend(func() error { return c.from.beginSession(c.gen) })
+	err := a.spare.Spend(func() error { return c.from.beginSession(c.gen) })
 	if err == nil {
 		err = a.writeCheckpoint(c.checkpoint)
 	}
 	if err != nil {
-		if isFull(err) {
-			err = errFull(err)
+		if disk.IsFull(err) {
+			err = disk.FullError(err)
 		}
 		return err
 	}
@@ -389,9 +393,9 @@ func (a *Array) writeFirst() error {
 		}
 	}
 	j := a.committer.journal
-	j.start(c.gen, headerSize)
-	err = j.note(record{kind: recCheckpointed})
-	if errors.Is(err, errNoRoom) {
+	j.Start(c.gen, disk.HeaderSize)
+	err = j.Note(disk.Record{Kind: disk.RecCheckpointed})
+	if errors.Is(err, disk.ErrNoRoom) {
 		err = nil
 	}
 	if err == nil {
@@ -404,7 +408,7 @@ func (a *Array) writeFirst() error {
 // where nothing says that the establish did: it may have been cut off.
 func (a *Array) syncImages() {
 	unsure := func(r *relationship) bool {
-		return !r.copied.full() && !a.relRecord(r.uid).ImageDurable
+		return !r.copied.full() && !a.RelationshipRecord(r.uid).ImageDurable
 	}
 	sources := slices.DeleteFunc(a.allVolumes(), func(v *volume) bool {
 		return !slices.ContainsFunc(v.sources, unsure)
@@ -416,7 +420,7 @@ func (a *Array) syncImages() {
 			durable = append(durable, uid)
 		}
 	}
-	a.applyState(jsonRecord(recImagesDurable, durable))
+	a.applyState(disk.JSONRecord(disk.RecImagesDurable, durable))
 }
 
 // openVolumes opens all volumes. One whose files are damaged takes no I/O and is
@@ -440,7 +444,7 @@ func (a *Array) openVolumes() error {
 	return a.openStages()
 }
 
-func (a *Array) openOrGiveUp(rec *volumeRecord) (*volume, error) {
+func (a *Array) openOrGiveUp(rec *disk.VolumeRecord) (*volume, error) {
 	v, err := a.openVolume(rec)
 	if ofVolume(err) {
 		v = a.newVolume(rec, nil)
@@ -453,7 +457,7 @@ func (a *Array) openOrGiveUp(rec *volumeRecord) (*volume, error) {
 // ofVolume reports whether err, of opening a volume's file, is a matter of that
 // volume alone: not one of a program that is too old, or of a shortage.
 func ofVolume(err error) bool {
-	if err == nil || errors.Is(err, errNewer) {
+	if err == nil || errors.Is(err, disk.ErrNewer) {
 		return false
 	}
 	for _, shortage := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EINTR} {
@@ -461,7 +465,7 @@ func ofVolume(err error) bool {
 			return false
 		}
 	}
-	return !isFull(err)
+	return !disk.IsFull(err)
 }
 
 // giveUp makes v take no I/O because of what is wrong with one of its files. The
@@ -487,7 +491,7 @@ func lostVolume(serial arrayclient.Serial, cause error) error {
 		"or give the volume up: esscli delete volume %s", serial)
 }
 
-func (a *Array) openVolume(rec *volumeRecord) (*volume, error) {
+func (a *Array) openVolume(rec *disk.VolumeRecord) (*volume, error) {
 	segs, err := openChecked(a.fsys, a.serial, a.state, rec)
 	if err != nil {
 		return nil, err
@@ -495,7 +499,7 @@ func (a *Array) openVolume(rec *volumeRecord) (*volume, error) {
 	return a.newVolume(rec, segs), nil
 }
 
-func (a *Array) newVolume(rec *volumeRecord, segs []*segment) *volume {
+func (a *Array) newVolume(rec *disk.VolumeRecord, segs []*segment) *volume {
 	v := &volume{
 		array: a, id: rec.ID, uid: rec.UID, serial: arrayclient.MakeSerial(rec.ID, a.serial),
 	}
@@ -510,7 +514,7 @@ func (a *Array) newVolume(rec *volumeRecord, segs []*segment) *volume {
 
 func (a *Array) closeVolumes() {
 	a.cancel()
-	a.spare.close()
+	a.spare.Close()
 	for _, v := range a.volumes {
 		v.dropStage()
 		v.close()
@@ -529,17 +533,17 @@ func (a *Array) purge() {
 	}
 }
 
-func (a *Array) purgeVolume(rec *volumeRecord) {
+func (a *Array) purgeVolume(rec *disk.VolumeRecord) {
 	err := removeSegments(a.fsys, rec)
-	if rm := a.fsys.Remove(stageName(rec.ID, rec.UID)); !isNotExist(rm) {
+	if rm := a.fsys.Remove(stageName(rec.ID, rec.UID)); !disk.IsNotExist(rm) {
 		err = errors.Join(err, rm)
 	}
-	a.spare.hope()
+	a.spare.Hope()
 	if err == nil { // else a crash could bring them back, unknown to the state
-		err = a.fsys.SyncDir(volumeDir)
+		err = a.fsys.SyncDir(disk.VolumeDir)
 	}
 	if err == nil {
-		err = a.commitRecord(jsonRecord(recPurged, rec.UID), nil)
+		err = a.commitRecord(disk.JSONRecord(disk.RecPurged, rec.UID), nil)
 	}
 	if err != nil {
 		a.log.Warn("files of a deleted volume not removed", "volume",

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -49,7 +51,7 @@ func TestDurableImages(t *testing.T) {
 			}
 			image := readAll(t, mustOpen(t, a, v[1]))
 			a.kill()
-			syncs, count := counting("sync", volumeDir+"/000")
+			syncs, count := counting("sync", disk.VolumeDir+"/000")
 			fsys.afterKill().setFault(count)
 			b := openStagingArray(t, fsys, staging{areas: 2, area: 1 << 20, longest: 1 << 19, after: -1})
 			if n := syncs.Load(); n != 0 {
@@ -119,7 +121,7 @@ func TestSparseStage(t *testing.T) {
 		fsys.afterKill()
 		damage(fsys, "stages/000.00000001", func(ino *inode) {
 			for at := range ino.blocks {
-				if bytes.Equal(ino.newest(at), zeros[:blockSize]) {
+				if bytes.Equal(ino.newest(at), disk.Zeros[:blockSize]) {
 					delete(ino.blocks, at)
 				}
 			}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -16,7 +18,7 @@ func features() []string {
 
 // successor makes the bitmaps of a relationship that takes the place of one
 // with the given bitmaps.
-func successor(rec *relRecord, copied, changed *bitmap) (newCopied, newChanged *bitmap) {
+func successor(rec *disk.RelationshipRecord, copied, changed *bitmap) (newCopied, newChanged *bitmap) {
 	return copied.without(changed, copiedName(rec.UID), rec.UID),
 		newBitmap(changedName(rec.UID), rec.UID, copied.tracks)
 }
@@ -29,13 +31,13 @@ func (a *Array) Resync(ctx context.Context, pairs []arrayclient.Pair) error {
 
 // nextRecord makes of the record of a relationship that of the one that takes its
 // place, or says why none can.
-type nextRecord func(*relationship, relRecord) (relRecord, error)
+type nextRecord func(*relationship, disk.RelationshipRecord) (disk.RelationshipRecord, error)
 
-func refreshed(r *relationship, rec relRecord) (relRecord, error) {
+func refreshed(r *relationship, rec disk.RelationshipRecord) (disk.RelationshipRecord, error) {
 	return rec, r.checkRecording("refreshed")
 }
 
-func reversed(r *relationship, rec relRecord) (relRecord, error) {
+func reversed(r *relationship, rec disk.RelationshipRecord) (disk.RelationshipRecord, error) {
 	rec.Source, rec.Target = rec.Target, rec.Source
 	return rec, r.checkReversible()
 }
@@ -150,30 +152,30 @@ func (a *Array) refresh(
 	return a.replace(rels, successions)
 }
 
-func (a *Array) planSuccession(rels []*relationship, next nextRecord) ([]relSuccession, error) {
+func (a *Array) planSuccession(rels []*relationship, next nextRecord) ([]disk.Replacement, error) {
 	recs, err := a.nextRecords(rels, next)
 	if err != nil {
 		return nil, err
 	}
 	uid := a.takeUIDs(len(rels))
-	list := make([]relSuccession, len(rels))
+	list := make([]disk.Replacement, len(rels))
 	for i, rec := range recs {
-		fresh := relRecord{
+		fresh := disk.RelationshipRecord{
 			UID: uid + uint64(i), Source: rec.Source, Target: rec.Target,
 			Options: rec.Options, CopyRate: rec.CopyRate,
 		}
 		fresh.Options.Freeze = false
-		list[i] = relSuccession{rels[i].uid, &fresh}
+		list[i] = disk.Replacement{Old: rels[i].uid, New: &fresh}
 	}
 	return list, nil
 }
 
 // nextRecords returns what next makes of the records of rels. Array.acts or
 // Array.mu is held.
-func (a *Array) nextRecords(rels []*relationship, next nextRecord) ([]relRecord, error) {
-	recs := make([]relRecord, len(rels))
+func (a *Array) nextRecords(rels []*relationship, next nextRecord) ([]disk.RelationshipRecord, error) {
+	recs := make([]disk.RelationshipRecord, len(rels))
 	for i, r := range rels {
-		rec, err := next(r, *a.relRecord(r.uid))
+		rec, err := next(r, *a.RelationshipRecord(r.uid))
 		if err != nil {
 			return nil, err
 		}
@@ -183,7 +185,7 @@ func (a *Array) nextRecords(rels []*relationship, next nextRecord) ([]relRecord,
 }
 
 // replace is the instant.
-func (a *Array) replace(rels []*relationship, list []relSuccession) ([]*relationship, error) {
+func (a *Array) replace(rels []*relationship, list []disk.Replacement) ([]*relationship, error) {
 	unlock := lockGates(rels)
 	defer unlock()
 	if err := destageAll(rels); err != nil {
@@ -203,7 +205,7 @@ func (a *Array) replace(rels []*relationship, list []relSuccession) ([]*relation
 		copied, changed := successor(list[i].New, r.copied, r.changed)
 		fresh[i] = a.newRelationship(list[i].New, copied, changed)
 	}
-	err := a.commitRecord(jsonRecord(recSucceeded, list), func() {
+	err := a.commitRecord(disk.JSONRecord(disk.RecReplaced, list), func() {
 		for i, r := range rels {
 			r.unlink()
 			a.ended = append(a.ended, r)

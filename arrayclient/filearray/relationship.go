@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -47,7 +49,7 @@ func tracksOf(size int64) int64 {
 
 // newRelationship makes the relationship of rec, not yet linked, with the
 // given bitmaps; changed is nil without change recording.
-func (a *Array) newRelationship(rec *relRecord, copied, changed *bitmap) *relationship {
+func (a *Array) newRelationship(rec *disk.RelationshipRecord, copied, changed *bitmap) *relationship {
 	r := &relationship{
 		array:   a,
 		uid:     rec.UID,
@@ -66,7 +68,7 @@ func (a *Array) newRelationship(rec *relRecord, copied, changed *bitmap) *relati
 }
 
 // newBitmaps returns the bitmaps of a relationship as it begins.
-func newBitmaps(rec *relRecord, sourceSize int64) (copied, changed *bitmap) {
+func newBitmaps(rec *disk.RelationshipRecord, sourceSize int64) (copied, changed *bitmap) {
 	copied = newBitmap(copiedName(rec.UID), rec.UID, tracksOf(sourceSize))
 	if rec.Options.Record {
 		changed = newBitmap(changedName(rec.UID), rec.UID, tracksOf(sourceSize))
@@ -112,7 +114,7 @@ func (r *relationship) fail(reason string) {
 		r.array.log.Error("relationship failed", "pair", r.pair().String(), "reason", reason)
 		r.cancel()
 	}
-	r.array.applyState(jsonRecord(recFailed, relFailure{r.uid, reason}))
+	r.array.applyState(disk.JSONRecord(disk.RecFailed, disk.Failure{UID: r.uid, Reason: reason}))
 }
 
 // hasFailed reports whether the target is given up. Its content is undefined
@@ -141,7 +143,7 @@ func (r *relationship) lost() error {
 }
 
 // describe returns r as the interface shows it.
-func (r *relationship) describe(rec *relRecord) arrayclient.Relationship {
+func (r *relationship) describe(rec *disk.RelationshipRecord) arrayclient.Relationship {
 	d := arrayclient.Relationship{
 		Pair:        r.pair(),
 		Options:     rec.Options,
@@ -199,14 +201,14 @@ func (a *Array) finish(r *relationship) error {
 // finishOne is finish for one relationship. Array.acts is held. Others are
 // finished at the same time; they lock gates in the same order.
 func (a *Array) finishOne(r *relationship) error {
-	rec := a.relRecord(r.uid)
+	rec := a.RelationshipRecord(r.uid)
 	if rec == nil || r.hasFailed() || !r.copied.full() || !rec.Completed.IsZero() {
 		return nil
 	}
 	now := a.now()
 	if rec.Options.Persistent {
-		done := relChange{UID: r.uid, Completed: now}
-		return a.commitRecord(jsonRecord(recChanged, []relChange{done}), nil)
+		done := disk.RelationshipChange{UID: r.uid, Completed: now}
+		return a.commitRecord(disk.JSONRecord(disk.RecChanged, []disk.RelationshipChange{done}), nil)
 	}
 	unlock := lockGates([]*relationship{r})
 	defer unlock()
@@ -237,11 +239,11 @@ func (q *relQueue) take(n int) []*relationship {
 
 // endRelationships takes rels away. The gates of their volumes are locked.
 func (a *Array) endRelationships(rels []*relationship, now time.Time) error {
-	ends := make([]relEnd, len(rels))
+	ends := make([]disk.End, len(rels))
 	for i, r := range rels {
-		ends[i] = relEnd{r.uid, now, r.outcome()}
+		ends[i] = disk.End{UID: r.uid, Time: now, Outcome: r.outcome()}
 	}
-	return a.commitRecord(jsonRecord(recEnded, ends), func() {
+	return a.commitRecord(disk.JSONRecord(disk.RecEnded, ends), func() {
 		for _, r := range rels {
 			r.unlink()
 			a.ended = append(a.ended, r)

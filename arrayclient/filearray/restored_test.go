@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -139,18 +141,18 @@ func TestRestoredWhole(t *testing.T) {
 func TestRestoredBeforeSessions(t *testing.T) {
 	fsys, backup := afterBackup(t, 3, false)
 	for name := range backup { // what that program did not write
-		if strings.HasPrefix(name, generationDir) {
+		if strings.HasPrefix(name, disk.GenerationDir) {
 			delete(backup, name)
 		}
 	}
 	fsys.restore(t, backup, func(name string) bool {
 		return strings.HasPrefix(name, "meta.") || strings.HasPrefix(name, "journal.") ||
-			strings.HasPrefix(name, generationDir)
+			strings.HasPrefix(name, disk.GenerationDir)
 	})
 	for slot := range uint64(2) {
-		m := readMetaSlot(fsys, slot)
-		m.state.Session = 0
-		if err := writeMeta(fsys, m.serial, m.gen, m.state); err != nil {
+		m := disk.ReadMetaSlot(fsys, slot)
+		m.State.Session = 0
+		if err := disk.WriteMeta(fsys, m.Serial, m.Gen, m.State); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -192,7 +194,7 @@ func TestRestoredVolume(t *testing.T) {
 			for id := range 2 {
 				fsys, backup := afterBackup(t, sessions, kill)
 				v := mustListClosed(t, fsys)
-				name := segmentName(v[id], 0)
+				name := disk.SegmentName(v[id], 0)
 				newest := fsys.content(name)
 				is := func(other string) bool { return other == name }
 				for range 2 { // opening it changes nothing
@@ -218,7 +220,7 @@ func TestRestoredVolume(t *testing.T) {
 }
 
 // mustListClosed returns the records of the volumes of an array that is not open.
-func mustListClosed(t *testing.T, fsys *crashFS) (list []*volumeRecord) {
+func mustListClosed(t *testing.T, fsys *crashFS) (list []*disk.VolumeRecord) {
 	t.Helper()
 	l, err := load(fsys)
 	if err != nil {
@@ -270,7 +272,7 @@ func useOlder(t *testing.T, fsys *crashFS, name string) {
 func TestRestoredVolumeStaged(t *testing.T) {
 	fsys, backup := afterBackup(t, 1, true)
 	v := mustListClosed(t, fsys)
-	name := segmentName(v[0], 0)
+	name := disk.SegmentName(v[0], 0)
 	fsys.restore(t, backup, func(other string) bool { return other == name })
 	a := wantOlder(t, fsys, name)
 	defer a.Close()
@@ -295,7 +297,7 @@ func TestStamps(t *testing.T) {
 	stamp := func() uint64 {
 		t.Helper()
 		s := vol.segs[0].stamp
-		n, err := readStamp(vol.segs[0], "the file", s.at, s.header)
+		n, err := disk.ReadStamp(vol.segs[0], "the file", s.at, s.Header)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -320,8 +322,8 @@ func TestStamps(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	name := segmentName(mustListClosed(t, fsys)[0], 0)
-	damage(fsys, name, flip(1<<20+stampStart+25))
+	name := disk.SegmentName(mustListClosed(t, fsys)[0], 0)
+	damage(fsys, name, flip(1<<20+disk.StampStart+25))
 	a = openTestArray(t, fsys)
 	defer a.Close()
 	if list := mustList(t, a); list[0].Failed != "" {

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -83,7 +85,7 @@ func TestExpandAgain(t *testing.T) {
 	defer a.kill()
 	s := mustCreate(t, a, 1<<20, 1)[0]
 	writeOnes(t, a, s, 1)
-	fsys.setFault(nth(1, "syncdir", volumeDir, errNoSpace))
+	fsys.setFault(nth(1, "syncdir", disk.VolumeDir, errNoSpace))
 	if err := a.ExpandVolume(context.Background(), s, 2<<20); err == nil {
 		t.Fatal("the expansion did not notice")
 	}
@@ -108,7 +110,7 @@ func TestExpandUnfinished(t *testing.T) {
 	s := mustCreate(t, a, 1<<20, 1)[0]
 	writeOnes(t, a, s, 1)
 	mustFlush(t, mustOpen(t, a, s)) // that writes a stamp
-	fsys.setFault(nth(2, "write", volumeDir+"/000", errNoSpace))
+	fsys.setFault(nth(2, "write", disk.VolumeDir+"/000", errNoSpace))
 	if err := a.ExpandVolume(context.Background(), s, 2<<20); err == nil {
 		t.Fatal("the expansion did not notice")
 	}
@@ -149,7 +151,7 @@ func TestExpandSegments(t *testing.T) {
 			if err := b.DeleteVolume(context.Background(), s); err != nil {
 				t.Fatal(err)
 			}
-			if names, _ := next.List(volumeDir); len(names) > 0 {
+			if names, _ := next.List(disk.VolumeDir); len(names) > 0 {
 				t.Fatalf("crash at change %d: left over are %v", k, names)
 			}
 			b.kill()
@@ -183,7 +185,7 @@ func TestExpandFull(t *testing.T) {
 	if problems := Check(fsys); problems != nil {
 		t.Fatal(problems)
 	}
-	if names, _ := fsys.List(volumeDir); len(names) != 1 {
+	if names, _ := fsys.List(disk.VolumeDir); len(names) != 1 {
 		t.Fatalf("files of volumes: %v", names)
 	}
 }
@@ -216,7 +218,7 @@ func TestDeleteCrash(t *testing.T) {
 			}
 			b := openTestArray(t, next)
 			list, _ := b.Volumes(context.Background())
-			if names, _ := next.List(volumeDir); len(names) != len(list) {
+			if names, _ := next.List(disk.VolumeDir); len(names) != len(list) {
 				t.Fatalf("crash at change %d: %d volumes, files %v", k, len(list), names)
 			}
 			b.kill()

@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -145,7 +147,7 @@ func TestEstablishKilled(t *testing.T) {
 }
 
 // planned returns the relationship of a pair, not yet established.
-func (a *Array) planned(t *testing.T, p arrayclient.Pair) ([]*relationship, []relRecord) {
+func (a *Array) planned(t *testing.T, p arrayclient.Pair) ([]*relationship, []disk.RelationshipRecord) {
 	t.Helper()
 	recs, err := a.plan([]arrayclient.Pair{p}, arrayclient.Options{NoCopy: true})
 	if err != nil {
@@ -196,10 +198,10 @@ func TestCheckpointKilled(t *testing.T) {
 // power before the next process has synced the other: one of them is whole.
 func TestMetaKilled(t *testing.T) {
 	fsys, a, _ := pairUp(t, arrayclient.Options{NoCopy: true})
-	gen := a.committer.journal.gen + 1
+	gen := a.committer.journal.Gen + 1
 	unsynced := func(gen uint64) func(op, name string) error {
 		return func(op, name string) error {
-			if op == "sync" && name == metaName(gen) {
+			if op == "sync" && name == disk.MetaName(gen) {
 				return errPower
 			}
 			return nil
@@ -213,7 +215,7 @@ func TestMetaKilled(t *testing.T) {
 		t.Fatal("the second process has opened the array")
 	}
 	for seed := range uint64(100) {
-		_, _, err := readMeta(fsys.afterCrash(rand.New(rand.NewPCG(seed, 1))))
+		_, _, err := disk.ReadMeta(fsys.afterCrash(rand.New(rand.NewPCG(seed, 1))))
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}

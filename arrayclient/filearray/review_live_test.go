@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -21,13 +23,13 @@ type hookFS struct {
 }
 
 type hookFile struct {
-	File
+	disk.File
 	fs *hookFS
 }
 
-func (h *hookFS) Open(name string) (File, error) {
+func (h *hookFS) Open(name string) (disk.File, error) {
 	f, err := h.crashFS.Open(name)
-	if err == nil && strings.HasPrefix(name, volumeDir+"/"+h.volume) {
+	if err == nil && strings.HasPrefix(name, disk.VolumeDir+"/"+h.volume) {
 		f = &hookFile{f, h}
 	}
 	return f, err
@@ -150,7 +152,7 @@ func TestCheckpointNotNoted(t *testing.T) {
 	source := mustOpen(t, a, v[0])
 	a.commitCheckpoint()
 	<-a.current.done
-	fsys.setFault(once("write", journalName(a.committer.journal.gen), syscall.EIO))
+	fsys.setFault(once("write", disk.JournalName(a.committer.journal.Gen), syscall.EIO))
 	for i := range int64(4) {
 		if _, err := source.WriteAt(make([]byte, 512), i*trackSize); err != nil {
 			t.Fatal(err)
@@ -177,7 +179,7 @@ func fillJournal(a *Array, fsys *crashFS) {
 	})
 	a.commitCheckpoint()
 	<-a.current.done
-	a.committer.commit(nil, nil, func() { a.committer.journal.off = journalSize - 200 })
+	a.committer.commit(nil, nil, func() { a.committer.journal.Off = disk.JournalSize - 200 })
 }
 
 // TestStateFull: while there is no room for a checkpoint, nothing is lost, and
@@ -197,7 +199,7 @@ func TestStateFull(t *testing.T) {
 	if _, err := a.CreateVolumes(context.Background(), spec); err == nil {
 		t.Fatal("a volume is created")
 	}
-	if names, _ := fsys.List(volumeDir); len(names) != 3 {
+	if names, _ := fsys.List(disk.VolumeDir); len(names) != 3 {
 		t.Fatalf("left over: %v", names)
 	}
 	fsys.setFault(nil)
@@ -265,7 +267,7 @@ func TestResyncSourceFails(t *testing.T) {
 	defer a.kill()
 	source, syncs := volumeOf(t, a, v[0]).segs[0], 0
 	fsys.setFault(func(op, name string) error {
-		if op != "sync" || !strings.HasPrefix(name, volumeDir+"/000") {
+		if op != "sync" || !strings.HasPrefix(name, disk.VolumeDir+"/000") {
 			return nil
 		}
 		if syncs++; syncs > 1 {

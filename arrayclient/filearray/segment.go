@@ -4,10 +4,12 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+
+	"copyservices/arrayclient/filearray/disk"
 )
 
 type segment struct {
-	File
+	disk.File
 	dirty   atomic.Bool
 	exposed atomic.Bool // some of what is dirty is in no stage
 	syncMu  sync.Mutex
@@ -37,7 +39,7 @@ func (s *segment) syncIf(flag *atomic.Bool) error {
 	if s.failed == nil && flag.Load() {
 		s.dirty.Store(false)
 		s.exposed.Store(false)
-		end := s.share.beginSync(trackRange{s.base / trackSize, segmentSize / trackSize})
+		end := s.share.beginSync(trackRange{s.base / trackSize, disk.SegmentSize / trackSize})
 		stamped := s.stamp.renew(s.File)
 		s.failed = s.File.Sync()
 		if s.failed == nil && stamped {
@@ -64,8 +66,8 @@ func (s *segment) change() {
 
 // createSegments makes the files of v and makes them durable, their entries
 // in the folder excepted. What it made before an error it removes.
-func createSegments(fsys FS, serial string, v *volumeRecord) (err error) {
-	for i := range segments(v.Size) {
+func createSegments(fsys disk.FS, serial string, v *disk.VolumeRecord) (err error) {
+	for i := range disk.Segments(v.Size) {
 		err = createSegment(fsys, serial, v, i)
 		if err != nil {
 			removeSegments(fsys, v)
@@ -75,13 +77,13 @@ func createSegments(fsys FS, serial string, v *volumeRecord) (err error) {
 	return nil
 }
 
-func createSegment(fsys FS, serial string, v *volumeRecord, i int) error {
-	f, err := fsys.Create(segmentName(v, i))
+func createSegment(fsys disk.FS, serial string, v *disk.VolumeRecord, i int) error {
+	f, err := fsys.Create(disk.SegmentName(v, i))
 	if err != nil {
 		return err
 	}
-	length := dataLength(v.Size, i)
-	_, err = f.WriteAt(tail(serial, v, i, nextStamp(0)), headerOffset(length))
+	length := disk.DataLength(v.Size, i)
+	_, err = f.WriteAt(disk.SegmentTail(serial, v, i, disk.NextStamp(0)), disk.HeaderOffset(length))
 	if err == nil {
 		err = f.Sync()
 	}
@@ -89,19 +91,19 @@ func createSegment(fsys FS, serial string, v *volumeRecord, i int) error {
 }
 
 // removeSegments removes what files of v there are.
-func removeSegments(fsys FS, v *volumeRecord) error {
+func removeSegments(fsys disk.FS, v *disk.VolumeRecord) error {
 	var errs []error
-	for i := range segments(v.Size) {
-		if err := fsys.Remove(segmentName(v, i)); !isNotExist(err) {
+	for i := range disk.Segments(v.Size) {
+		if err := fsys.Remove(disk.SegmentName(v, i)); !disk.IsNotExist(err) {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func openSegments(fsys FS, serial string, v *volumeRecord) ([]*segment, error) {
+func openSegments(fsys disk.FS, serial string, v *disk.VolumeRecord) ([]*segment, error) {
 	var list []*segment
-	for i := range segments(v.Size) {
+	for i := range disk.Segments(v.Size) {
 		s, err := openSegment(fsys, serial, v, i)
 		if err != nil {
 			closeSegments(list)
@@ -115,19 +117,19 @@ func openSegments(fsys FS, serial string, v *volumeRecord) ([]*segment, error) {
 	return list, nil
 }
 
-func openSegment(fsys FS, serial string, v *volumeRecord, i int) (*segment, error) {
-	name := segmentName(v, i)
+func openSegment(fsys disk.FS, serial string, v *disk.VolumeRecord, i int) (*segment, error) {
+	name := disk.SegmentName(v, i)
 	f, err := fsys.Open(name)
-	if isNotExist(err) {
-		return nil, corrupt(name, "it is missing")
+	if disk.IsNotExist(err) {
+		return nil, disk.Corrupt(name, "it is missing")
 	}
 	if err != nil {
 		return nil, err
 	}
-	want := segmentHeader(serial, v, i)
-	got, err := readHeader(f, name, headerOffset(int64(want.length)), magicVolume, serial)
+	want := disk.SegmentHeader(serial, v, i)
+	got, err := disk.ReadHeader(f, name, disk.HeaderOffset(int64(want.Length)), disk.MagicVolume, serial)
 	if err == nil && got != want {
-		err = corrupt(name, "it is another volume's file")
+		err = disk.Corrupt(name, "it is another volume's file")
 	}
 	s := &segment{File: f}
 	if err == nil {

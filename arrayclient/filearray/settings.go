@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"slices"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -28,7 +30,7 @@ func (a *Array) SetCopyRate(
 	a.acts.Lock()
 	defer a.acts.Unlock()
 	if len(pairs) == 0 {
-		return a.commitRecord(jsonRecord(recCopyRate, bytesPerSecond), func() {
+		return a.commitRecord(disk.JSONRecord(disk.RecCopyRate, bytesPerSecond), func() {
 			a.rate.set(bytesPerSecond)
 		})
 	}
@@ -36,11 +38,11 @@ func (a *Array) SetCopyRate(
 	if err != nil {
 		return err
 	}
-	changes := make([]relChange, len(rels))
+	changes := make([]disk.RelationshipChange, len(rels))
 	for i, r := range rels {
-		changes[i] = relChange{UID: r.uid, CopyRate: &bytesPerSecond}
+		changes[i] = disk.RelationshipChange{UID: r.uid, CopyRate: &bytesPerSecond}
 	}
-	return a.commitRecord(jsonRecord(recChanged, changes), func() {
+	return a.commitRecord(disk.JSONRecord(disk.RecChanged, changes), func() {
 		for _, r := range rels {
 			r.rate.set(bytesPerSecond)
 		}
@@ -108,12 +110,12 @@ func (a *Array) settleVolume(serial arrayclient.Serial) error {
 // the header before becomes zeros. ZeroFrom in the record makes sure of that
 // even when a crash comes in between. Hosts go on meanwhile: they reach what is
 // added when all is done.
-func (a *Array) expand(v *volume, old *volumeRecord, size int64) error {
+func (a *Array) expand(v *volume, old *disk.VolumeRecord, size int64) error {
 	grown := *old
 	grown.Size, grown.ZeroFrom = size, old.Size
 	segs, err := a.growSegments(v, &grown)
 	if err == nil {
-		err = a.commitRecord(jsonRecord(recVolumeExpanded, grown), nil)
+		err = a.commitRecord(disk.JSONRecord(disk.RecVolumeExpanded, grown), nil)
 	}
 	if err != nil {
 		closeSegments(segs)
@@ -127,7 +129,7 @@ func (a *Array) expand(v *volume, old *volumeRecord, size int64) error {
 
 // finishExpansion does what is left of an expansion. Until that is done the volume
 // keeps its old size: what would be written behind it, the next opening wipes out.
-func (a *Array) finishExpansion(v *volume, rec *volumeRecord) error {
+func (a *Array) finishExpansion(v *volume, rec *disk.VolumeRecord) error {
 	if err := a.zeroOldHeader(v, rec); err != nil {
 		return fault.New(fault.KindOf(err), "volume %s is not expanded yet: %w", v.serial, err).
 			WithHint("expand it once more, or start copyserver again")
@@ -161,14 +163,14 @@ func (v *volume) usable() error {
 
 // growSegments makes the files of the grown volume and opens them. Those that v has
 // get no new stamps from then on.
-func (a *Array) growSegments(v *volume, grown *volumeRecord) ([]*segment, error) {
+func (a *Array) growSegments(v *volume, grown *disk.VolumeRecord) ([]*segment, error) {
 	v.holdStamps(true)
-	for i := len(v.segs) - 1; i < segments(grown.Size); i++ {
+	for i := len(v.segs) - 1; i < disk.Segments(grown.Size); i++ {
 		if err := a.growSegment(v, grown, i); err != nil {
 			return nil, err
 		}
 	}
-	if err := a.fsys.SyncDir(volumeDir); err != nil {
+	if err := a.fsys.SyncDir(disk.VolumeDir); err != nil {
 		return nil, err
 	}
 	return openSegments(a.fsys, a.serial, grown)
@@ -176,42 +178,43 @@ func (a *Array) growSegments(v *volume, grown *volumeRecord) ([]*segment, error)
 
 // dropSegments removes the files from number n on, unless it is not known
 // whether the record that makes them count is in the journal.
-func (a *Array) dropSegments(rec *volumeRecord, n int) {
+func (a *Array) dropSegments(rec *disk.VolumeRecord, n int) {
 	if a.committer.err() != nil {
 		return
 	}
-	for i := n; i < segments(rec.Size); i++ {
-		if err := a.fsys.Remove(segmentName(rec, i)); err != nil && !isNotExist(err) {
-			a.log.Warn("file not removed", "file", segmentName(rec, i), "error", err)
+	for i := n; i < disk.Segments(rec.Size); i++ {
+		if err := a.fsys.Remove(disk.SegmentName(rec, i)); err != nil && !disk.IsNotExist(err) {
+			a.log.Warn("file not removed", "file", disk.SegmentName(rec, i), "error", err)
 		}
 	}
 }
 
 // growSegment writes the header of segment i as it is in the grown volume.
-func (a *Array) growSegment(v *volume, grown *volumeRecord, i int) error {
+func (a *Array) growSegment(v *volume, grown *disk.VolumeRecord, i int) error {
 	if i >= len(v.segs) {
 		err := createSegment(a.fsys, a.serial, grown, i)
 		if errors.Is(err, fs.ErrExist) { // of an expansion that was cut off
-			if err = a.fsys.Remove(segmentName(grown, i)); err == nil {
+			if err = a.fsys.Remove(disk.SegmentName(grown, i)); err == nil {
 				err = createSegment(a.fsys, a.serial, grown, i)
 			}
 		}
 		return err
 	}
-	if i == len(v.segs)-1 && dataLength(grown.Size, i) == dataLength(v.size, i) {
+	if i == len(v.segs)-1 && disk.DataLength(grown.Size, i) == disk.DataLength(v.size, i) {
 		return nil
 	}
 	s := v.segs[i]
-	at := headerOffset(dataLength(grown.Size, i))
-	if at == headerOffset(dataLength(v.size, i)) {
+	at := disk.HeaderOffset(disk.DataLength(grown.Size, i))
+	if at == disk.HeaderOffset(disk.DataLength(v.size, i)) {
 		return fault.New(fault.Refused, "volume %s can grow by 4 KiB at least, not by %d bytes",
 			v.serial, grown.Size-v.size)
 	}
 	// What an expansion that was cut off left behind the header goes.
-	if err := s.Truncate(headerOffset(dataLength(v.size, i)) + tailSize); err != nil {
+	end := disk.HeaderOffset(disk.DataLength(v.size, i)) + disk.SegmentTailSize
+	if err := s.Truncate(end); err != nil {
 		return err
 	}
-	if err := s.write(tail(a.serial, grown, i, s.stamp.length), at); err != nil {
+	if err := s.write(disk.SegmentTail(a.serial, grown, i, s.stamp.Length), at); err != nil {
 		return err
 	}
 	return v.sync()
@@ -231,10 +234,10 @@ func (a *Array) finishExpansions() {
 }
 
 // zeroOldHeader makes the place zeros at which the header was before v grew.
-func (a *Array) zeroOldHeader(v *volume, rec *volumeRecord) error {
-	end := min(headerOffset(dataLength(rec.ZeroFrom, segments(rec.ZeroFrom)-1))+pageSlot,
-		dataLength(rec.Size, segments(rec.ZeroFrom)-1))
-	base := int64(segments(rec.ZeroFrom)-1) * segmentSize
+func (a *Array) zeroOldHeader(v *volume, rec *disk.VolumeRecord) error {
+	end := min(disk.HeaderOffset(disk.DataLength(rec.ZeroFrom, disk.Segments(rec.ZeroFrom)-1))+pageSlot,
+		disk.DataLength(rec.Size, disk.Segments(rec.ZeroFrom)-1))
+	base := int64(disk.Segments(rec.ZeroFrom)-1) * disk.SegmentSize
 	if n := base + end - rec.ZeroFrom; n > 0 {
 		if err := v.zero(rec.ZeroFrom, n, false); err != nil {
 			return err
@@ -245,5 +248,5 @@ func (a *Array) zeroOldHeader(v *volume, rec *volumeRecord) error {
 	}
 	done := *rec
 	done.ZeroFrom = 0
-	return a.commitRecord(jsonRecord(recVolumeChanged, done), nil)
+	return a.commitRecord(disk.JSONRecord(disk.RecVolumeChanged, done), nil)
 }

@@ -25,7 +25,7 @@ import (
 //
 // Partners share at equal offsets, since tracks are only ever copied to their
 // own place. Which volumes are partners is noted in the journal before the first
-// block is shared (volumeRecord.Shares).
+// block is shared (disk.VolumeRecord.Shares).
 
 // sharing keeps the claims of an array's volumes apart.
 type sharing struct {

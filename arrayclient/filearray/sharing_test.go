@@ -10,13 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
 // countedVolume returns a volume of h, and how often others had it synced.
 func countedVolume(h *sharing, uid uint64, partners ...uint64) (*sharer, *atomic.Int64) {
 	v, syncs := &volume{uid: uid}, new(atomic.Int64)
-	v.join(h, &volumeRecord{UID: uid, Shares: partners}, 1)
+	v.join(h, &disk.VolumeRecord{UID: uid, Shares: partners}, 1)
 	v.share.synced()
 	v.share.sync = func() error {
 		syncs.Add(1)
@@ -88,7 +90,7 @@ func TestPartnerIsSyncedWithoutGate(t *testing.T) {
 			mustFlush(t, vol)
 			mustFlush(t, partner)
 			mustWrite(t, partner, 3, 512, 2)
-			begun, release := fsys.arm("sync", segmentName(a.volumeRecord(uint16(1-i)), 0))
+			begun, release := fsys.arm("sync", disk.SegmentName(a.volumeRecord(uint16(1-i)), 0))
 			done, locked := make(chan error, 1), make(chan struct{})
 			go func() { done <- what.do(vol) }()
 			<-begun
@@ -197,7 +199,7 @@ func TestUnsureUntilSynced(t *testing.T) {
 }
 
 // shares returns whose blocks volumes may share, by volume id.
-func shares(s *state) map[uint16][]uint64 {
+func shares(s *disk.State) map[uint16][]uint64 {
 	m := map[uint16][]uint64{}
 	for id, v := range s.Volumes {
 		if len(v.Shares) > 0 {
@@ -208,10 +210,10 @@ func shares(s *state) map[uint16][]uint64 {
 }
 
 func TestWhoSharesIsNoted(t *testing.T) {
-	s := newState()
-	apply := func(kind recordType, v any) {
+	s := disk.NewState()
+	apply := func(kind disk.RecordType, v any) {
 		t.Helper()
-		if err := s.apply(jsonRecord(kind, v)); err != nil {
+		if err := s.Apply(disk.JSONRecord(kind, v)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -228,18 +230,18 @@ func TestWhoSharesIsNoted(t *testing.T) {
 		}
 	}
 	for id := range uint16(5) { // the uid is one more
-		apply(recVolumesCreated, []volumeRecord{{ID: id, UID: uint64(id) + 1, Size: 1 << 20}})
+		apply(disk.RecVolumesCreated, []disk.VolumeRecord{{ID: id, UID: uint64(id) + 1, Size: 1 << 20}})
 	}
 	establish := func(uid uint64, source, target uint16, share bool) {
 		t.Helper()
-		apply(recEstablished, []relRecord{{UID: uid, Source: source, Target: target}})
+		apply(disk.RecEstablished, []disk.RelationshipRecord{{UID: uid, Source: source, Target: target}})
 		if share {
-			apply(recSharing, uid)
+			apply(disk.RecSharing, uid)
 		}
 	}
 	end := func(uid uint64, outcome arrayclient.Outcome) {
 		t.Helper()
-		apply(recEnded, []relEnd{{UID: uid, Outcome: outcome}})
+		apply(disk.RecEnded, []disk.End{{UID: uid, Outcome: outcome}})
 	}
 	establish(10, 0, 1, true)
 	expect("one pair", map[uint16][]uint64{0: {2}, 1: {1}})
@@ -250,19 +252,19 @@ func TestWhoSharesIsNoted(t *testing.T) {
 	end(11, arrayclient.OutcomeUndefined)
 	establish(12, 3, 2, false)
 	expect("not shared yet", map[uint16][]uint64{0: {2, 3}, 1: {1, 3}, 2: {1, 2}})
-	apply(recSharing, 12)
+	apply(disk.RecSharing, 12)
 	expect("two sources", map[uint16][]uint64{0: {2, 3}, 1: {1, 3}, 2: {1, 2, 4}, 3: {3}})
 	label := *s.Volumes[2]
 	label.Label, label.Shares = "label", nil
-	apply(recVolumeChanged, label)
+	apply(disk.RecVolumeChanged, label)
 	expect("a label", map[uint16][]uint64{0: {2, 3}, 1: {1, 3}, 2: {1, 2, 4}, 3: {3}})
-	apply(recSucceeded, []relSuccession{{12, &relRecord{UID: 13, Source: 3, Target: 2}}})
+	apply(disk.RecReplaced, []disk.Replacement{{Old: 12, New: &disk.RelationshipRecord{UID: 13, Source: 3, Target: 2}}})
 	end(13, arrayclient.OutcomeComplete)
 	expect("a refresh copies in part", map[uint16][]uint64{0: {2, 3}, 1: {1, 3}, 2: {1, 2, 4}, 3: {3}})
 	establish(14, 3, 2, false)
 	end(14, arrayclient.OutcomeComplete)
 	expect("copied all over", map[uint16][]uint64{0: {2}, 1: {1}, 2: {4}, 3: {3}})
-	apply(recVolumeDeleted, s.Volumes[0])
+	apply(disk.RecVolumeDeleted, s.Volumes[0])
 	expect("deleted", map[uint16][]uint64{2: {4}, 3: {3}})
 }
 

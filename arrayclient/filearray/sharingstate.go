@@ -2,12 +2,14 @@ package filearray
 
 import (
 	"errors"
+
+	"copyservices/arrayclient/filearray/disk"
 )
 
 // openSharing finds out whether volumes can share blocks. Those that were made
 // before it was noted who does are taken to share with each other.
 func (a *Array) openSharing() {
-	err := probeClone(a.fsys, stageDir)
+	err := disk.ProbeClone(a.fsys, stageDir)
 	a.cannotClone.Store(err != nil)
 	if a.state.SharingSince == 0 {
 		a.state.SharingSince = a.state.NextUID
@@ -19,7 +21,7 @@ func (a *Array) openSharing() {
 }
 
 // join makes v one of the volumes that may share blocks.
-func (v *volume) join(h *sharing, rec *volumeRecord, since uint64) {
+func (v *volume) join(h *sharing, rec *disk.VolumeRecord, since uint64) {
 	s := &sharer{hub: h, uid: v.uid, old: rec.UID < since, data: &v.data, sync: v.syncFiles}
 	h.mu.Lock()
 	h.all[v.uid], h.unsure[s] = s, true
@@ -35,14 +37,14 @@ func (v *volume) join(h *sharing, rec *volumeRecord, since uint64) {
 // take down their stamps.
 func (v *volume) adopt(segs []*segment) []*segment {
 	for i, s := range segs {
-		s.share, s.base = v.share, int64(i)*segmentSize
+		s.share, s.base = v.share, int64(i)*disk.SegmentSize
 		s.stamp.fresh = &v.array.stamps
 	}
 	return segs
 }
 
 // notePartners takes over whose blocks volumes may share from the state.
-func (h *sharing) notePartners(s *state) {
+func (h *sharing) notePartners(s *disk.State) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, rec := range s.Volumes {
@@ -69,9 +71,9 @@ func (r *relationship) noteSharing() bool {
 	a := r.array
 	a.stateMu.RLock()
 	rec := a.state.Relationships[r.uid]
-	noted := rec != nil && a.state.shares(rec)
+	noted := rec != nil && a.state.Shares(rec)
 	a.stateMu.RUnlock()
-	if !noted && (rec == nil || a.commitRecord(jsonRecord(recSharing, r.uid), nil) != nil) {
+	if !noted && (rec == nil || a.commitRecord(disk.JSONRecord(disk.RecSharing, r.uid), nil) != nil) {
 		return false
 	}
 	r.mayShare.Store(true)

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -20,7 +22,7 @@ func shortOf(op, name string, count *int) func(string, string) error {
 			return nil
 		}
 		*count++
-		return fmt.Errorf("%w: %w", errUntried, syscall.EMFILE)
+		return fmt.Errorf("%w: %w", disk.ErrUntried, syscall.EMFILE)
 	}
 }
 
@@ -104,7 +106,7 @@ func TestExpandShort(t *testing.T) {
 	v := mustCreate(t, a, 1<<20, 2)
 	writeOnes(t, a, v[0], 1)
 	mustFlush(t, mustOpen(t, a, v[0])) // that writes a stamp
-	fsys.setFault(nth(2, "write", volumeDir+"/000", errNoSpace))
+	fsys.setFault(nth(2, "write", disk.VolumeDir+"/000", errNoSpace))
 	if err := a.ExpandVolume(ctx, v[0], 2<<20); err == nil {
 		t.Fatal("the expansion did not notice")
 	}

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient/fault"
 )
 
@@ -290,7 +292,7 @@ func (s *stage) usedAreas() (n int) {
 }
 
 // recordLength is how many bytes a staged write of n bytes takes at most.
-func recordLength(n int) int64 { return int64(recordHeader + 8 + n + 7) }
+func recordLength(n int) int64 { return int64(disk.RecordHeaderSize + 8 + n + 7) }
 
 // stageAppend writes a record. After an error the next one goes to the same
 // place.
@@ -299,12 +301,12 @@ func (v *volume) stageAppend(p []byte, off int64) error {
 	a := &s.areas[s.active]
 	var where [8]byte
 	binary.LittleEndian.PutUint64(where[:], uint64(off))
-	s.buf = appendRecord(s.buf[:0], a.salt, a.durable, recStaged, where[:], p)
+	s.buf = disk.AppendRecord(s.buf[:0], a.salt, a.durable, disk.RecStaged, where[:], p)
 	begin := s.offset(s.active)
 	if err := s.file.write(s.buf, begin+a.end); err != nil {
 		return err
 	}
-	s.index(s.active, off, begin+a.end+recordHeader+8, int64(len(p)))
+	s.index(s.active, off, begin+a.end+disk.RecordHeaderSize+8, int64(len(p)))
 	a.end += int64(len(s.buf))
 	return nil
 }
@@ -424,12 +426,13 @@ func (v *volume) syncStaged() error {
 // missed when it is not.
 func (v *volume) announceStage() error {
 	if err := v.array.fsys.SyncDir(stageDir); err != nil {
-		if !errors.Is(err, errUntried) {
+		if !errors.Is(err, disk.ErrUntried) {
 			v.fail(err)
 		}
 		return err
 	}
-	return v.array.commitRecord(jsonRecord(recStageChanged, []stageChange{{v.id, true}}), nil)
+	changes := []disk.StageChange{{ID: v.id, Staged: true}}
+	return v.array.commitRecord(disk.JSONRecord(disk.RecStageChanged, changes), nil)
 }
 
 // stageDirty reports whether the stage has something to sync.

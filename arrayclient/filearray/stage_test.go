@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -21,7 +23,7 @@ import (
 // the process was killed.
 func TestStageUnderLoad(t *testing.T) {
 	const writers, size = 6, 4 << 20
-	fsys, err := OS(t.TempDir())
+	fsys, err := disk.OS(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

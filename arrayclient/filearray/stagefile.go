@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"copyservices/arrayclient/filearray/disk"
 )
 
 // A stage file has some areas: one takes writes, after which the next one
@@ -45,10 +47,10 @@ func stageName(id uint16, uid uint64) string {
 
 func (s *stage) offset(i int) int64 { return int64(i) * s.size }
 
-func (v *volume) stageHeader(a *area) header {
-	return header{
-		magic: magicStage, id: v.uid, length: a.gen, extra: uint32(v.stage.size),
-		serial: v.array.serial, salt: a.salt,
+func (v *volume) stageHeader(a *area) disk.Header {
+	return disk.Header{
+		Magic: disk.MagicStage, ID: v.uid, Length: a.gen, Extra: uint32(v.stage.size),
+		Serial: v.array.serial, Salt: a.salt,
 	}
 }
 
@@ -62,7 +64,7 @@ func (v *volume) renew(i int) error {
 	s := &v.stage
 	newest := slices.MaxFunc(s.areas, func(a, b area) int { return cmp.Compare(a.gen, b.gen) })
 	fresh := emptyArea(newest.gen + 1)
-	err := s.file.write(v.stageHeader(&fresh).encode(), s.offset(i))
+	err := s.file.write(v.stageHeader(&fresh).Encode(), s.offset(i))
 	if err == nil {
 		s.areas[i] = fresh
 	}
@@ -89,14 +91,14 @@ func (v *volume) stageReady() bool {
 func (v *volume) createStage() error {
 	a, s := v.array, &v.stage
 	name := stageName(v.id, v.uid)
-	f, err := createAnew(a.fsys, name)
+	f, err := disk.CreateAnew(a.fsys, name)
 	if err != nil {
 		return err
 	}
 	v.openStageFile(f)
 	s.size, s.areas, s.active = a.staging.area, make([]area, a.staging.areas), 0
 	err = f.Truncate(int64(a.staging.areas) * s.size)
-	if s.file.stamp.length = s.noted; err == nil {
+	if s.file.stamp.Length = s.noted; err == nil {
 		err = s.file.stamp.give(f)
 		s.file.stamp.given = time.Time{} // the first sync gives one that is taken down
 	}
@@ -113,9 +115,9 @@ func (v *volume) createStage() error {
 	return err
 }
 
-func (v *volume) openStageFile(f File) {
+func (v *volume) openStageFile(f disk.File) {
 	s := &v.stage
-	s.file = &segment{File: f, stamp: newStamp(v.array.serial, v.id, v.uid, ofStage, 0)}
+	s.file = &segment{File: f, stamp: newStamp(v.array.serial, v.id, v.uid, disk.OfStage, 0)}
 	s.file.stamp.fresh = &v.array.stamps
 	s.file.dirty.Store(true)
 	s.tracks = map[int64][]fragment{}
@@ -151,7 +153,7 @@ func (v *volume) openStage(there map[string]bool) error {
 	case there[name]:
 		return v.loadStage(name, announced)
 	case announced:
-		return corrupt(name, "it is missing")
+		return disk.Corrupt(name, "it is missing")
 	}
 	return nil
 }
@@ -166,7 +168,7 @@ func (v *volume) loadStage(name string, announced bool) error {
 	s := &v.stage
 	if err := v.readStage(f, name); err != nil {
 		s.drop()
-		var damage *corruptError
+		var damage *disk.CorruptError
 		var older *olderFileError
 		if !announced && (errors.As(err, &damage) || errors.As(err, &older)) {
 			return v.array.fsys.Remove(name)
@@ -179,7 +181,7 @@ func (v *volume) loadStage(name string, announced bool) error {
 		// before it may have been promised.
 		if a := &s.areas[i]; a.used() {
 			a.sealed, a.promised, a.durable = true, true, a.end
-		} else if err := v.renew(i); err != nil && isFull(err) {
+		} else if err := v.renew(i); err != nil && disk.IsFull(err) {
 			a.stale = true
 		} else if err != nil {
 			return err
@@ -190,14 +192,14 @@ func (v *volume) loadStage(name string, announced bool) error {
 }
 
 // checkStage reads what is staged for a volume, if anything is.
-func (l *loaded) checkStage(rec *volumeRecord, segs []*segment) error {
+func (l *loaded) checkStage(rec *disk.VolumeRecord, segs []*segment) error {
 	name := stageName(rec.ID, rec.UID)
 	f, err := l.fsys.Open(name)
-	if isNotExist(err) && !rec.Staged {
+	if disk.IsNotExist(err) && !rec.Staged {
 		return nil
 	}
-	if isNotExist(err) {
-		return corrupt(name, "it is missing")
+	if disk.IsNotExist(err) {
+		return disk.Corrupt(name, "it is missing")
 	}
 	if err != nil {
 		return err
@@ -212,7 +214,7 @@ func (l *loaded) checkStage(rec *volumeRecord, segs []*segment) error {
 }
 
 // readStage reads a stage file and changes nothing in it.
-func (v *volume) readStage(f File, name string) error {
+func (v *volume) readStage(f disk.File, name string) error {
 	s := &v.stage
 	v.openStageFile(f)
 	if err := v.readHeaders(name); err != nil {
@@ -231,7 +233,7 @@ func (v *volume) readStage(f File, name string) error {
 	slices.SortFunc(order, func(i, j int) int { return cmp.Compare(s.areas[i].gen, s.areas[j].gen) })
 	for n, i := range order {
 		if n > 0 && s.areas[i].gen == s.areas[order[n-1]].gen {
-			return corrupt(name, "two areas have generation %d", s.areas[i].gen)
+			return disk.Corrupt(name, "two areas have generation %d", s.areas[i].gen)
 		}
 		if err := v.indexArea(i, name); err != nil {
 			return err
@@ -243,33 +245,33 @@ func (v *volume) readStage(f File, name string) error {
 // readHeaders reads the headers of all areas.
 func (v *volume) readHeaders(name string) error {
 	s := &v.stage
-	first, err := readHeader(s.file, name, 0, magicStage, v.array.serial)
+	first, err := disk.ReadHeader(s.file, name, 0, disk.MagicStage, v.array.serial)
 	if err != nil {
 		return err
 	}
-	s.size = int64(first.extra)
+	s.size = int64(first.Extra)
 	if s.size <= stageStart {
-		return corrupt(name, "its areas have %d bytes", s.size)
+		return disk.Corrupt(name, "its areas have %d bytes", s.size)
 	}
 	size, err := s.file.Size()
 	if err != nil {
 		return err
 	}
 	if size%s.size != 0 || size/s.size < 2 || size/s.size > maxAreas {
-		return corrupt(name, "it has %d bytes, which is not 2 to %d times %d", size, maxAreas, s.size)
+		return disk.Corrupt(name, "it has %d bytes, which is not 2 to %d times %d", size, maxAreas, s.size)
 	}
 	s.areas = make([]area, size/s.size)
 	for i := range s.areas {
 		h := first
 		if i > 0 {
-			h, err = readHeader(s.file, name, s.offset(i), magicStage, v.array.serial)
+			h, err = disk.ReadHeader(s.file, name, s.offset(i), disk.MagicStage, v.array.serial)
 		}
 		if err != nil {
 			return err
 		}
-		s.areas[i] = area{gen: h.length, salt: h.salt, end: stageStart}
+		s.areas[i] = area{gen: h.Length, salt: h.Salt, end: stageStart}
 		if h != v.stageHeader(&s.areas[i]) {
-			return corrupt(name, "area %d belongs to another volume", i)
+			return disk.Corrupt(name, "area %d belongs to another volume", i)
 		}
 	}
 	return nil
@@ -284,24 +286,24 @@ func (v *volume) indexArea(i int, name string) error {
 		return err
 	}
 	for a.end < int64(len(b)) {
-		b = wholeRecord(b, a.end, s.size, a.salt)
-		r, n, _, ok := decodeRecord(b[a.end:], a.salt)
+		b = disk.WholeRecord(b, a.end, s.size, a.salt)
+		r, n, _, ok := disk.DecodeRecord(b[a.end:], a.salt)
 		if !ok {
 			break
 		}
-		if len(r.payload) <= 8 || r.kind != recStaged {
-			return corrupt(name, "the record at offset %d is none of a write", begin+a.end)
+		if len(r.Payload) <= 8 || r.Kind != disk.RecStaged {
+			return disk.Corrupt(name, "the record at offset %d is none of a write", begin+a.end)
 		}
-		off := int64(binary.LittleEndian.Uint64(r.payload))
-		length := int64(len(r.payload) - 8)
+		off := int64(binary.LittleEndian.Uint64(r.Payload))
+		length := int64(len(r.Payload) - 8)
 		if err := v.check(off, length); err != nil {
-			return corrupt(name, "the write at offset %d is beyond the end of the volume", begin+a.end)
+			return disk.Corrupt(name, "the write at offset %d is beyond the end of the volume", begin+a.end)
 		}
-		s.index(i, off, begin+a.end+recordHeader+8, length)
+		s.index(i, off, begin+a.end+disk.RecordHeaderSize+8, length)
 		a.end += int64(n)
 	}
-	if a.end < int64(len(b)) && wasDurable(b, int(a.end), a.salt) {
-		return corrupt(name, "the record at offset %d has a wrong checksum", begin+a.end)
+	if a.end < int64(len(b)) && disk.WasDurable(b, int(a.end), a.salt) {
+		return disk.Corrupt(name, "the record at offset %d has a wrong checksum", begin+a.end)
 	}
 	return nil
 }
@@ -309,17 +311,17 @@ func (v *volume) indexArea(i int, name string) error {
 // retireStages notes that stage files need not be there any more, those that
 // are empty and durably so. They are removed when the volumes are closed.
 func (a *Array) retireStages() error {
-	var changes []stageChange
+	var changes []disk.StageChange
 	for _, id := range sortedKeys(a.volumes) {
 		s := &a.volumes[id].stage
 		if s.file != nil && s.announced && s.usedAreas() == 0 && !s.unsynced() {
-			changes = append(changes, stageChange{id, false})
+			changes = append(changes, disk.StageChange{ID: id})
 		}
 	}
 	if len(changes) == 0 {
 		return nil
 	}
-	return a.commitRecord(jsonRecord(recStageChanged, changes), nil)
+	return a.commitRecord(disk.JSONRecord(disk.RecStageChanged, changes), nil)
 }
 
 // closeStage closes the file, and removes it when it was retired.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -14,7 +16,7 @@ import (
 var stay = staging{areas: 2, area: 1 << 20, longest: 64 << 10, after: -1}
 
 // oneBlock is the length of a write whose record fills a block of the disk.
-const oneBlock = blockSize - recordHeader - 8
+const oneBlock = blockSize - disk.RecordHeaderSize - 8
 
 func mustWrite(t *testing.T, vol arrayclient.VolumeIO, track int64, n int, b byte) {
 	t.Helper()
@@ -107,7 +109,7 @@ func TestForgedRecords(t *testing.T) {
 	vol := mustOpen(t, a, v[0])
 	var p []byte
 	for gen := uint64(1); len(p) < 60<<10; gen++ {
-		p = appendRecord(p, gen%64, 1<<30, recStaged)
+		p = disk.AppendRecord(p, gen%64, 1<<30, disk.RecStaged)
 	}
 	for i := range int64(12) {
 		if _, err := vol.WriteAt(p, i*trackSize); err != nil {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"copyservices/arrayclient/filearray/disk"
 )
 
 // One file of one volume that is put back from an older backup would make a wrong
@@ -30,10 +32,10 @@ const stampAfter = time.Minute
 
 // fileStamp is the stamp of a file. The segment's syncMu guards it.
 type fileStamp struct {
-	header       // as it is in the file, but for a damaged one; length is the stamp
-	at     int64 // where it is in the file
-	older  bool  // the file was opened with an older stamp than was taken down
-	held   bool  // the file gets no new one
+	disk.Header       // as it is in the file, but for a damaged one; length is the stamp
+	at          int64 // where it is in the file
+	older       bool  // the file was opened with an older stamp than was taken down
+	held        bool  // the file gets no new one
 
 	volume  uint16
 	fresh   *freshStamps
@@ -42,36 +44,37 @@ type fileStamp struct {
 }
 
 func newStamp(serial string, volume uint16, uid uint64, segment int, at int64) *fileStamp {
-	return &fileStamp{header: stampHeader(serial, uid, segment), volume: volume, at: at + stampStart}
+	h := disk.StampHeader(serial, uid, segment)
+	return &fileStamp{Header: h, volume: volume, at: at + disk.StampStart}
 }
 
 // openStamp reads the stamp of segment i.
-func openStamp(f File, serial string, v *volumeRecord, i int) (*fileStamp, error) {
-	s := newStamp(serial, v.ID, v.UID, i, headerOffset(dataLength(v.Size, i)))
+func openStamp(f disk.File, serial string, v *disk.VolumeRecord, i int) (*fileStamp, error) {
+	s := newStamp(serial, v.ID, v.UID, i, disk.HeaderOffset(disk.DataLength(v.Size, i)))
 	var noted uint64
 	if i < len(v.Stamps) {
 		noted = v.Stamps[i]
 	}
-	return s, s.open(f, segmentName(v, i), noted)
+	return s, s.open(f, disk.SegmentName(v, i), noted)
 }
 
 // open reads the stamp of a file. A damaged one tells nothing, and is taken for the
 // one that was taken down.
-func (s *fileStamp) open(f File, name string, noted uint64) error {
-	found, err := readStamp(f, name, s.at, s.header)
-	var damage *corruptError
+func (s *fileStamp) open(f disk.File, name string, noted uint64) error {
+	found, err := disk.ReadStamp(f, name, s.at, s.Header)
+	var damage *disk.CorruptError
 	if errors.As(err, &damage) {
 		found, err = noted, nil
 	}
 	s.older = found < noted
-	s.length = max(found, noted)
+	s.Length = max(found, noted)
 	return err
 }
 
 // renew gives the file a new stamp if it is time for one, and reports whether it
 // did. Without, the file can be taken for an older one's equal, which is no reason
 // to refuse a sync.
-func (s *fileStamp) renew(f File) bool {
+func (s *fileStamp) renew(f disk.File) bool {
 	if s == nil || s.held || !s.changed.Load() || time.Since(s.given) < s.fresh.after {
 		return false
 	}
@@ -79,10 +82,10 @@ func (s *fileStamp) renew(f File) bool {
 }
 
 // give gives the file a new stamp.
-func (s *fileStamp) give(f File) error {
+func (s *fileStamp) give(f disk.File) error {
 	s.changed.Store(false)
-	s.length = nextStamp(s.length)
-	if _, err := f.WriteAt(s.encode(), s.at); err != nil {
+	s.Length = disk.NextStamp(s.Length)
+	if _, err := f.WriteAt(s.Encode(), s.at); err != nil {
 		s.changed.Store(true)
 		return err
 	}
@@ -109,23 +112,25 @@ func (d *data) holdStamps(hold bool) {
 // freshStamps are those that are durable and not taken down yet.
 type freshStamps struct {
 	after time.Duration // stampAfter
-	apply func(record)
+	apply func(disk.Record)
 
 	mu   sync.Mutex
-	list []stampChange
+	list []disk.StampChange
 }
 
 func (f *freshStamps) add(s *fileStamp) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.list = append(f.list, stampChange{s.volume, s.id, int(s.extra), s.length})
+	f.list = append(f.list, disk.StampChange{
+		ID: s.volume, UID: s.ID, Segment: int(s.Extra), Stamp: s.Length,
+	})
 }
 
 // stampsAtOnce bounds what one commit takes down.
 const stampsAtOnce = 1024
 
 // some returns some of them, or none.
-func (f *freshStamps) some() []stampChange {
+func (f *freshStamps) some() []disk.StampChange {
 	if f == nil {
 		return nil
 	}
@@ -135,18 +140,18 @@ func (f *freshStamps) some() []stampChange {
 }
 
 // noted has the state take down stamps whose record is durable, or is about to be.
-func (f *freshStamps) noted(list []stampChange) {
+func (f *freshStamps) noted(list []disk.StampChange) {
 	if len(list) == 0 {
 		return
 	}
-	f.apply(jsonRecord(recStamped, list))
+	f.apply(disk.JSONRecord(disk.RecStamped, list))
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	gone := make(map[stampChange]bool, len(list))
+	gone := make(map[disk.StampChange]bool, len(list))
 	for _, c := range list {
 		gone[c] = true
 	}
-	f.list = slices.DeleteFunc(f.list, func(c stampChange) bool { return gone[c] })
+	f.list = slices.DeleteFunc(f.list, func(c disk.StampChange) bool { return gone[c] })
 }
 
 // noteAll has the state take down all of them, for a checkpoint.
@@ -168,10 +173,12 @@ func (e *olderFileError) Error() string {
 
 // openChecked opens the files of a volume unless they are older than what counts on
 // them.
-func openChecked(fsys FS, serial string, s *state, rec *volumeRecord) ([]*segment, error) {
+func openChecked(
+	fsys disk.FS, serial string, s *disk.State, rec *disk.VolumeRecord,
+) ([]*segment, error) {
 	segs, err := openSegments(fsys, serial, rec)
 	if err == nil {
-		err = s.checkStamps(rec, segs)
+		err = checkStamps(s, rec, segs)
 	}
 	if err != nil {
 		closeSegments(segs)
@@ -182,12 +189,12 @@ func openChecked(fsys FS, serial string, s *state, rec *volumeRecord) ([]*segmen
 
 // checkStamps refuses files that are older than what images or staged writes count
 // on. Where nothing does, an older file is as good as any.
-func (s *state) checkStamps(rec *volumeRecord, segs []*segment) error {
+func checkStamps(s *disk.State, rec *disk.VolumeRecord, segs []*segment) error {
 	i := slices.IndexFunc(segs, func(s *segment) bool { return s.stamp.older })
-	if i < 0 || !rec.Staged && !s.related(rec) {
+	if i < 0 || !rec.Staged && !s.Related(rec) {
 		return nil
 	}
-	return &olderFileError{segmentName(rec, i), rec.Staged}
+	return &olderFileError{disk.SegmentName(rec, i), rec.Staged}
 }
 
 // takeOlder forgets what was taken down of files that are older and were not

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -128,8 +130,8 @@ func (v *volume) check(off, n int64) error {
 // room for, nil when it may be tried. The gate is held.
 func (v *volume) roomFor(off, n int64) error {
 	r := &v.array.spare
-	if r.full() || !r.copies && v.filled(off, n) {
+	if r.Full() || !r.CopiesOnWrite && v.filled(off, n) {
 		return nil
 	}
-	return errFull(syscall.ENOSPC)
+	return disk.FullError(syscall.ENOSPC)
 }

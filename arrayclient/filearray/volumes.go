@@ -7,6 +7,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
@@ -36,7 +38,7 @@ func (a *Array) Volumes(context.Context) ([]arrayclient.Volume, error) {
 // listedVolume is what is known of a volume at one moment.
 type listedVolume struct {
 	*volume
-	rec        *volumeRecord
+	rec        *disk.VolumeRecord
 	copyFailed bool // that of which it is the target
 }
 
@@ -115,9 +117,9 @@ func (a *Array) CreateVolumes(
 }
 
 // addVolumes makes volumes known whose files were made, or removes the files.
-func (a *Array) addVolumes(created []*volume, recs []volumeRecord) error {
+func (a *Array) addVolumes(created []*volume, recs []disk.VolumeRecord) error {
 	a.acts.Lock()
-	err := a.commitRecord(jsonRecord(recVolumesCreated, recs), func() {
+	err := a.commitRecord(disk.JSONRecord(disk.RecVolumesCreated, recs), func() {
 		for _, v := range created {
 			a.volumes[v.id] = v
 		}
@@ -165,7 +167,7 @@ func printable(s string) bool {
 
 // reserve chooses ids for the volumes of spec, which nobody else gets until
 // unreserve is called.
-func (a *Array) reserve(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
+func (a *Array) reserve(spec arrayclient.VolumeSpec) ([]disk.VolumeRecord, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	ids, err := a.chooseIDs(spec)
@@ -173,10 +175,10 @@ func (a *Array) reserve(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
 		return nil, err
 	}
 	now := a.now().UTC().Truncate(time.Second)
-	recs := make([]volumeRecord, len(ids))
+	recs := make([]disk.VolumeRecord, len(ids))
 	for i, id := range ids {
 		a.creating[id] = true
-		recs[i] = volumeRecord{
+		recs[i] = disk.VolumeRecord{
 			ID: id, UID: a.nextUID + uint64(i), Size: spec.Size, Label: spec.Label, Created: now,
 		}
 	}
@@ -184,7 +186,7 @@ func (a *Array) reserve(spec arrayclient.VolumeSpec) ([]volumeRecord, error) {
 	return recs, nil
 }
 
-func (a *Array) unreserve(recs []volumeRecord) {
+func (a *Array) unreserve(recs []disk.VolumeRecord) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range recs {
@@ -225,14 +227,14 @@ func (a *Array) chooseIDs(spec arrayclient.VolumeSpec) ([]uint16, error) {
 }
 
 // createFiles makes the files of all volumes, or of none.
-func (a *Array) createFiles(recs []volumeRecord) ([]*volume, error) {
+func (a *Array) createFiles(recs []disk.VolumeRecord) ([]*volume, error) {
 	list := make([]*volume, len(recs))
 	err := eachSideBySide(len(recs), func(i int) (err error) {
 		list[i], err = a.createVolume(&recs[i])
 		return err
 	})
 	if err == nil {
-		err = a.fsys.SyncDir(volumeDir)
+		err = a.fsys.SyncDir(disk.VolumeDir)
 	}
 	if err == nil {
 		return list, nil
@@ -247,7 +249,7 @@ func (a *Array) createFiles(recs []volumeRecord) ([]*volume, error) {
 }
 
 // createVolume makes the files of a volume, or none.
-func (a *Array) createVolume(rec *volumeRecord) (*volume, error) {
+func (a *Array) createVolume(rec *disk.VolumeRecord) (*volume, error) {
 	if err := createSegments(a.fsys, a.serial, rec); err != nil {
 		return nil, err
 	}
@@ -279,7 +281,7 @@ func (a *Array) DeleteVolume(_ context.Context, serial arrayclient.Serial) error
 }
 
 // forgetVolume takes a volume away that nobody uses.
-func (a *Array) forgetVolume(serial arrayclient.Serial) (*volume, *volumeRecord, error) {
+func (a *Array) forgetVolume(serial arrayclient.Serial) (*volume, *disk.VolumeRecord, error) {
 	a.acts.Lock()
 	defer a.acts.Unlock()
 	v, err := a.lookup(serial)
@@ -290,7 +292,7 @@ func (a *Array) forgetVolume(serial arrayclient.Serial) (*volume, *volumeRecord,
 		return nil, nil, err
 	}
 	rec := a.volumeRecord(v.id)
-	err = a.commitRecord(jsonRecord(recVolumeDeleted, rec), func() { delete(a.volumes, v.id) })
+	err = a.commitRecord(disk.JSONRecord(disk.RecVolumeDeleted, rec), func() { delete(a.volumes, v.id) })
 	if err != nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -344,7 +346,7 @@ func (a *Array) SetLabel(_ context.Context, serial arrayclient.Serial, label str
 	if err := checkSpec(&spec); err != nil {
 		return err
 	}
-	return a.commitRecord(jsonRecord(recVolumeChanged, rec), nil)
+	return a.commitRecord(disk.JSONRecord(disk.RecVolumeChanged, rec), nil)
 }
 
 // OpenVolume opens a volume for I/O; see arrayclient.Opener.

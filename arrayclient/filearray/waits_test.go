@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 )
 
@@ -46,17 +48,17 @@ func (s *stallFS) call(op, name string) {
 }
 
 type stallFile struct {
-	File
+	disk.File
 	fs   *stallFS
 	name string
 }
 
-func (s *stallFS) Open(name string) (File, error) {
+func (s *stallFS) Open(name string) (disk.File, error) {
 	f, err := s.crashFS.Open(name)
 	return &stallFile{f, s, name}, err
 }
 
-func (s *stallFS) Create(name string) (File, error) {
+func (s *stallFS) Create(name string) (disk.File, error) {
 	s.call("create", name)
 	f, err := s.crashFS.Create(name)
 	return &stallFile{f, s, name}, err
@@ -72,7 +74,7 @@ func (f *stallFile) Sync() error {
 	return f.File.Sync()
 }
 
-func (f *stallFile) Clone(src File, off, n int64) error {
+func (f *stallFile) Clone(src disk.File, off, n int64) error {
 	if !f.fs.clones {
 		return errors.ErrUnsupported
 	}
@@ -90,33 +92,33 @@ func TestNothingWaits(t *testing.T) {
 		name, op, prefix string
 		do               func(a *Array, v []arrayclient.Serial) error
 	}{
-		{"establish syncs a source", "sync", volumeDir + "/004", func(a *Array, v []arrayclient.Serial) error {
+		{"establish syncs a source", "sync", disk.VolumeDir + "/004", func(a *Array, v []arrayclient.Serial) error {
 			writeOnes(t, a, v[4], 2)
 			return a.Establish(context.Background(), pair(v, 4, 5), nocopy)
 		}},
-		{"resync syncs a source", "sync", volumeDir + "/006", func(a *Array, v []arrayclient.Serial) error {
+		{"resync syncs a source", "sync", disk.VolumeDir + "/006", func(a *Array, v []arrayclient.Serial) error {
 			writeOnes(t, a, v[6], 2)
 			return a.Resync(context.Background(), pair(v, 6, 7))
 		}},
-		{"trim syncs a target", "sync", volumeDir + "/001", func(a *Array, v []arrayclient.Serial) error {
+		{"trim syncs a target", "sync", disk.VolumeDir + "/001", func(a *Array, v []arrayclient.Serial) error {
 			return volumeOf(t, a, v[0]).Zero(0, 1<<20, true)
 		}},
-		{"a long write syncs a target", "sync", volumeDir + "/001", func(a *Array, v []arrayclient.Serial) error {
+		{"a long write syncs a target", "sync", disk.VolumeDir + "/001", func(a *Array, v []arrayclient.Serial) error {
 			_, err := volumeOf(t, a, v[0]).WriteAt(make([]byte, 2<<20-trackSize), 0)
 			return err
 		}},
-		{"trim of a target syncs it", "sync", volumeDir + "/001", func(a *Array, v []arrayclient.Serial) error {
+		{"trim of a target syncs it", "sync", disk.VolumeDir + "/001", func(a *Array, v []arrayclient.Serial) error {
 			return volumeOf(t, a, v[1]).Zero(0, 1<<20, true)
 		}},
-		{"a flush", "sync", volumeDir + "/003", func(a *Array, v []arrayclient.Serial) error {
+		{"a flush", "sync", disk.VolumeDir + "/003", func(a *Array, v []arrayclient.Serial) error {
 			writeOnes(t, a, v[3], 2)
 			return volumeOf(t, a, v[3]).Flush()
 		}},
-		{"files are made", "create", volumeDir + "/00B", func(a *Array, v []arrayclient.Serial) error {
+		{"files are made", "create", disk.VolumeDir + "/00B", func(a *Array, v []arrayclient.Serial) error {
 			_, err := a.CreateVolumes(context.Background(), arrayclient.VolumeSpec{Size: 1 << 20, Count: 2})
 			return err
 		}},
-		{"a file is removed", "remove", volumeDir + "/008", func(a *Array, v []arrayclient.Serial) error {
+		{"a file is removed", "remove", disk.VolumeDir + "/008", func(a *Array, v []arrayclient.Serial) error {
 			return a.DeleteVolume(context.Background(), v[8])
 		}},
 	} {
@@ -272,14 +274,14 @@ const (
 )
 
 type slowFile struct {
-	File
+	disk.File
 	data *rangeSet
 	owed atomic.Int64 // nanoseconds
 }
 
-func (s *slowFS) Open(name string) (File, error) {
+func (s *slowFS) Open(name string) (disk.File, error) {
 	f, err := s.crashFS.Open(name)
-	if err != nil || !strings.HasPrefix(name, volumeDir) {
+	if err != nil || !strings.HasPrefix(name, disk.VolumeDir) {
 		return f, err
 	}
 	s.mu.Lock()
@@ -340,7 +342,7 @@ func (f *slowFile) Sync() error {
 	return nil
 }
 
-func (f *slowFile) Clone(File, int64, int64) error { return errors.ErrUnsupported }
+func (f *slowFile) Clone(disk.File, int64, int64) error { return errors.ErrUnsupported }
 
 // latencies are how long calls of one kind took.
 type latencies struct {
@@ -381,7 +383,7 @@ func TestLongTrim(t *testing.T) {
 	a := createTestArray(t, fsys)
 	defer a.kill()
 	v := mustCreate(t, a, size, 4)
-	fsys.files[segmentName(a.state.Volumes[0], 0)].add(0, size/trackSize)
+	fsys.files[disk.SegmentName(a.state.Volumes[0], 0)].add(0, size/trackSize)
 	pairs := func(target int) []arrayclient.Pair {
 		return []arrayclient.Pair{{Source: v[0], Target: v[target]}}
 	}

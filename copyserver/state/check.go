@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray"
 	"copyservices/copyserver/secrets"
@@ -53,7 +55,7 @@ func checkState(dir string) []error {
 	if len(stored) == 0 {
 		errs = append(errs, checkStored(dir, box)...)
 	}
-	fsys, err := filearray.OS(filepath.Join(dir, arrayName))
+	fsys, err := disk.OS(filepath.Join(dir, arrayName))
 	note(err)
 	if err == nil {
 		errs = append(errs, filearray.Check(fsys)...)

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray"
 	"copyservices/copyserver/auth"
@@ -198,8 +200,8 @@ func (s *Folder) prepare(o Opening) error {
 	return filearray.Create(fsys, filearray.CreateOptions{Serial: o.ArraySerial})
 }
 
-func (s *Folder) arrayFS() (filearray.FS, error) {
-	fsys, err := filearray.OS(filepath.Join(s.dir, arrayName))
+func (s *Folder) arrayFS() (disk.FS, error) {
+	fsys, err := disk.OS(filepath.Join(s.dir, arrayName))
 	if err != nil {
 		return nil, fault.New(fault.Failed, "cannot open the array's folder: %w", err).
 			WithHint("restore it from a backup of the state folder")

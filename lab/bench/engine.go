@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"copyservices/arrayclient/filearray/disk"
+
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/filearray"
 )
@@ -24,7 +26,7 @@ func newEngine(dir string) (*engine, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	fsys, err := filearray.OS(dir)
+	fsys, err := disk.OS(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +38,7 @@ func newEngine(dir string) (*engine, error) {
 
 // openEngine opens the array in dir.
 func openEngine(dir string) (*engine, error) {
-	fsys, err := filearray.OS(dir)
+	fsys, err := disk.OS(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package filearray
+package disk
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// isFull reports whether err says that there is no room left, on the disk or in a
+// IsFull reports whether err says that there is no room left, on the disk or in a
 // quota.
-func isFull(err error) bool {
+func IsFull(err error) bool {
 	var number syscall.Errno
 	if runtime.GOOS == "windows" && errors.As(err, &number) {
 		return number == 39 || number == 112 // of winerror.h
@@ -21,19 +21,15 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// errFull is the error of whatever a full disk refuses. NBD finds in its chain
+// FullError is the error of whatever a full disk refuses. NBD finds in its chain
 // which kind of error it is.
-func errFull(cause error) error {
+func FullError(cause error) error {
 	return fault.New(fault.Failed, "the disk under the state folder is full: %w", cause).
 		WithHint("delete volumes or trim them, or free some space there otherwise")
 }
 
-// reserveName is a file that keeps room for what the array has to write down on a
-// full disk: that a relationship failed, that a volume is deleted, a checkpoint.
-// When one of these finds no room the file is emptied. Until there is room to fill
-// it again, what would take room for hosts' data is refused: it would soon use up
-// what was given back.
-const reserveName = "reserve"
+// ReserveName is the file of the reserve.
+const ReserveName = "reserve"
 
 // maxReserve is the size of the reserve: twice that of a journal. On a small disk
 // it is smaller.
@@ -42,10 +38,17 @@ const maxReserve = 16 << 20
 // regainAfter is how often refilling the reserve is tried.
 const regainAfter = time.Second
 
-type reserve struct {
-	fsys   FS
-	copies bool        // of FS.CopiesOnWrite
-	given  atomic.Bool // back to the file system: the file is empty
+// Reserve is a file that keeps room for what the array has to write down on a
+// full disk: that a relationship failed, that a volume is deleted, a checkpoint.
+// When one of these finds no room the file is emptied. Until there is room to fill
+// it again, what would take room for hosts' data is refused: it would soon use up
+// what was given back.
+type Reserve struct {
+	// CopiesOnWrite is that of the FS.
+	CopiesOnWrite bool
+
+	fsys  FS
+	given atomic.Bool // back to the file system: the file is empty
 
 	mu    sync.Mutex
 	file  File      // nil when it cannot be made
@@ -53,15 +56,15 @@ type reserve struct {
 	retry time.Time // of filling it
 }
 
-// open finds or makes the reserve. It is never an error not to have one.
-func (r *reserve) open(fsys FS) {
-	r.fsys, r.copies, r.size = fsys, fsys.CopiesOnWrite(), maxReserve
+// Open finds or makes the reserve. It is never an error not to have one.
+func (r *Reserve) Open(fsys FS) {
+	r.fsys, r.CopiesOnWrite, r.size = fsys, fsys.CopiesOnWrite(), maxReserve
 	if capacity, _ := fsys.Space(); capacity > 0 {
 		r.size = min(r.size, capacity/64)
 	}
-	f, err := fsys.Open(reserveName)
-	if isNotExist(err) {
-		f, err = fsys.Create(reserveName)
+	f, err := fsys.Open(ReserveName)
+	if IsNotExist(err) {
+		f, err = fsys.Create(ReserveName)
 	}
 	if err == nil {
 		r.file = f
@@ -70,7 +73,8 @@ func (r *reserve) open(fsys FS) {
 	r.regain()
 }
 
-func (r *reserve) close() error {
+// Close closes the file; the reserve stays for the next opening.
+func (r *Reserve) Close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.file == nil {
@@ -81,18 +85,18 @@ func (r *reserve) close() error {
 	return err
 }
 
-// spend calls write, and again with the reserve given back when the disk was full.
-func (r *reserve) spend(write func() error) error {
+// Spend calls write, and again with the reserve given back when the disk was full.
+func (r *Reserve) Spend(write func() error) error {
 	err := write()
-	if err != nil && isFull(err) && r.release() {
+	if err != nil && IsFull(err) && r.Release() {
 		err = write()
 	}
 	return err
 }
 
-// release gives the reserve back to the file system and reports whether there was
+// Release gives the reserve back to the file system and reports whether there was
 // any.
-func (r *reserve) release() bool {
+func (r *Reserve) Release() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.retry = time.Now().Add(regainAfter)
@@ -105,7 +109,7 @@ func (r *reserve) release() bool {
 
 // regain fills the reserve again, unless that was tried just before, and reports
 // whether it is full.
-func (r *reserve) regain() bool {
+func (r *Reserve) regain() bool {
 	if !r.given.Load() {
 		return true
 	}
@@ -126,14 +130,14 @@ func (r *reserve) regain() bool {
 	return true
 }
 
-// spent reports whether the reserve was given back and not filled again.
-func (r *reserve) spent() bool { return r.given.Load() }
+// Spent reports whether the reserve was given back and not filled again.
+func (r *Reserve) Spent() bool { return r.given.Load() }
 
-// full reports whether there is a reserve to fall back on, and tries to fill it.
-func (r *reserve) full() bool { return !r.given.Load() || r.regain() }
+// Full reports whether there is a reserve to fall back on, and tries to fill it.
+func (r *Reserve) Full() bool { return !r.given.Load() || r.regain() }
 
-// hope says that there may be room again.
-func (r *reserve) hope() {
+// Hope says that there may be room again.
+func (r *Reserve) Hope() {
 	if r.given.Load() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -1,4 +1,4 @@
-package filearray
+package disk
 
 import (
 	"encoding/json"
@@ -8,16 +8,16 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// state is all that the array remembers but the bitmaps. A checkpoint writes
+// State is all that the array remembers but the bitmaps. A checkpoint writes
 // it down whole; between two checkpoints the journal's records change it.
-type state struct {
-	NextUID       uint64                   `json:"next_uid"`
-	Volumes       map[uint16]*volumeRecord `json:"volumes"`
-	Relationships map[uint64]*relRecord    `json:"relationships"`
+type State struct {
+	NextUID       uint64                         `json:"next_uid"`
+	Volumes       map[uint16]*VolumeRecord       `json:"volumes"`
+	Relationships map[uint64]*RelationshipRecord `json:"relationships"`
 	// CopyRate bounds all background copying, in bytes a second; 0 for no bound.
 	CopyRate int64 `json:"copy_rate,omitempty"`
 	// Deleted are volumes whose files may still be there.
-	Deleted map[uint64]*volumeRecord `json:"deleted,omitempty"`
+	Deleted map[uint64]*VolumeRecord `json:"deleted,omitempty"`
 	// Session is the generation of the last opening; see generation.go.
 	Session uint64 `json:"session,omitempty"`
 	// SharingSince is the first uid of volumes of which it is noted with whom
@@ -25,19 +25,20 @@ type state struct {
 	SharingSince uint64 `json:"sharing_since,omitempty"`
 }
 
-func newState() *state {
-	return &state{
+// NewState returns the state of an array without volumes.
+func NewState() *State {
+	return &State{
 		NextUID:       1,
 		SharingSince:  1,
-		Volumes:       map[uint16]*volumeRecord{},
-		Relationships: map[uint64]*relRecord{},
-		Deleted:       map[uint64]*volumeRecord{},
+		Volumes:       map[uint16]*VolumeRecord{},
+		Relationships: map[uint64]*RelationshipRecord{},
+		Deleted:       map[uint64]*VolumeRecord{},
 	}
 }
 
-// clone copies s so deep that applying records to s leaves the copy alone.
-func (s *state) clone() *state {
-	c := &state{
+// Clone copies s so deep that applying records to s leaves the copy alone.
+func (s *State) Clone() *State {
+	c := &State{
 		NextUID:       s.NextUID,
 		SharingSince:  s.SharingSince,
 		Session:       s.Session,
@@ -49,52 +50,52 @@ func (s *state) clone() *state {
 	return c
 }
 
-// apply changes s as r says. Records are replaced, never changed in place, so
+// Apply changes s as r says. Records are replaced, never changed in place, so
 // that a clone stays as it was.
-func (s *state) apply(r record) error {
-	switch r.kind {
-	case recDurable, recCheckpointed, recMarks, recChangedMarks:
+func (s *State) Apply(r Record) error {
+	switch r.Kind {
+	case RecDurable, RecCheckpointed, RecMarks, RecChangedMarks:
 		return nil
-	case recCopyRate:
+	case RecCopyRate:
 		return applyOne(r, func(rate *int64) { s.CopyRate = *rate })
-	case recSucceeded:
-		return applyEach(r, s.succeed)
-	case recVolumesCreated:
-		return applyEach(r, s.putVolume)
-	case recVolumeChanged, recVolumeExpanded:
+	case RecReplaced:
+		return ApplyEach(r, s.replace)
+	case RecVolumesCreated:
+		return ApplyEach(r, s.putVolume)
+	case RecVolumeChanged, RecVolumeExpanded:
 		return applyOne(r, s.putVolume)
-	case recVolumeDeleted:
-		return applyOne(r, func(v *volumeRecord) {
+	case RecVolumeDeleted:
+		return applyOne(r, func(v *VolumeRecord) {
 			s.unshare(v, nil)
 			delete(s.Volumes, v.ID)
 			s.Deleted[v.UID] = v
 		})
-	case recStageChanged:
-		return applyEach(r, s.changeStage)
-	case recPurged:
+	case RecStageChanged:
+		return ApplyEach(r, s.changeStage)
+	case RecPurged:
 		return applyOne(r, func(uid *uint64) { delete(s.Deleted, *uid) })
-	case recEstablished:
-		return applyEach(r, s.establish)
-	case recStamped:
-		return applyEach(r, s.stamp)
-	case recSharing:
+	case RecEstablished:
+		return ApplyEach(r, s.establish)
+	case RecStamped:
+		return ApplyEach(r, s.stamp)
+	case RecSharing:
 		return applyOne(r, s.share)
-	case recImagesDurable:
-		return applyEach(r, s.imageDurable)
-	case recChanged:
-		return applyEach(r, s.change)
-	case recFailed:
+	case RecImagesDurable:
+		return ApplyEach(r, s.imageDurable)
+	case RecChanged:
+		return ApplyEach(r, s.change)
+	case RecFailed:
 		return applyOne(r, s.fail)
-	case recEnded:
-		return applyEach(r, s.end)
+	case RecEnded:
+		return ApplyEach(r, s.end)
 	}
-	return fault.New(fault.Failed, "a record has type %d, which this program does not know", r.kind).
+	return fault.New(fault.Failed, "a record has type %d, which this program does not know", r.Kind).
 		WithHint("use the version of copyserver that wrote it, or a newer one")
 }
 
 // putVolume puts v in place of the record that it was made of, which may have
 // got or lost a stage, partners or stamps meanwhile.
-func (s *state) putVolume(v *volumeRecord) {
+func (s *State) putVolume(v *VolumeRecord) {
 	if old := s.Volumes[v.ID]; old != nil && old.UID == v.UID {
 		v.Staged, v.Shares = old.Staged, old.Shares
 		v.Stamps, v.StageStamp = old.Stamps, old.StageStamp
@@ -103,7 +104,7 @@ func (s *state) putVolume(v *volumeRecord) {
 	s.NextUID = max(s.NextUID, v.UID+1)
 }
 
-func (s *state) changeStage(c *stageChange) {
+func (s *State) changeStage(c *StageChange) {
 	if v := s.Volumes[c.ID]; v != nil {
 		changed := *v
 		changed.Staged = c.Staged
@@ -111,15 +112,15 @@ func (s *state) changeStage(c *stageChange) {
 	}
 }
 
-func (s *state) establish(rel *relRecord) {
+func (s *State) establish(rel *RelationshipRecord) {
 	s.Relationships[rel.UID] = rel
 	s.NextUID = max(s.NextUID, rel.UID+1)
-	s.setLastCopy(rel.Target, lastCopyRecord{
+	s.setLastCopy(rel.Target, LastCopyRecord{
 		Source: rel.Source, Established: rel.Established, Outcome: arrayclient.OutcomeActive,
 	})
 }
 
-func (s *state) imageDurable(uid *uint64) {
+func (s *State) imageDurable(uid *uint64) {
 	if rel := s.Relationships[*uid]; rel != nil {
 		changed := *rel
 		changed.ImageDurable = true
@@ -127,7 +128,7 @@ func (s *state) imageDurable(uid *uint64) {
 	}
 }
 
-func (s *state) setLastCopy(id uint16, last lastCopyRecord) {
+func (s *State) setLastCopy(id uint16, last LastCopyRecord) {
 	if v := s.Volumes[id]; v != nil {
 		changed := *v
 		changed.LastCopy = &last
@@ -135,7 +136,7 @@ func (s *state) setLastCopy(id uint16, last lastCopyRecord) {
 	}
 }
 
-func (s *state) change(c *relChange) {
+func (s *State) change(c *RelationshipChange) {
 	rel := s.Relationships[c.UID]
 	if rel == nil {
 		return
@@ -151,13 +152,13 @@ func (s *state) change(c *relChange) {
 	s.Relationships[c.UID] = &changed
 }
 
-func (s *state) succeed(next *relSuccession) {
-	s.endRecord(&relEnd{next.Old, next.New.Established, arrayclient.OutcomeComplete})
+func (s *State) replace(next *Replacement) {
+	s.endRecord(&End{next.Old, next.New.Established, arrayclient.OutcomeComplete})
 	next.New.Refreshed = true
 	s.establish(next.New)
 }
 
-func (s *state) fail(f *relFailure) {
+func (s *State) fail(f *Failure) {
 	if rel := s.Relationships[f.UID]; rel != nil && rel.Failed == "" {
 		changed := *rel
 		changed.Failed = f.Reason
@@ -165,36 +166,37 @@ func (s *state) fail(f *relFailure) {
 	}
 }
 
-func (s *state) end(e *relEnd) {
+func (s *State) end(e *End) {
 	if rel := s.Relationships[e.UID]; rel != nil && e.Outcome == arrayclient.OutcomeComplete {
 		s.endSharing(rel)
 	}
 	s.endRecord(e)
 }
 
-func (s *state) endRecord(e *relEnd) {
+func (s *State) endRecord(e *End) {
 	rel := s.Relationships[e.UID]
 	if rel == nil {
 		return
 	}
 	delete(s.Relationships, e.UID)
-	s.setLastCopy(rel.Target, lastCopyRecord{
+	s.setLastCopy(rel.Target, LastCopyRecord{
 		Source: rel.Source, Established: rel.Established, Ended: e.Time, Outcome: e.Outcome,
 	})
 }
 
-func applyOne[T any](r record, f func(*T)) error {
+func applyOne[T any](r Record, f func(*T)) error {
 	v := new(T)
-	if err := json.Unmarshal(r.payload, v); err != nil {
+	if err := json.Unmarshal(r.Payload, v); err != nil {
 		return err
 	}
 	f(v)
 	return nil
 }
 
-func applyEach[T any](r record, f func(*T)) error {
+// ApplyEach calls f for the elements of the JSON list in r.
+func ApplyEach[T any](r Record, f func(*T)) error {
 	var list []*T
-	if err := json.Unmarshal(r.payload, &list); err != nil {
+	if err := json.Unmarshal(r.Payload, &list); err != nil {
 		return err
 	}
 	for _, v := range list {
@@ -204,16 +206,16 @@ func applyEach[T any](r record, f func(*T)) error {
 }
 
 // stamp takes down a stamp.
-func (s *state) stamp(c *stampChange) {
+func (s *State) stamp(c *StampChange) {
 	v := s.Volumes[c.ID]
 	if v == nil || v.UID != c.UID {
 		return
 	}
 	changed := *v
 	switch {
-	case c.Segment == ofStage:
+	case c.Segment == OfStage:
 		changed.StageStamp = max(v.StageStamp, c.Stamp)
-	case c.Segment < segments(v.Size):
+	case c.Segment < Segments(v.Size):
 		changed.Stamps = make([]uint64, max(len(v.Stamps), c.Segment+1))
 		copy(changed.Stamps, v.Stamps)
 		changed.Stamps[c.Segment] = max(changed.Stamps[c.Segment], c.Stamp)
@@ -221,8 +223,8 @@ func (s *state) stamp(c *stampChange) {
 	s.Volumes[c.ID] = &changed
 }
 
-// related reports whether a volume is in a relationship that has not failed.
-func (s *state) related(rec *volumeRecord) bool {
+// Related reports whether a volume is in a relationship that has not failed.
+func (s *State) Related(rec *VolumeRecord) bool {
 	for _, rel := range s.Relationships {
 		if rel.Failed == "" && (rel.Source == rec.ID || rel.Target == rec.ID) {
 			return true

@@ -1,4 +1,4 @@
-package filearray
+package disk
 
 import (
 	"errors"
@@ -88,7 +88,7 @@ func (f osFile) Allocated() (int64, error) {
 func (fsys osFS) SyncDir(dir string) error {
 	d, err := os.Open(fsys.path(dir))
 	if err != nil {
-		return fmt.Errorf("%w: %w", errUntried, err)
+		return fmt.Errorf("%w: %w", ErrUntried, err)
 	}
 	defer d.Close()
 	return d.Sync()

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package filearray
+package disk
 
 import "errors"
 

@@ -1,52 +1,56 @@
-package filearray
+package disk
 
 import (
-	"copyservices/arrayclient"
 	"encoding/binary"
 	"encoding/json"
 	"time"
+
+	"copyservices/arrayclient"
 )
 
-type recordType uint32
+// RecordType says what a payload means.
+type RecordType uint32
 
 // The types are append-only. A payload is JSON but for marks.
 const (
-	recDurable        recordType = iota + 1 // no payload: carries its durable field
-	recVolumesCreated                       // []volumeRecord
-	recVolumeChanged                        // volumeRecord
-	recVolumeDeleted                        // volumeRecord
-	recPurged                               // uid of a deleted volume whose files are gone
-	recEstablished                          // []relRecord
-	recChanged                              // []relChange
-	recFailed                               // relFailure
-	recEnded                                // []relEnd
-	recMarks                                // 16 bytes each: uid 8, first track 4, tracks 4
-	recCheckpointed                         // no payload: the meta file of this generation is durable
-	recChangedMarks                         // like recMarks
-	recSucceeded                            // []relSuccession
-	recCopyRate                             // bytes a second of the array
-	recVolumeExpanded                       // volumeRecord
-	recStaged                               // offset in the volume, data; in stage files only
-	recStageChanged                         // []stageChange
-	recImagesDurable                        // []uid of relationships whose source was synced since
-	recSharing                              // uid of a relationship whose volumes may share blocks from now on
-	recStamped                              // []stampChange
+	RecDurable        RecordType = iota + 1 // no payload: carries its durable field
+	RecVolumesCreated                       // []VolumeRecord
+	RecVolumeChanged                        // VolumeRecord
+	RecVolumeDeleted                        // VolumeRecord
+	RecPurged                               // uid of a deleted volume whose files are gone
+	RecEstablished                          // []RelationshipRecord
+	RecChanged                              // []RelationshipChange
+	RecFailed                               // Failure
+	RecEnded                                // []End
+	RecMarks                                // 16 bytes each: uid 8, first track 4, tracks 4
+	RecCheckpointed                         // no payload: the meta file of this generation is durable
+	RecChangedMarks                         // like RecMarks
+	RecReplaced                             // []Replacement
+	RecCopyRate                             // bytes a second of the array
+	RecVolumeExpanded                       // VolumeRecord
+	RecStaged                               // offset in the volume, data; in stage files only
+	RecStageChanged                         // []StageChange
+	RecImagesDurable                        // []uid of relationships whose source was synced since
+	RecSharing                              // uid of a relationship whose volumes may share blocks from now on
+	RecStamped                              // []StampChange
 )
 
-type record struct {
-	kind    recordType
-	payload []byte
+// Record is a change of the state, or of bitmaps, in the journal.
+type Record struct {
+	Kind    RecordType
+	Payload []byte
 }
 
 const markSize = 16
 
-type volumeRecord struct {
+// VolumeRecord is what the state holds of a volume.
+type VolumeRecord struct {
 	ID       uint16          `json:"id"`
 	UID      uint64          `json:"uid"` // never used again, unlike the id
 	Size     int64           `json:"size"`
 	Label    string          `json:"label,omitempty"`
 	Created  time.Time       `json:"created"`
-	LastCopy *lastCopyRecord `json:"last_copy,omitempty"`
+	LastCopy *LastCopyRecord `json:"last_copy,omitempty"`
 	// Staged says that the volume's stage file must be there.
 	Staged bool `json:"staged,omitempty"`
 	// ZeroFrom is the size before an expansion of which one step is left to
@@ -61,14 +65,16 @@ type volumeRecord struct {
 	StageStamp uint64 `json:"stage_stamp,omitempty"`
 }
 
-type lastCopyRecord struct {
+// LastCopyRecord is the last relationship that had the volume as its target.
+type LastCopyRecord struct {
 	Source      uint16              `json:"source"`
 	Established time.Time           `json:"established"`
 	Ended       time.Time           `json:"ended,omitzero"`
 	Outcome     arrayclient.Outcome `json:"outcome"`
 }
 
-type relRecord struct {
+// RelationshipRecord is what the state holds of a relationship.
+type RelationshipRecord struct {
 	UID         uint64              `json:"uid"`
 	Source      uint16              `json:"source"`
 	Target      uint16              `json:"target"`
@@ -90,64 +96,68 @@ type relRecord struct {
 	Refreshed bool `json:"refreshed,omitempty"`
 }
 
-// relSuccession is a relationship that takes the place of another: the same
+// Replacement is a relationship that takes the place of another: the same
 // pair refreshed, or reversed. What the old one has copied and not changed
 // since, the new one has; see bitmap.without.
-type relSuccession struct {
-	Old uint64     `json:"old"`
-	New *relRecord `json:"new"`
+type Replacement struct {
+	Old uint64              `json:"old"`
+	New *RelationshipRecord `json:"new"`
 }
 
-// relChange changes what it names and leaves the rest, of which a failure
+// RelationshipChange changes what it names and leaves the rest, of which a failure
 // may be noted meanwhile.
-type relChange struct {
+type RelationshipChange struct {
 	UID       uint64    `json:"uid"`
 	Copy      bool      `json:"copy,omitempty"` // nocopy no more
 	Completed time.Time `json:"completed,omitzero"`
 	CopyRate  *int64    `json:"copy_rate,omitempty"`
 }
 
-type stageChange struct {
+// StageChange says whether a volume's stage file must be there.
+type StageChange struct {
 	ID     uint16 `json:"id"`
 	Staged bool   `json:"staged"`
 }
 
-type relFailure struct {
+// Failure is a relationship's: its target lacks tracks for good.
+type Failure struct {
 	UID    uint64 `json:"uid"`
 	Reason string `json:"reason"`
 }
 
-type relEnd struct {
+// End is how a relationship ended.
+type End struct {
 	UID     uint64              `json:"uid"`
 	Time    time.Time           `json:"time"`
 	Outcome arrayclient.Outcome `json:"outcome"`
 }
 
-// jsonRecord makes a record of v, which marshals without fail.
-func jsonRecord(kind recordType, v any) record {
+// JSONRecord makes a record of v, which marshals without fail.
+func JSONRecord(kind RecordType, v any) Record {
 	payload, err := json.Marshal(v)
 	if err != nil {
-		panic("filearray: " + err.Error()) // only types of this package come here
+		panic("disk: " + err.Error()) // only types of this package come here
 	}
-	return record{kind, payload}
+	return Record{kind, payload}
 }
 
-// eachMark calls f for the marks of r.
-func eachMark(r record, f func(uid uint64, first, n int64)) {
-	for p := r.payload; len(p) >= markSize; p = p[markSize:] {
+// EachMark calls f for the marks of r.
+func EachMark(r Record, f func(uid uint64, first, n int64)) {
+	for p := r.Payload; len(p) >= markSize; p = p[markSize:] {
 		f(binary.LittleEndian.Uint64(p), int64(binary.LittleEndian.Uint32(p[8:])),
 			int64(binary.LittleEndian.Uint32(p[12:])))
 	}
 }
 
-func appendMark(p []byte, uid uint64, first, n int64) []byte {
+// AppendMark appends a mark, as in the payload of RecMarks, to p.
+func AppendMark(p []byte, uid uint64, first, n int64) []byte {
 	p = binary.LittleEndian.AppendUint64(p, uid)
 	p = binary.LittleEndian.AppendUint32(p, uint32(first))
 	return binary.LittleEndian.AppendUint32(p, uint32(n))
 }
 
-// stampChange is a stamp that a file has durably.
-type stampChange struct {
+// StampChange is a stamp that a file has durably.
+type StampChange struct {
 	ID      uint16 `json:"id"`
 	UID     uint64 `json:"uid"`
 	Segment int    `json:"segment,omitempty"`

@@ -1,4 +1,4 @@
-package filearray
+package disk
 
 import (
 	"crypto/rand"
@@ -86,8 +86,8 @@ func (f osFile) fill(n int64) error {
 // writeZeros is Punch where the file system has no holes.
 func (f osFile) writeZeros(off, n int64) error {
 	for n > 0 {
-		step := min(n, int64(len(zeros)))
-		if _, err := f.WriteAt(zeros[:step], off); err != nil {
+		step := min(n, int64(len(Zeros)))
+		if _, err := f.WriteAt(Zeros[:step], off); err != nil {
 			return err
 		}
 		off, n = off+step, n-step

@@ -1,19 +1,19 @@
-package filearray
+package disk
 
 import "slices"
 
 // partners returns the uids of the volumes whose blocks the target may share
 // once it shares those of the source.
-func partners(source, target *volumeRecord) []uint64 {
+func partners(source, target *VolumeRecord) []uint64 {
 	list := append(slices.Clone(source.Shares), source.UID)
 	list = slices.DeleteFunc(list, func(uid uint64) bool { return uid == target.UID })
 	slices.Sort(list)
 	return list
 }
 
-// shares reports whether it is noted that the target of rel may share the
+// Shares reports whether it is noted that the target of rel may share the
 // source's blocks, and those of the volumes that share them.
-func (s *state) shares(rel *relRecord) bool {
+func (s *State) Shares(rel *RelationshipRecord) bool {
 	source, target := s.Volumes[rel.Source], s.Volumes[rel.Target]
 	return !slices.ContainsFunc(partners(source, target), func(uid uint64) bool {
 		return !slices.Contains(target.Shares, uid)
@@ -21,7 +21,7 @@ func (s *state) shares(rel *relRecord) bool {
 }
 
 // share notes that the target of a relationship may share the source's blocks.
-func (s *state) share(uid *uint64) {
+func (s *State) share(uid *uint64) {
 	rel := s.Relationships[*uid]
 	if rel == nil {
 		return
@@ -38,7 +38,7 @@ func (s *state) share(uid *uint64) {
 
 // endSharing forgets the partners of a target that has been copied anew all
 // over: what it shares, it shares with its source and the partners of that.
-func (s *state) endSharing(rel *relRecord) {
+func (s *State) endSharing(rel *RelationshipRecord) {
 	source, target := s.Volumes[rel.Source], s.Volumes[rel.Target]
 	if rel.Refreshed || source == nil || target == nil || source.Size != target.Size {
 		return
@@ -51,14 +51,14 @@ func (s *state) endSharing(rel *relRecord) {
 }
 
 // unshare takes from the partners of v those that are not in rest.
-func (s *state) unshare(v *volumeRecord, rest []uint64) {
+func (s *State) unshare(v *VolumeRecord, rest []uint64) {
 	gone := slices.DeleteFunc(slices.Clone(v.Shares), func(uid uint64) bool {
 		return slices.Contains(rest, uid)
 	})
 	if len(gone) == 0 {
 		return
 	}
-	without := func(v *volumeRecord, gone ...uint64) {
+	without := func(v *VolumeRecord, gone ...uint64) {
 		s.setShares(v, slices.DeleteFunc(slices.Clone(v.Shares), func(uid uint64) bool {
 			return slices.Contains(gone, uid)
 		}))
@@ -71,7 +71,7 @@ func (s *state) unshare(v *volumeRecord, rest []uint64) {
 	without(v, gone...)
 }
 
-func (s *state) setShares(v *volumeRecord, list []uint64) {
+func (s *State) setShares(v *VolumeRecord, list []uint64) {
 	changed := *v
 	slices.Sort(list)
 	changed.Shares = slices.Compact(list)

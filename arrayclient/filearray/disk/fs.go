@@ -1,4 +1,4 @@
-package filearray
+package disk
 
 import (
 	"errors"
@@ -20,7 +20,7 @@ type FS interface {
 	// Mkdir makes dir; one that exists is fine.
 	Mkdir(dir string) error
 	// SyncDir makes the creations and removals in dir durable. An error that
-	// wraps errUntried comes from before anything was synced; after any other
+	// wraps ErrUntried comes from before anything was synced; after any other
 	// nothing is known about what is on the disk.
 	SyncDir(dir string) error
 	// CopiesOnWrite reports whether writing over what is there takes new space,
@@ -31,10 +31,10 @@ type FS interface {
 	Space() (capacity, free int64)
 }
 
-// errUntried is in the chain of an error of SyncDir that is no failed sync, as
+// ErrUntried is in the chain of an error of SyncDir that is no failed sync, as
 // when there is no descriptor left to open the folder: the next call is as good
 // as the first.
-var errUntried = errors.New("the folder cannot be opened")
+var ErrUntried = errors.New("the folder cannot be opened")
 
 // File is an open file of an FS. Reads and writes may run concurrently.
 type File interface {
@@ -67,10 +67,11 @@ type File interface {
 	Allocated() (int64, error)
 }
 
-func isNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
+// IsNotExist reports whether err says that there is no such file.
+func IsNotExist(err error) bool { return errors.Is(err, fs.ErrNotExist) }
 
-// createAnew creates a file in place of one that nothing counts on.
-func createAnew(fsys FS, name string) (File, error) {
+// CreateAnew creates a file in place of one that nothing counts on.
+func CreateAnew(fsys FS, name string) (File, error) {
 	f, err := fsys.Create(name)
 	if errors.Is(err, fs.ErrExist) {
 		if err = fsys.Remove(name); err == nil {

@@ -1,10 +1,10 @@
-package filearray
+package disk
 
 import "errors"
 
-// probeClone reports whether files in dir can share blocks: nil, or an error,
+// ProbeClone reports whether files in dir can share blocks: nil, or an error,
 // errors.ErrUnsupported where the file system has no such thing.
-func probeClone(fsys FS, dir string) (err error) {
+func ProbeClone(fsys FS, dir string) (err error) {
 	names := [2]string{dir + "/probe.0", dir + "/probe.1"}
 	var files [2]File
 	for i, name := range names {
@@ -13,7 +13,7 @@ func probeClone(fsys FS, dir string) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, files[i].Close(), fsys.Remove(name)) }()
-		if _, err = files[i].WriteAt(zeros[:blockSizeMax], 0); err != nil {
+		if _, err = files[i].WriteAt(Zeros[:blockSizeMax], 0); err != nil {
 			return err
 		}
 	}
