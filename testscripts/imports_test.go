@@ -76,7 +76,8 @@ var layers = []layer{
 		"copyserver/runner", "export/quota"}, storeImports, driverImports),
 		"REST is one way in: it asks core for what may be done, and starts and opens nothing"},
 	{"copyserver/state", slices.Concat([]string{"copyserver/auth", "copyserver/secrets",
-		"arrayclient/filearray", "taskstore/filestore"}, storeImports, driverImports),
+		"arrayclient/filearray",
+		"arrayclient/filearray/disk", "taskstore/filestore"}, storeImports, driverImports),
 		"the state folder is opened the same whatever serves what is in it"},
 	{"copyserver/...", []string{"copyserver/...", "taskstore/...", "export/...", "arrayclient/..."},
 		"the server stands above store and arrays and below the commands"},
@@ -98,7 +99,7 @@ var layers = []layer{
 		driverImports...),
 		"the export serves any array's volumes through the interface, so that engine and " +
 			"export are tested apart"},
-	{"lab/bench", []string{"arrayclient", "arrayclient/filearray/..."},
+	{"lab/bench", []string{"arrayclient", "arrayclient/filearray", "arrayclient/filearray/disk"},
 		"the measurements run the binaries from outside, as users do, so that no change inside " +
 			"can change what is measured; where the time of a command would hide that of the " +
 			"array, they call the array as the server does"},
