@@ -79,7 +79,7 @@ func TestLargestTask(t *testing.T) {
 	var stored api.Task
 	w.do("GET", "/v1/tasks/t", nil, 200, &stored)
 	w.do("PUT", "/v1/tasks/t", stored, 200, nil)
-	file, err := taskstore.FormatTask(stored)
+	file, err := taskstore.FormatTask(stored.Stored())
 	must(t, err)
 	again, err := taskstore.ReadTask(bytes.NewReader(file))
 	if err != nil || len(again.Pairs) != most-10 {
@@ -215,7 +215,7 @@ func TestBadRuns(t *testing.T) {
 		task := api.Task{Name: name, Type: est, Pairs: pairs}
 		w.refused("PUT", "/v1/tasks/"+name, task, 400, fault.Usage, name)
 		w.refused("POST", "/v1/tasks", task, 400, fault.Usage, name)
-		must(t, w.store.Tasks().Put(task))
+		must(t, w.store.Tasks().Put(task.Stored()))
 	}
 	w.task("gone", est, v[0], "0FF13698")
 	w.task("resync", taskstore.TaskResync, v[0], v[1])

@@ -388,7 +388,7 @@ func TestCredentialIsIssuedOnce(t *testing.T) {
 		t.Errorf("first %+v, then %+v", first, second)
 	}
 	all, err := w.store.Credentials().List()
-	if err != nil || !slices.Equal(all, []taskstore.Credential{first.Credential}) {
+	if err != nil || !slices.Equal(all, []taskstore.Credential{taskstore.Credential(first.Credential)}) {
 		t.Errorf("on record: %+v, %v", all, err)
 	}
 }

@@ -60,59 +60,59 @@ const MaxWait = time.Minute
 
 // Run is one execution of a task.
 type Run struct {
-	ID    string   `json:"id" yaml:"id"`
-	Task  string   `json:"task" yaml:"task"`
-	Type  TaskType `json:"type" yaml:"type"`
-	User  string   `json:"user" yaml:"user"`
-	State RunState `json:"state" yaml:"state"`
+	ID    string   `yaml:"id"`
+	Task  string   `yaml:"task"`
+	Type  TaskType `yaml:"type"`
+	User  string   `yaml:"user"`
+	State RunState `yaml:"state"`
 	// Wait: the run lasts until the background copy is complete.
-	Wait    bool      `json:"wait,omitempty" yaml:"wait,omitempty"`
-	Started time.Time `json:"started" yaml:"started"`
-	Ended   time.Time `json:"ended,omitzero" yaml:"ended,omitempty"`
+	Wait    bool      `yaml:"wait,omitempty"`
+	Started time.Time `yaml:"started"`
+	Ended   time.Time `yaml:"ended,omitempty"`
 	// Pairs as they were resolved when the run started.
-	Pairs []ResolvedPair `json:"pairs" yaml:"pairs"`
+	Pairs []ResolvedPair `yaml:"pairs"`
 	// Warnings such as targets whose content a withdraw left undefined.
-	Warnings []string      `json:"warnings,omitempty" yaml:"warnings,omitempty"`
-	Error    *fault.Detail `json:"error,omitempty" yaml:"error,omitempty"`
+	Warnings []string      `yaml:"warnings,omitempty"`
+	Error    *fault.Detail `yaml:"error,omitempty"`
 	// Key is the idempotency key of the request that started it, Body a hash
 	// of that request.
-	Key  string `json:"-" yaml:"key,omitempty"`
-	Body string `json:"-" yaml:"body,omitempty"`
+	Key  string `yaml:"key,omitempty"`
+	Body string `yaml:"body,omitempty"`
 	// Queued is when it was asked for, of a run that stood in line.
-	Queued time.Time `json:"queued,omitzero" yaml:"queued,omitempty"`
+	Queued time.Time `yaml:"queued,omitempty"`
 	// Before has for each pair when the copy was established that its target
 	// held before the run, zero for none: what is there now tells by it whether
 	// the run got to the array. Runs of early servers have none.
-	Before []time.Time `json:"-" yaml:"before,omitempty"`
+	Before []time.Time `yaml:"before,omitempty"`
 	// Untouched: the server ended before the run got to the array, so that the
 	// request for it may still be carried out.
-	Untouched bool `json:"-" yaml:"untouched,omitempty"`
+	Untouched bool `yaml:"untouched,omitempty"`
 	// Percent copied over all pairs; of a running run, as of the answer.
-	Percent int `json:"percent" yaml:"percent"`
+	Percent int `yaml:"percent"`
 }
 
 // ResolvedPair is a pair of a task with the volumes it stood for.
 type ResolvedPair struct {
-	Source string   `json:"source" yaml:"source"` // serial
-	Target string   `json:"target" yaml:"target"` // serial
-	From   TaskPair `json:"from" yaml:"from"`     // as the task names them
+	Source string   `yaml:"source"` // serial
+	Target string   `yaml:"target"` // serial
+	From   TaskPair `yaml:"from"`   // as the task names them
 }
 
 // Host is a machine that primed the server.
 type Host struct {
-	Name    string    `json:"name" yaml:"name"`
-	OS      string    `json:"os" yaml:"os"`
-	Devices []Device  `json:"devices" yaml:"devices"`
-	Primed  time.Time `json:"primed,omitzero" yaml:"primed"` // set by the server
+	Name    string    `yaml:"name"`
+	OS      string    `yaml:"os"`
+	Devices []Device  `yaml:"devices"`
+	Primed  time.Time `yaml:"primed"` // set by the server
 	// Machine tells this machine from others of its name: 32 hex digits that
 	// the machine chose, the same every time. Empty where it gave none.
-	Machine string `json:"machine,omitempty" yaml:"machine,omitempty"` // set by the server
+	Machine string `yaml:"machine,omitempty"` // set by the server
 }
 
 // Device is one disk of a host that is a volume of an array.
 type Device struct {
-	Name   string             `json:"name" yaml:"name"`
-	Serial arrayclient.Serial `json:"serial" yaml:"serial"`
+	Name   string             `yaml:"name"`
+	Serial arrayclient.Serial `yaml:"serial"`
 }
 
 // Role of a user.
@@ -150,16 +150,16 @@ const (
 // Entry is a registered array or server: what setdevice keeps. The password
 // is never in an answer.
 type Entry struct {
-	Kind    EntryKind `json:"kind" yaml:"kind"`
-	Address string    `json:"address" yaml:"address"`
-	User    string    `json:"user" yaml:"user"`
+	Kind    EntryKind `yaml:"kind"`
+	Address string    `yaml:"address"`
+	User    string    `yaml:"user"`
 	// Password in the clear, on its way in only: never stored, never answered.
-	Password string `json:"password,omitempty" yaml:"-"`
+	Password string `yaml:"-"`
 	// Sealed is the encrypted password as it is stored.
-	Sealed string `json:"-" yaml:"sealed"`
+	Sealed string `yaml:"sealed"`
 	// Alternate is a second address of a server, may be empty.
-	Alternate string    `json:"alternate,omitempty" yaml:"alternate,omitempty"`
-	Added     time.Time `json:"added,omitzero" yaml:"added"`
+	Alternate string    `yaml:"alternate,omitempty"`
+	Added     time.Time `yaml:"added"`
 }
 
 // KeyLifetime is how long a request with the same idempotency key is the same request.
@@ -182,22 +182,22 @@ type Request struct {
 // Credential is a certificate that was issued to a host. The server trusts
 // those that it remembers and that are not revoked.
 type Credential struct {
-	Serial  string    `json:"serial" yaml:"serial"` // of the certificate, lower-case hex digits
-	Host    string    `json:"host" yaml:"host"`
-	Created time.Time `json:"created" yaml:"created"`
-	Expires time.Time `json:"expires" yaml:"expires"`
-	Revoked time.Time `json:"revoked,omitzero" yaml:"revoked,omitempty"` // zero while it is good
+	Serial  string    `yaml:"serial"` // of the certificate, lower-case hex digits
+	Host    string    `yaml:"host"`
+	Created time.Time `yaml:"created"`
+	Expires time.Time `yaml:"expires"`
+	Revoked time.Time `yaml:"revoked,omitempty"` // zero while it is good
 }
 
 // Assignment says which hosts may attach a volume where hosts show who they
 // are. A volume without one is for nobody.
 type Assignment struct {
-	Volume arrayclient.Serial `json:"volume" yaml:"volume"`
-	Hosts  []HostAccess       `json:"hosts" yaml:"hosts"`
+	Volume arrayclient.Serial `yaml:"volume"`
+	Hosts  []HostAccess       `yaml:"hosts"`
 }
 
 // HostAccess is what one host may do with a volume.
 type HostAccess struct {
-	Host     string `json:"host" yaml:"host"` // compared without case
-	ReadOnly bool   `json:"read_only,omitempty" yaml:"read_only,omitempty"`
+	Host     string `yaml:"host"` // compared without case
+	ReadOnly bool   `yaml:"read_only,omitempty"`
 }

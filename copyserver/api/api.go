@@ -270,20 +270,3 @@ type ArrayChange struct {
 	// CopyRate in bytes a second, 0 for no bound. It must be given.
 	CopyRate *int64 `json:"copy_rate"`
 }
-
-// The types that the server stores and the API carries are the same.
-type (
-	Role         = taskstore.Role
-	Host         = taskstore.Host
-	Device       = taskstore.Device
-	Task         = taskstore.Task
-	TaskType     = taskstore.TaskType
-	TaskPair     = taskstore.TaskPair
-	Run          = taskstore.Run
-	RunState     = taskstore.RunState
-	ResolvedPair = taskstore.ResolvedPair
-	Credential   = taskstore.Credential
-	HostAccess   = taskstore.HostAccess
-	Entry        = taskstore.Entry
-	EntryKind    = taskstore.EntryKind
-)

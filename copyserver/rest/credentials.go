@@ -11,7 +11,7 @@ func (s *API) listCredentials(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(all)
+	return ok(list(all, wireCredential))
 }
 
 // createCredential is keyed: repeated after a lost answer, it answers with the
@@ -33,7 +33,7 @@ func (s *API) createCredential(q *call) (answer, error) {
 				return answer{}, err
 			}
 			return created(api.CredentialIssued{
-				Credential: issued.Credential, Certificate: issued.Certificate,
+				Credential: wireCredential(issued.Credential), Certificate: issued.Certificate,
 				Authority: issued.Authority,
 			})
 		}, nil

@@ -10,7 +10,7 @@ func (s *API) listEntries(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(append([]api.Entry{}, all...))
+	return ok(list(all, wireEntry))
 }
 
 func (s *API) createEntry(q *call) (answer, error) {
@@ -18,11 +18,11 @@ func (s *API) createEntry(q *call) (answer, error) {
 	if _, err := q.decode(&e); err != nil {
 		return answer{}, err
 	}
-	e, err := s.core.AddEntry(q.by, e)
+	added, err := s.core.AddEntry(q.by, storedEntry(e))
 	if err != nil {
 		return answer{}, err
 	}
-	return created(e)
+	return created(wireEntry(added))
 }
 
 // entry returns what the path names.
@@ -36,11 +36,11 @@ func (s *API) changeEntry(q *call) (answer, error) {
 		return answer{}, err
 	}
 	kind, address := q.entry()
-	e, err := s.core.ChangeEntry(q.by, kind, address, change)
+	e, err := s.core.ChangeEntry(q.by, kind, address, storedEntry(change))
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(e)
+	return ok(wireEntry(e))
 }
 
 func (s *API) deleteEntry(q *call) (answer, error) {

@@ -6,7 +6,6 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/core"
-	"copyservices/taskstore"
 )
 
 func (s *API) listHosts(q *call) (answer, error) {
@@ -14,18 +13,7 @@ func (s *API) listHosts(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	for i := range all {
-		all[i] = plainHost(all[i])
-	}
-	return ok(all)
-}
-
-// plainHost has an empty list of devices rather than null.
-func plainHost(h taskstore.Host) taskstore.Host {
-	if h.Devices == nil {
-		h.Devices = []taskstore.Device{}
-	}
-	return h
+	return ok(list(all, wireHost))
 }
 
 func (s *API) getHost(q *call) (answer, error) {
@@ -33,7 +21,7 @@ func (s *API) getHost(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(plainHost(h))
+	return ok(wireHost(h))
 }
 
 // flag reads a key of the query that is true or false, false where it is not given.
@@ -70,11 +58,11 @@ func (s *API) putHost(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	h, warnings, err := s.core.PrimeHost(q.by, h, prime)
+	stored, warnings, err := s.core.PrimeHost(q.by, h.Stored(), prime)
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(api.PrimedHost{Host: plainHost(h), Warnings: warnings})
+	return ok(api.PrimedHost{Host: wireHost(stored), Warnings: warnings})
 }
 
 func (s *API) deleteHost(q *call) (answer, error) {

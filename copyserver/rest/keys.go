@@ -106,7 +106,7 @@ func (s *API) recall(ctx context.Context, id idempotency) (a answer, found bool,
 		if err != nil {
 			return a, true, err
 		}
-		return answer{status: http.StatusCreated, body: run}, true, nil
+		return answer{status: http.StatusCreated, body: wireRun(run)}, true, nil
 	}
 	req, err := s.core.Store.Requests().Get(id.key)
 	if fault.KindOf(err) == fault.NotFound {

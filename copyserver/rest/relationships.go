@@ -4,9 +4,9 @@ import (
 	"context"
 	"net/http"
 
-	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/core"
+	"copyservices/taskstore"
 )
 
 func (s *API) listRelationships(q *call) (answer, error) {
@@ -18,23 +18,7 @@ func (s *API) listRelationships(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := make([]api.Relationship, len(all))
-	for i, r := range all {
-		out[i] = wireRelationship(r)
-	}
-	return ok(out)
-}
-
-func wireRelationship(r arrayclient.Relationship) api.Relationship {
-	out := api.Relationship{
-		Source: r.Source, Target: r.Target, State: r.State, Options: r.Options,
-		Tracks: r.Tracks, OutOfSync: r.OutOfSync, Percent: r.Percent(), CopyRate: r.CopyRate,
-		Established: r.Established, Completed: r.Completed, Reason: r.Reason,
-	}
-	if r.Options.Record {
-		out.Changed = &r.Changed
-	}
-	return out
+	return ok(list(all, wireRelationship))
 }
 
 // establish, withdraw and setCopyRate leave no run behind, only the record of their
@@ -46,7 +30,7 @@ func (s *API) establish(q *call) (answer, error) {
 		return answer{}, err
 	}
 	return s.onPairs(q, body, http.StatusCreated, func() (core.Pending[core.PairsResult], error) {
-		return s.core.Establish(q.by, req.Pairs, req.Options)
+		return s.core.Establish(q.by, stored(req.Pairs), req.Options)
 	})
 }
 
@@ -58,7 +42,7 @@ func (s *API) withdraw(q *call) (answer, error) {
 	}
 	q.frees = true
 	return s.onPairs(q, body, http.StatusOK, func() (core.Pending[core.PairsResult], error) {
-		return s.core.Withdraw(q.by, req.Pairs)
+		return s.core.Withdraw(q.by, stored(req.Pairs))
 	})
 }
 
@@ -69,7 +53,7 @@ func (s *API) setCopyRate(q *call) (answer, error) {
 		return answer{}, err
 	}
 	return s.onPairs(q, body, http.StatusOK, func() (core.Pending[core.PairsResult], error) {
-		return s.core.SetCopyRate(q.by, req.Pairs, req.CopyRate)
+		return s.core.SetCopyRate(q.by, stored(req.Pairs), req.CopyRate)
 	})
 }
 
@@ -86,7 +70,13 @@ func (s *API) onPairs(
 			if err != nil {
 				return answer{}, err
 			}
-			return answer{status: status, body: api.PairsResult(result)}, nil
+			return answer{status: status, body: api.PairsResult{
+				Pairs: api.Each(result.Pairs, wireResolved), Warnings: result.Warnings,
+			}}, nil
 		}, nil
 	})
+}
+
+func stored(pairs []api.TaskPair) []taskstore.TaskPair {
+	return api.Each(pairs, api.TaskPair.Stored)
 }

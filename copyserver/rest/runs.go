@@ -15,14 +15,6 @@ import (
 	"copyservices/taskstore/notation"
 )
 
-// plainRun has an empty list of pairs rather than null.
-func plainRun(r taskstore.Run) taskstore.Run {
-	if r.Pairs == nil {
-		r.Pairs = []taskstore.ResolvedPair{}
-	}
-	return r
-}
-
 // startRun answers a repeated request with the run that the first started, as
 // it is by then.
 func (s *API) startRun(q *call) (answer, error) {
@@ -37,7 +29,7 @@ func (s *API) startRun(q *call) (answer, error) {
 	}
 	if req.DryRun {
 		run, err := s.core.DryRun(q.Context(), q.by, ask)
-		return answer{status: http.StatusOK, body: run}, err
+		return answer{status: http.StatusOK, body: wireRun(run)}, err
 	}
 	id, err := q.idempotency(body)
 	if err != nil {
@@ -62,9 +54,9 @@ func (s *API) startRun(q *call) (answer, error) {
 		return answer{}, err
 	}
 	if run.State == taskstore.RunQueued {
-		return answer{status: http.StatusAccepted, body: run}, nil
+		return answer{status: http.StatusAccepted, body: wireRun(run)}, nil
 	}
-	return created(run)
+	return created(wireRun(run))
 }
 
 // getCompletion is a long poll: it answers when the copies are complete, at
@@ -101,11 +93,7 @@ func (s *API) listRuns(q *call) (answer, error) {
 		return answer{}, err
 	}
 	q.w.Header().Set(api.TotalHeader, strconv.Itoa(len(all)))
-	all = all[:min(limit, len(all))]
-	for i := range all {
-		all[i] = plainRun(all[i])
-	}
-	return ok(all)
+	return ok(list(all[:min(limit, len(all))], wireRun))
 }
 
 // getRun is a long poll while the run is running.
@@ -118,7 +106,7 @@ func (s *API) getRun(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(plainRun(run))
+	return ok(wireRun(run))
 }
 
 // deleteRun leaves a record of the run's idempotency key behind, so that a
@@ -144,12 +132,4 @@ func goneRun(run taskstore.Run) taskstore.Request {
 		Key: run.Key, Hash: run.Body, User: run.User, Started: run.Started,
 		Status: http.StatusBadRequest, Answer: string(body),
 	}
-}
-
-func wireCompletion(c runner.Completion) api.Completion {
-	out := api.Completion{Task: c.Task, Complete: c.Complete, Percent: c.Percent}
-	for _, p := range c.Pairs {
-		out.Pairs = append(out.Pairs, api.PairCompletion(p))
-	}
-	return out
 }

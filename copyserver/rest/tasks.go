@@ -19,7 +19,7 @@ func (s *API) listTasks(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(all)
+	return ok(list(all, api.TaskOf))
 }
 
 func (s *API) getTask(q *call) (answer, error) {
@@ -27,7 +27,7 @@ func (s *API) getTask(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(t)
+	return ok(api.TaskOf(t))
 }
 
 func (s *API) createTask(q *call) (answer, error) {
@@ -35,7 +35,7 @@ func (s *API) createTask(q *call) (answer, error) {
 	if _, err := q.decode(&t); err != nil {
 		return answer{}, err
 	}
-	if err := s.core.CreateTask(q.by, t); err != nil {
+	if err := s.core.CreateTask(q.by, t.Stored()); err != nil {
 		return answer{}, err
 	}
 	return created(t)
@@ -49,11 +49,11 @@ func (s *API) putTask(q *call) (answer, error) {
 	if err := q.sameName(t.Name); err != nil {
 		return answer{}, err
 	}
-	t, err := s.core.PutTask(q.by, t)
+	stored, err := s.core.PutTask(q.by, t.Stored())
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(t)
+	return ok(api.TaskOf(stored))
 }
 
 func (s *API) deleteTask(q *call) (answer, error) {

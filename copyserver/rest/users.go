@@ -3,25 +3,14 @@ package rest
 import (
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/core"
-	"copyservices/taskstore"
 )
-
-func wireUser(u taskstore.User) api.User {
-	return api.User{
-		Name: u.Name, Role: u.Role, DefaultPassword: u.DefaultPassword, Created: u.Created,
-	}
-}
 
 func (s *API) listUsers(q *call) (answer, error) {
 	all, err := s.core.Users(q.by)
 	if err != nil {
 		return answer{}, err
 	}
-	out := make([]api.User, len(all))
-	for i, u := range all {
-		out[i] = wireUser(u)
-	}
-	return ok(out)
+	return ok(list(all, wireUser))
 }
 
 func (q *call) userChange() (core.UserChange, error) {

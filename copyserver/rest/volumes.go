@@ -13,11 +13,7 @@ func (s *API) listArrays(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := make([]api.Array, len(all))
-	for i, p := range all {
-		out[i] = wireArray(p)
-	}
-	return ok(out)
+	return ok(list(all, wireArray))
 }
 
 func (s *API) getArray(q *call) (answer, error) {
@@ -40,14 +36,6 @@ func (s *API) changeArray(q *call) (answer, error) {
 	return ok(wireArray(p))
 }
 
-func wireArray(p arrayclient.Properties) api.Array {
-	return api.Array{
-		ID: p.ID.String(), Driver: p.Driver, Features: append([]string{}, p.Features...),
-		Volumes: p.Volumes, MaxVolumes: p.MaxVolumes, Capacity: p.Capacity, Free: p.Free,
-		CopyRate: p.CopyRate,
-	}
-}
-
 func (s *API) listVolumes(q *call) (answer, error) {
 	wanted, err := serials(q.URL.Query()["serial"])
 	if err != nil {
@@ -57,7 +45,7 @@ func (s *API) listVolumes(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(wireVolumes(found))
+	return ok(list(found, wireVolume))
 }
 
 // serials reads volume serials of a query.
@@ -74,30 +62,6 @@ func serials(texts []string) ([]arrayclient.Serial, error) {
 
 func (q *call) serial() (arrayclient.Serial, error) {
 	return arrayclient.ParseSerial(q.PathValue("serial"))
-}
-
-func wireVolumes(all []core.Volume) []api.Volume {
-	out := make([]api.Volume, len(all))
-	for i, v := range all {
-		out[i] = wireVolume(v)
-	}
-	return out
-}
-
-func wireVolume(v core.Volume) api.Volume {
-	out := api.Volume{
-		Serial: v.Serial, Array: v.Array.String(), Size: v.Size, Allocated: v.Allocated,
-		Label: v.Label, Created: v.Created, Failed: v.Failed, Hosts: v.Seen, Assigned: v.Assigned,
-	}
-	for _, a := range v.Attached {
-		out.Attached = append(out.Attached, api.Attachment(a))
-	}
-	if c := v.LastCopy; c != nil {
-		out.LastCopy = &api.LastCopy{
-			Source: c.Source, Established: c.Established, Ended: c.Ended, Outcome: c.Outcome,
-		}
-	}
-	return out
 }
 
 func (s *API) getVolume(q *call) (answer, error) {
@@ -132,7 +96,7 @@ func (s *API) createVolumes(q *call) (answer, error) {
 			if err != nil {
 				return answer{}, err
 			}
-			return created(wireVolumes(volumes))
+			return created(list(volumes, wireVolume))
 		}, nil
 	})
 }
@@ -146,7 +110,11 @@ func (s *API) changeVolume(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	change := core.VolumeChange{Label: req.Label, Size: req.Size, Assigned: req.Assigned}
+	change := core.VolumeChange{Label: req.Label, Size: req.Size}
+	if req.Assigned != nil {
+		hosts := api.Each(*req.Assigned, storedAccess)
+		change.Assigned = &hosts
+	}
 	v, err := s.core.ChangeVolume(q.Context(), q.by, serial, change)
 	if err != nil {
 		return answer{}, err

@@ -129,7 +129,7 @@ func (x *essCLI) runCreateTask(ctx context.Context, e *program.Env, args []strin
 	}
 	kind := api.TaskType(x.task.kind)
 	task := api.Task{Name: args[0], Type: kind, Pairs: pairs, Options: x.options}
-	if err := task.Validate(); err != nil {
+	if err := task.Stored().Validate(); err != nil {
 		return err
 	}
 	s, err := x.Connect(ctx, e)
@@ -174,7 +174,7 @@ func (x *essCLI) runPairs(
 	if err != nil {
 		return err
 	}
-	if err := taskstore.ValidatePairs(pairs); err != nil {
+	if err := taskstore.ValidatePairs(api.Each(pairs, api.TaskPair.Stored)); err != nil {
 		return err
 	}
 	s, err := x.Connect(ctx, e)
@@ -267,7 +267,7 @@ func (o *hostOptions) host(name string) (api.Host, error) {
 		}
 		host.Devices = append(host.Devices, api.Device{Name: text[:cut], Serial: serial})
 	}
-	return host, host.Validate()
+	return host, host.Stored().Validate()
 }
 
 // userOptions are the flags of "create user" and "set user".

@@ -65,7 +65,7 @@ func FuzzTaskFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		task, err := readTaskFile(&program.Env{Stdin: bytes.NewReader(text)}, "-")
 		if err == nil {
-			err = task.Validate()
+			err = task.Stored().Validate()
 		} else if fault.KindOf(err) != fault.Usage || !strings.HasPrefix(err.Error(), "standard input") {
 			t.Fatalf("%q: kind %s, %v", text, fault.KindOf(err), err)
 		}

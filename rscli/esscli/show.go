@@ -212,7 +212,7 @@ func writeVolume(w io.Writer, v api.Volume) {
 
 // writeTask prints the task as a file that apply takes.
 func writeTask(w io.Writer, t api.Task) {
-	if text, err := taskstore.FormatTask(t); err == nil {
+	if text, err := taskstore.FormatTask(t.Stored()); err == nil {
 		_, _ = w.Write(text)
 	}
 }

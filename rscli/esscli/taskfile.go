@@ -32,7 +32,7 @@ func readTaskFile(e *program.Env, path string) (api.Task, error) {
 		return api.Task{}, fault.New(fault.Usage, "%s: %s", name, taskFileReason(err)).
 			WithHint("%s", fault.HintOf(err))
 	}
-	return task, nil
+	return api.TaskOf(task), nil
 }
 
 // The library's errors name Go types, which tell the writer of a file nothing.
