@@ -207,7 +207,6 @@ func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) er
 	if s.runner, err = runner.New(ctx, s.store, s.arrays, s.logger); err != nil {
 		return err
 	}
-	s.runner.Overwritten = s.attached.Overwritten
 	s.onStop("runs", s.runner.Stop)
 	return nil
 }

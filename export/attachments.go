@@ -123,13 +123,13 @@ func (a *Attachments) Claim(serial arrayclient.Serial) (release func(), err erro
 		return nil, InUse(serial, by)
 	}
 	a.claims[serial]++
-	return func() {
+	return sync.OnceFunc(func() {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if a.claims[serial]--; a.claims[serial] == 0 {
 			delete(a.claims, serial)
 		}
-	}, nil
+	}), nil
 }
 
 // InUse is the refusal of an act that hosts which have the volume attached would notice.

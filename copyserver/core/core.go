@@ -46,8 +46,9 @@ type Core struct {
 	issued  sync.Mutex // held over changes of credentials
 }
 
-// New returns a Core of its parts.
+// New returns a Core of its parts. Runs of tasks warn of attached hosts from then on.
 func New(parts Parts) *Core {
+	parts.Runner.Overwritten = parts.Attached.Overwritten
 	if parts.Reassigned == nil {
 		parts.Reassigned = func() {}
 	}

@@ -40,20 +40,20 @@ func withoutPassword(e taskstore.Entry) taskstore.Entry {
 }
 
 // AddEntry registers an array or a server, with its password.
-func (c *Core) AddEntry(by Caller, e taskstore.Entry) (taskstore.Entry, error) {
+func (c *Core) AddEntry(by Caller, e taskstore.Entry) (added taskstore.Entry, err error) {
 	if err := by.May(ManageEntries); err != nil {
-		return e, err
+		return added, err
 	}
 	if e.Password == "" {
-		return e, fault.New(fault.Usage, "an entry needs a password")
+		return added, fault.New(fault.Usage, "an entry needs a password")
 	}
 	if err := checkAddresses(e.Address, cmp.Or(e.Alternate, e.Address)); err != nil {
-		return e, err
+		return added, err
 	}
 	c.entries.Lock()
 	defer c.entries.Unlock()
 	if old, err := c.entry(e.Kind, e.Address); err == nil {
-		return e, fault.New(fault.Usage, "an entry named %s %w",
+		return added, fault.New(fault.Usage, "an entry named %s %w",
 			taskstore.EntryName(old.Kind, old.Address), fault.ErrExists)
 	}
 	e.Added = now()
@@ -102,20 +102,19 @@ func (c *Core) seal(e *taskstore.Entry) {
 // password is sealed for its address, which therefore stays.
 func (c *Core) ChangeEntry(
 	by Caller, kind taskstore.EntryKind, address string, change taskstore.Entry,
-) (taskstore.Entry, error) {
-	var e taskstore.Entry
+) (changed taskstore.Entry, err error) {
 	if err := by.May(ManageEntries); err != nil {
-		return e, err
+		return changed, err
 	}
 	c.entries.Lock()
 	defer c.entries.Unlock()
 	e, err := c.entry(kind, address)
 	if err != nil {
-		return e, err
+		return changed, err
 	}
 	if change.Kind != "" && change.Kind != e.Kind ||
 		change.Address != "" && !notation.SameAddress(change.Address, e.Address) {
-		return e, fault.New(fault.Usage, "the address of an entry does not change").
+		return changed, fault.New(fault.Usage, "the address of an entry does not change").
 			WithHint("remove the entry and add one for the new address")
 	}
 	if change.User != "" {
@@ -123,7 +122,7 @@ func (c *Core) ChangeEntry(
 	}
 	if change.Alternate != "" {
 		if err := checkAddresses(change.Alternate); err != nil {
-			return e, err
+			return changed, err
 		}
 		e.Alternate = change.Alternate
 	}

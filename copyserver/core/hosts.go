@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -49,6 +50,7 @@ func (c *Core) PrimeHost(
 	if err := taskstore.ValidMachine(p.Machine); err != nil {
 		return stored, nil, err
 	}
+	h.Devices = slices.Clone(h.Devices)
 	for i, d := range h.Devices {
 		serial, err := arrayclient.ParseSerial(string(d.Serial))
 		if err != nil {

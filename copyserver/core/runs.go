@@ -53,22 +53,13 @@ func (c *Core) Run(
 	return run, noSuch(err, runHint)
 }
 
-// DeleteRun removes a run from the history. Before that is called first, with the run,
-// and nothing is removed when it fails.
-func (c *Core) DeleteRun(
-	ctx context.Context, by Caller, id string, before func(taskstore.Run) error,
-) error {
+// DeleteRun removes a run that is over from the history. Before is called with it when
+// nothing else stands in the way, and nothing is removed when it fails.
+func (c *Core) DeleteRun(by Caller, id string, before func(taskstore.Run) error) error {
 	if err := by.May(DeleteRun); err != nil {
 		return err
 	}
-	run, err := c.Runner.Get(ctx, id, 0)
-	if err != nil {
-		return noSuch(err, runHint)
-	}
-	if err := before(run); err != nil {
-		return err
-	}
-	return noSuch(c.Runner.Delete(run.ID), runHint)
+	return noSuch(c.Runner.Delete(id, before), runHint)
 }
 
 // Completion tells how far the copies that a task started have come; when they are

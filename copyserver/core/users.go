@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"slices"
 
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore"
@@ -79,13 +80,16 @@ func (c *Core) ChangeUser(
 	if err := by.May(ManageUsers); err != nil && u.Name != by.Name {
 		return taskstore.User{}, err
 	}
-	if change.Role != "" && change.Role != taskstore.RoleAdmin {
-		if err := c.leavesAdmin(u); err != nil {
-			return taskstore.User{}, err
-		}
-	}
 	if change.Role != "" {
 		u.Role = change.Role
+	}
+	if err := u.Validate(); err != nil {
+		return taskstore.User{}, err
+	}
+	if u.Role != taskstore.RoleAdmin {
+		if err := c.leavesAdmin(u.Name); err != nil {
+			return taskstore.User{}, err
+		}
 	}
 	if change.Password != "" {
 		if err := c.Passwords.SetPassword(ctx, &u, change.Password); err != nil {
@@ -108,7 +112,7 @@ func (c *Core) DeleteUser(by Caller, name string) error {
 	defer c.users.Unlock()
 	u, err := c.Store.Users().Get(name)
 	if err == nil {
-		if err := c.leavesAdmin(u); err != nil {
+		if err := c.leavesAdmin(u.Name); err != nil {
 			return err
 		}
 		err = c.Store.Users().Delete(u.Name)
@@ -120,21 +124,17 @@ func (c *Core) DeleteUser(by Caller, name string) error {
 	return nil
 }
 
-// leavesAdmin refuses to take the last admin away: nobody could undo it. The
-// caller holds users.
-func (c *Core) leavesAdmin(u taskstore.User) error {
+// leavesAdmin refuses to take the role of the last admin from the user of that name:
+// nobody could undo it. The caller holds users.
+func (c *Core) leavesAdmin(name string) error {
 	all, err := c.Store.Users().List()
 	if err != nil {
 		return err
 	}
-	for _, other := range all {
-		if other.Role == taskstore.RoleAdmin && other.Name != u.Name {
-			return nil
-		}
-	}
-	if u.Role != taskstore.RoleAdmin {
+	admins := slices.DeleteFunc(all, func(u taskstore.User) bool { return u.Role != taskstore.RoleAdmin })
+	if len(admins) != 1 || admins[0].Name != name {
 		return nil
 	}
-	return fault.New(fault.Refused, "user %s is the last with the role admin", u.Name).
+	return fault.New(fault.Refused, "user %s is the last with the role admin", name).
 		WithHint("make another user admin first: setuser, adduser; esscli set user")
 }

@@ -164,11 +164,12 @@ func (c *Core) ChangeVolume(
 	if err != nil {
 		return v, err
 	}
-	if err := all(ctx, steps); err != nil {
-		return v, err
-	}
+	err = all(ctx, steps)
 	if change.Assigned != nil {
-		c.Reassigned()
+		c.Reassigned() // whatever came of it: a host may have come in meanwhile
+	}
+	if err != nil {
+		return v, err
 	}
 	return c.volume(ctx, serial)
 }

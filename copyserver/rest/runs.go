@@ -112,9 +112,8 @@ func (s *API) getRun(q *call) (answer, error) {
 // deleteRun leaves a record of the run's idempotency key behind, so that a
 // late repetition of its request does not run the task again.
 func (s *API) deleteRun(q *call) (answer, error) {
-	err := s.core.DeleteRun(q.Context(), q.by, q.PathValue("id"), func(run taskstore.Run) error {
-		if run.Key == "" || run.State == taskstore.RunRunning ||
-			time.Since(run.Started) >= forgetAfter {
+	err := s.core.DeleteRun(q.by, q.PathValue("id"), func(run taskstore.Run) error {
+		if run.Key == "" || time.Since(run.Started) >= forgetAfter {
 			return nil
 		}
 		return s.core.Store.Requests().Put(goneRun(run))

@@ -187,7 +187,7 @@ func TestLeavingTheLine(t *testing.T) {
 		_, err = w.Start(t.Context(), q)
 		wantKind(t, err, fault.Busy, "stands in line no longer")
 		synctest.Wait()
-		wantKind(t, w.Delete(first.ID), fault.Busy, "still running")
+		wantKind(t, w.remove(first.ID), fault.Busy, "still running")
 		w.array.step(memTracks)
 		w.end()
 	})

@@ -23,7 +23,7 @@ func TestWait(t *testing.T) {
 		}
 		_, err := w.Start(t.Context(), runner.Request{Task: "fc"})
 		wantKind(t, err, fault.Busy, run.ID)
-		wantKind(t, w.Delete(run.ID), fault.Busy, "still running")
+		wantKind(t, w.remove(run.ID), fault.Busy, "still running")
 		w.array.step(memTracks / 4)
 		run, err = w.Get(t.Context(), run.ID, time.Minute)
 		must(t, err)

@@ -86,10 +86,12 @@ func (r *Runner) List(task string, limit int) ([]taskstore.Run, error) {
 	return out, nil
 }
 
-// Delete removes a run from the history, its idempotency key with it. One
-// that is running is Busy.
-func (r *Runner) Delete(id string) error {
-	if l := r.liveRun(id); l != nil && l.snapshot().State == taskstore.RunRunning {
+// Delete removes a run from the history, its idempotency key with it. One that is
+// running or in line is Busy. Before is called with the run, and nothing is removed
+// when it fails.
+func (r *Runner) Delete(id string, before func(taskstore.Run) error) error {
+	l := r.liveRun(id)
+	if l != nil && l.snapshot().State == taskstore.RunRunning {
 		return fault.New(fault.Busy, "run %s is still running", id)
 	}
 	r.recording.Lock()
@@ -102,13 +104,19 @@ func (r *Runner) Delete(id string) error {
 		return fault.New(fault.Busy, "run %s stands in line", id).
 			WithHint("it goes when the command that waits for it ends")
 	}
-	if err := r.store.Runs().Delete(id); err != nil {
+	if l != nil {
+		run = l.snapshot() // whose end is not on disk
+	}
+	if err := before(run); err != nil {
+		return err
+	}
+	if err := r.store.Runs().Delete(run.ID); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.live, id)
-	if r.keys[run.Key] == id {
+	delete(r.live, run.ID)
+	if r.keys[run.Key] == run.ID {
 		delete(r.keys, run.Key)
 	}
 	r.stored--
