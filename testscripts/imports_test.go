@@ -92,6 +92,8 @@ var layers = []layer{
 		"the interface knows no driver and no caller: imports go one way"},
 	{"arrayclient/arraytest", driverImports,
 		"the conformance suite holds for every driver because it knows none"},
+	{"arrayclient/filearray/bitmap", append([]string{"arrayclient/filearray/disk"}, driverImports...),
+		"bits say which tracks are copied, not who copies them: they know their file and no engine"},
 	{"arrayclient/filearray/disk", driverImports,
 		"what is on the disk, and what it means, is read without the engine, which no format may " +
 			"depend on"},

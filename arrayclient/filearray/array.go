@@ -254,7 +254,7 @@ func (a *Array) closeFiles() error {
 	errs := []error{a.committer.journal.Close(), a.spare.Close()}
 	for _, r := range a.rels {
 		for _, b := range r.bitmaps() {
-			errs = append(errs, b.close())
+			errs = append(errs, b.Close())
 		}
 	}
 	errs = append(errs, sideBySide(a.allVolumes(), func(v *volume) error {

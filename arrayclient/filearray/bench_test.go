@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"testing"
 
+	"copyservices/arrayclient/filearray/bitmap"
+
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient"
@@ -156,9 +158,9 @@ func TestMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	bm := newBitmap("", 1, tracks)
+	bm := bitmap.New("", 1, tracks)
 	for track := int64(0); track < tracks; track += 2 {
-		bm.setRange(track, 1)
+		bm.SetRange(track, 1)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)

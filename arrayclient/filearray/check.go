@@ -45,9 +45,9 @@ func (l *loaded) checkRelationship(rec *disk.RelationshipRecord) (problems []err
 	if b == nil || l.state.Volumes[rec.Target] == nil {
 		return []error{fmt.Errorf("relationship %d has a volume that does not exist", rec.UID)}
 	}
-	if !rec.Completed.IsZero() && !b.full() {
+	if !rec.Completed.IsZero() && !b.Full() {
 		problems = append(problems, fmt.Errorf("relationship %d is complete with %d of %d tracks copied",
-			rec.UID, b.count.Load(), b.tracks))
+			rec.UID, b.Count.Load(), b.Tracks))
 	}
 	if l.state.Volumes[rec.Source].Size > l.state.Volumes[rec.Target].Size {
 		problems = append(problems, fmt.Errorf("relationship %d has a target smaller than its source",
@@ -106,11 +106,12 @@ func (l *loaded) unfinished(name string) bool {
 	}
 	defer f.Close()
 	size, err := f.Size()
-	if err != nil || size < pageSlot {
+	if err != nil || size < disk.HeaderAlignment {
 		return err == nil
 	}
-	start, _, err := f.NextData(0, size&^(pageSlot-1))
-	return err == nil && start >= size&^(pageSlot-1)-pageSlot
+	end := size &^ (disk.HeaderAlignment - 1)
+	start, _, err := f.NextData(0, end)
+	return err == nil && start >= end-disk.HeaderAlignment
 }
 
 // sweep removes the files of volumes that were not created in the end, and the

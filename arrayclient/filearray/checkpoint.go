@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"copyservices/arrayclient/filearray/bitmap"
+
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient/fault"
@@ -20,7 +22,7 @@ func changedName(uid uint64) string { return fmt.Sprintf("%s/%08d.changed", bitm
 type checkpoint struct {
 	gen   uint64
 	state *disk.State
-	pages map[*bitmap][]dirtyPage
+	pages map[*bitmap.Bitmap][]bitmap.DirtyPage
 	ended []*relationship // whose bitmap files can go when it is durable
 	done  chan struct{}
 	err   error // valid when done is closed
@@ -128,17 +130,17 @@ func (a *Array) snapshot() *disk.State {
 
 // takeDirty returns the pages to write, and notes in s how many bits the
 // files will have.
-func (a *Array) takeDirty(s *disk.State) map[*bitmap][]dirtyPage {
-	pages := map[*bitmap][]dirtyPage{}
+func (a *Array) takeDirty(s *disk.State) map[*bitmap.Bitmap][]bitmap.DirtyPage {
+	pages := map[*bitmap.Bitmap][]bitmap.DirtyPage{}
 	for uid, r := range a.rels {
 		rec := *s.Relationships[uid]
-		rec.Copied = r.copied.count.Load()
+		rec.Copied = r.copied.Count.Load()
 		if r.changed != nil {
-			rec.Changed = r.changed.count.Load()
+			rec.Changed = r.changed.Count.Load()
 		}
 		s.Relationships[uid] = &rec
 		for _, b := range r.bitmaps() {
-			if list := b.takeDirty(); list != nil {
+			if list := b.TakeDirty(); list != nil {
 				pages[b] = list
 			}
 		}
@@ -161,7 +163,7 @@ func (a *Array) writeCheckpoint(c *checkpoint) error {
 	a.noteDurable(c.gen, c.state.Session)
 	for _, r := range c.ended {
 		for _, b := range r.bitmaps() {
-			if err := b.remove(a.fsys); err != nil {
+			if err := b.Remove(a.fsys); err != nil {
 				a.log.Warn("bitmap file not removed", "error", err)
 			}
 		}
@@ -185,7 +187,7 @@ func (a *Array) writeBitmaps(c *checkpoint) error {
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			if err := b.store(a.fsys, a.serial, c.gen, list); err != nil {
+			if err := b.Store(a.fsys, a.serial, c.gen, list); err != nil {
 				mu.Lock()
 				defer mu.Unlock()
 				failed = append(failed, err)
@@ -201,9 +203,9 @@ func (a *Array) writeBitmaps(c *checkpoint) error {
 
 // listBitmaps makes the folder's entries of new files durable.
 func (a *Array) listBitmaps(c *checkpoint) error {
-	var unlisted []*bitmap
+	var unlisted []*bitmap.Bitmap
 	for b := range c.pages {
-		if !b.listed {
+		if !b.Listed {
 			unlisted = append(unlisted, b)
 		}
 	}
@@ -214,7 +216,7 @@ func (a *Array) listBitmaps(c *checkpoint) error {
 		return err
 	}
 	for _, b := range unlisted {
-		b.listed = true
+		b.Listed = true
 	}
 	return nil
 }

@@ -171,10 +171,10 @@ func (c *committer) record(b *batch) error {
 	}
 	for _, m := range good {
 		if m.changed {
-			m.rel.changed.setRange(m.first, m.n)
+			m.rel.changed.SetRange(m.first, m.n)
 		} else {
-			m.rel.copied.setRange(m.first, m.n)
-			m.rel.stored.remove(m.first, m.n)
+			m.rel.copied.SetRange(m.first, m.n)
+			m.rel.stored.Remove(m.first, m.n)
 		}
 	}
 	for _, apply := range b.applies {

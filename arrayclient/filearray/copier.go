@@ -67,8 +67,8 @@ func (r *relationship) copyAndFinish() error {
 func (r *relationship) copyAll() error {
 	m := marker{rel: r, since: time.Now()}
 	defer m.wait()
-	for t := int64(0); t < r.copied.tracks && r.ctx.Err() == nil; {
-		set, n := r.copied.run(t, r.copied.tracks-t)
+	for t := int64(0); t < r.copied.Tracks && r.ctx.Err() == nil; {
+		set, n := r.copied.Run(t, r.copied.Tracks-t)
 		if set {
 			t += n
 			continue
@@ -182,8 +182,8 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 }
 
 func (r *relationship) copyLocked(t, n int64) (copied int64, err error) {
-	r.source.tracks.lock(t, n)
-	defer r.source.tracks.unlock(t, n)
+	r.source.tracks.Lock(t, n)
+	defer r.source.tracks.Unlock(t, n)
 	return r.copyLacking(t, n)
 }
 

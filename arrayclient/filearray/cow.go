@@ -101,7 +101,7 @@ func (v *volume) saveRun(t, limit int64, marks *[]mark, failures *batch) int64 {
 				failures.fail(r, errs[i])
 				continue
 			}
-			r.stored.add(t, n)
+			r.stored.Add(t, n)
 			unmarked = append(unmarked, r)
 		}
 	}
@@ -123,11 +123,11 @@ const (
 // run returns the state of track t and how many tracks from there on, at most
 // limit, are alike. They are locked.
 func (r *relationship) run(t, limit int64) (trackState, int64) {
-	set, n := r.copied.run(t, limit)
+	set, n := r.copied.Run(t, limit)
 	if set {
 		return trackCopied, n
 	}
-	stored, n := r.stored.run(t, n)
+	stored, n := r.stored.Run(t, n)
 	if stored {
 		return trackStored, n
 	}
@@ -244,7 +244,7 @@ func (r *relationship) readTarget(p []byte, off int64) error {
 			if r.unchanged(at, n) {
 				return r.err()
 			}
-			own = r.copied.allSet(at/trackSize, (at+n-1)/trackSize-at/trackSize+1)
+			own = r.copied.AllSet(at/trackSize, (at+n-1)/trackSize-at/trackSize+1)
 			if !own {
 				return r.readTarget(part, at)
 			}
@@ -256,7 +256,7 @@ func (r *relationship) readTarget(p []byte, off int64) error {
 // unchanged reports whether no track of the range has been copied.
 func (r *relationship) unchanged(off, n int64) bool {
 	first, last := off/trackSize, (off+n-1)/trackSize
-	set, same := r.copied.run(first, last-first+1)
+	set, same := r.copied.Run(first, last-first+1)
 	return !set && same == last-first+1
 }
 
@@ -266,7 +266,7 @@ func (r *relationship) parts(off, n int64, f func(off, n int64, own bool) error)
 	end := off + n
 	for off < min(end, r.source.size) {
 		t := off / trackSize
-		own, same := r.copied.run(t, (end-1)/trackSize-t+1)
+		own, same := r.copied.Run(t, (end-1)/trackSize-t+1)
 		stop := min(end, (t+same)*trackSize, r.source.size)
 		if err := f(off, stop-off, own); err != nil {
 			return err
@@ -296,7 +296,7 @@ func (r *relationship) copyLacking(first, n int64) (copied int64, err error) {
 			} else {
 				same = cloned
 			}
-			r.stored.add(t, same)
+			r.stored.Add(t, same)
 		}
 		t += same
 	}

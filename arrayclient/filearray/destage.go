@@ -281,8 +281,8 @@ func (v *volume) saveTracks(marks []mark, tracks []int64) ([]mark, error) {
 // saveTogether saves n tracks from first on that no target may change
 // meanwhile.
 func (v *volume) saveTogether(first, n int64, marks *[]mark, failures *batch) {
-	v.tracks.lock(first, n)
-	defer v.tracks.unlock(first, n)
+	v.tracks.Lock(first, n)
+	defer v.tracks.Unlock(first, n)
 	v.saveRuns(first, n, marks, failures)
 }
 

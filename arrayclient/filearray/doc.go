@@ -91,7 +91,7 @@
 //
 //	meta.0, meta.1        volumes and relationships as of a checkpoint (disk/meta.go)
 //	journal.0, journal.1  what happened since (disk/journal.go)
-//	bitmaps/UID.copied    the bits of a relationship as of a checkpoint (bitmap.go)
+//	bitmaps/UID.copied    the bits of a relationship as of a checkpoint (bitmap/bitmap.go)
 //	reserve               room for what must be written on a full disk (disk/reserve.go)
 //	volumes/generation    tells volumes from those of a backup (disk/generation.go)
 //	volumes/ID.UID.N      segment N of a volume's data (disk/volumefile.go)

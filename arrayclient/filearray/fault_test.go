@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient"
@@ -476,7 +477,7 @@ func TestDamage(t *testing.T) {
 			mustRefuse(t, fsys, name)
 		})
 	}
-	const vol, bitmap = "volumes/000.00000001.0", "bitmaps/00000004.copied"
+	const vol, copied = "volumes/000.00000001.0", "bitmaps/00000004.copied"
 	for _, c := range []struct {
 		title, name string
 		f           func(*inode)
@@ -485,9 +486,9 @@ func TestDamage(t *testing.T) {
 		{"meta empty", name, func(ino *inode) { ino.size = 0 }},
 		{"journal cut", "journal.0", func(ino *inode) { ino.size -= 5 }},
 		{"journal header", "journal.1", flip(17)},
-		{"bitmap header", bitmap, flip(20)},
-		{"bitmap page", bitmap, flip(bitmapStart + 100)},
-		{"bitmap cut", bitmap, func(ino *inode) { ino.size = bitmapStart }},
+		{"bitmap header", copied, flip(20)},
+		{"bitmap page", copied, flip(bitmap.Start + 100)},
+		{"bitmap cut", copied, func(ino *inode) { ino.size = bitmap.Start }},
 	} {
 		t.Run(c.title, func(t *testing.T) {
 			fsys := closedArray(t)
@@ -495,7 +496,7 @@ func TestDamage(t *testing.T) {
 			mustRefuse(t, fsys, c.name)
 		})
 	}
-	for _, name := range []string{bitmap, "journal.0", name} {
+	for _, name := range []string{copied, "journal.0", name} {
 		t.Run("missing "+name, func(t *testing.T) {
 			fsys := closedArray(t)
 			if err := fsys.Remove(name); err != nil {

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"copyservices/arrayclient/filearray/bitmap"
+
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient"
@@ -82,9 +84,9 @@ type loaded struct {
 	stale error
 }
 
-type loadedBitmaps struct{ copied, changed *bitmap }
+type loadedBitmaps struct{ copied, changed *bitmap.Bitmap }
 
-func (b loadedBitmaps) each(f func(*bitmap) error) error {
+func (b loadedBitmaps) each(f func(*bitmap.Bitmap) error) error {
 	err := f(b.copied)
 	if b.changed != nil {
 		err = errors.Join(err, f(b.changed))
@@ -133,10 +135,10 @@ func (l *loaded) read() error {
 func (l *loaded) close() {
 	l.journal.Close()
 	for _, b := range l.rels {
-		b.each((*bitmap).close)
+		b.each((*bitmap.Bitmap).Close)
 	}
 	for _, b := range l.ended {
-		b.each((*bitmap).close)
+		b.each((*bitmap.Bitmap).Close)
 	}
 }
 
@@ -171,30 +173,30 @@ func (l *loaded) readBitmap(rec *disk.RelationshipRecord, b loadedBitmaps) error
 
 // readPages reads a bitmap that has at least want bits. When it has none the
 // file, if there is one, was not finished.
-func (l *loaded) readPages(b *bitmap, want int64) error {
+func (l *loaded) readPages(b *bitmap.Bitmap, want int64) error {
 	if want == 0 {
 		return l.checkPages(b)
 	}
-	if err := b.open(l.fsys, l.serial); err != nil {
+	if err := b.Open(l.fsys, l.serial); err != nil {
 		return err
 	}
-	if err := b.readPages(l.gen); err != nil {
+	if err := b.ReadPages(l.gen); err != nil {
 		return err
 	}
-	if n := b.count.Load(); n < want {
-		return disk.Corrupt(b.name, "it has %d tracks, the last checkpoint wrote %d", n, want)
+	if n := b.Count.Load(); n < want {
+		return disk.Corrupt(b.Name, "it has %d tracks, the last checkpoint wrote %d", n, want)
 	}
 	return nil
 }
 
 // checkPages looks whether the file of a bitmap that has no bits yet, if it can be
 // read, is newer than the meta file.
-func (l *loaded) checkPages(b *bitmap) error {
-	later := newBitmap(b.name, b.uid, b.tracks)
-	if later.open(l.fsys, l.serial) != nil {
+func (l *loaded) checkPages(b *bitmap.Bitmap) error {
+	later := bitmap.New(b.Name, b.UID, b.Tracks)
+	if later.Open(l.fsys, l.serial) != nil {
 		return nil
 	}
-	return errors.Join(later.readPages(l.gen), later.close())
+	return errors.Join(later.ReadPages(l.gen), later.Close())
 }
 
 // replay applies the journal that follows the meta file, and the one that
@@ -255,9 +257,9 @@ func (l *loaded) apply(r disk.Record) error {
 func (l *loaded) applyMark(b loadedBitmaps, changed bool, first, n int64) {
 	switch {
 	case changed && b.changed != nil:
-		b.changed.setRange(first, n)
+		b.changed.SetRange(first, n)
 	case !changed && b.copied != nil:
-		b.copied.setRange(first, n)
+		b.copied.SetRange(first, n)
 	}
 }
 
@@ -388,7 +390,7 @@ func (a *Array) writeFirst() error {
 		return err
 	}
 	for _, b := range c.from.ended {
-		if err := b.each(func(b *bitmap) error { return b.remove(a.fsys) }); err != nil {
+		if err := b.each(func(b *bitmap.Bitmap) error { return b.Remove(a.fsys) }); err != nil {
 			a.log.Warn("bitmap file not removed", "error", err)
 		}
 	}
@@ -408,7 +410,7 @@ func (a *Array) writeFirst() error {
 // where nothing says that the establish did: it may have been cut off.
 func (a *Array) syncImages() {
 	unsure := func(r *relationship) bool {
-		return !r.copied.full() && !a.RelationshipRecord(r.uid).ImageDurable
+		return !r.copied.Full() && !a.RelationshipRecord(r.uid).ImageDurable
 	}
 	sources := slices.DeleteFunc(a.allVolumes(), func(v *volume) bool {
 		return !slices.ContainsFunc(v.sources, unsure)
@@ -521,7 +523,7 @@ func (a *Array) closeVolumes() {
 	}
 	for _, r := range a.rels {
 		for _, b := range r.bitmaps() {
-			b.close()
+			b.Close()
 		}
 	}
 }

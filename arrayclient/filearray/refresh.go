@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"copyservices/arrayclient/filearray/bitmap"
+
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient"
@@ -18,9 +20,9 @@ func features() []string {
 
 // successor makes the bitmaps of a relationship that takes the place of one
 // with the given bitmaps.
-func successor(rec *disk.RelationshipRecord, copied, changed *bitmap) (newCopied, newChanged *bitmap) {
-	return copied.without(changed, copiedName(rec.UID), rec.UID),
-		newBitmap(changedName(rec.UID), rec.UID, copied.tracks)
+func successor(rec *disk.RelationshipRecord, copied, changed *bitmap.Bitmap) (newCopied, newChanged *bitmap.Bitmap) {
+	return copied.Without(changed, copiedName(rec.UID), rec.UID),
+		bitmap.New(changedName(rec.UID), rec.UID, copied.Tracks)
 }
 
 // Resync makes the targets images of their sources as they are now, by copying
@@ -70,7 +72,7 @@ func (r *relationship) checkReversible() error {
 		return err
 	}
 	switch {
-	case !r.copied.full():
+	case !r.copied.Full():
 		return fault.New(fault.Refused, "relationship %s cannot be reversed: its copy is not complete",
 			r.pair()).WithHint("wait until it is, for example with rsQueryComplete")
 	case len(r.source.sources) > 1:
@@ -194,7 +196,7 @@ func (a *Array) replace(rels []*relationship, list []disk.Replacement) ([]*relat
 	now := a.now().UTC()
 	fresh := make([]*relationship, len(list))
 	for i, r := range rels {
-		if !r.copied.full() && list[i].New.Source != r.source.id || r.hasFailed() {
+		if !r.copied.Full() && list[i].New.Source != r.source.id || r.hasFailed() {
 			return nil, fault.New(fault.Refused, "relationship %s failed meanwhile", r.pair())
 		}
 	}

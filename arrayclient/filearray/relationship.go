@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copyservices/arrayclient/filearray/bitmap"
+
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient"
@@ -23,14 +25,14 @@ type relationship struct {
 	target *volume
 	// opts but for NoCopy, which may be turned off while the pair exists.
 	opts   arrayclient.Options
-	copied *bitmap
+	copied *bitmap.Bitmap
 	// stored are the tracks that the target's files hold although their mark is
 	// not set yet. Nobody may copy them again: once the mark is set, hosts write
 	// to the target, and to the source, without asking who is still copying.
-	stored rangeSet
+	stored bitmap.RangeSet
 	// changed are the tracks that hosts changed on either side since the
 	// image was taken; nil without change recording.
-	changed *bitmap
+	changed *bitmap.Bitmap
 	// mayShare says that it is noted that the target may share the source's
 	// blocks.
 	mayShare atomic.Bool
@@ -47,9 +49,14 @@ func tracksOf(size int64) int64 {
 	return (size + arrayclient.TrackSize - 1) / arrayclient.TrackSize
 }
 
+// tracksAt returns the tracks that [off, off+n) of a volume touches.
+func tracksAt(off, n int64) bitmap.Range {
+	return bitmap.Range{First: off / trackSize, N: tracksOf(off%trackSize + n)}
+}
+
 // newRelationship makes the relationship of rec, not yet linked, with the
 // given bitmaps; changed is nil without change recording.
-func (a *Array) newRelationship(rec *disk.RelationshipRecord, copied, changed *bitmap) *relationship {
+func (a *Array) newRelationship(rec *disk.RelationshipRecord, copied, changed *bitmap.Bitmap) *relationship {
 	r := &relationship{
 		array:   a,
 		uid:     rec.UID,
@@ -68,19 +75,19 @@ func (a *Array) newRelationship(rec *disk.RelationshipRecord, copied, changed *b
 }
 
 // newBitmaps returns the bitmaps of a relationship as it begins.
-func newBitmaps(rec *disk.RelationshipRecord, sourceSize int64) (copied, changed *bitmap) {
-	copied = newBitmap(copiedName(rec.UID), rec.UID, tracksOf(sourceSize))
+func newBitmaps(rec *disk.RelationshipRecord, sourceSize int64) (copied, changed *bitmap.Bitmap) {
+	copied = bitmap.New(copiedName(rec.UID), rec.UID, tracksOf(sourceSize))
 	if rec.Options.Record {
-		changed = newBitmap(changedName(rec.UID), rec.UID, tracksOf(sourceSize))
+		changed = bitmap.New(changedName(rec.UID), rec.UID, tracksOf(sourceSize))
 	}
 	return copied, changed
 }
 
-func (r *relationship) bitmaps() []*bitmap {
+func (r *relationship) bitmaps() []*bitmap.Bitmap {
 	if r.changed == nil {
-		return []*bitmap{r.copied}
+		return []*bitmap.Bitmap{r.copied}
 	}
-	return []*bitmap{r.copied, r.changed}
+	return []*bitmap.Bitmap{r.copied, r.changed}
 }
 
 // link makes r known to its volumes. Array.mu and the gates of both are locked.
@@ -136,7 +143,7 @@ func (r *relationship) err() error {
 // failed: the files of one of its volumes have. When they are there again, so is
 // the image.
 func (r *relationship) lost() error {
-	if err := r.target.err(); err != nil || r.copied.full() {
+	if err := r.target.err(); err != nil || r.copied.Full() {
 		return err
 	}
 	return r.source.err()
@@ -147,15 +154,15 @@ func (r *relationship) describe(rec *disk.RelationshipRecord) arrayclient.Relati
 	d := arrayclient.Relationship{
 		Pair:        r.pair(),
 		Options:     rec.Options,
-		Tracks:      r.copied.tracks,
-		OutOfSync:   r.copied.tracks - r.copied.count.Load(),
+		Tracks:      r.copied.Tracks,
+		OutOfSync:   r.copied.Tracks - r.copied.Count.Load(),
 		CopyRate:    rec.CopyRate,
 		Established: rec.Established,
 		Completed:   rec.Completed,
 		State:       arrayclient.StateCopying,
 	}
 	if r.changed != nil {
-		d.Changed = r.changed.count.Load() + r.source.stagedBeyond(r.changed)
+		d.Changed = r.changed.Count.Load() + r.source.stagedBeyond(r.changed)
 	}
 	if r.freeze.expired() {
 		d.Reason = "the freeze was released by its timeout"
@@ -202,7 +209,7 @@ func (a *Array) finish(r *relationship) error {
 // finished at the same time; they lock gates in the same order.
 func (a *Array) finishOne(r *relationship) error {
 	rec := a.RelationshipRecord(r.uid)
-	if rec == nil || r.hasFailed() || !r.copied.full() || !rec.Completed.IsZero() {
+	if rec == nil || r.hasFailed() || !r.copied.Full() || !rec.Completed.IsZero() {
 		return nil
 	}
 	now := a.now()
@@ -253,7 +260,7 @@ func (a *Array) endRelationships(rels []*relationship, now time.Time) error {
 }
 
 func (r *relationship) outcome() arrayclient.Outcome {
-	if r.copied.full() && !r.hasFailed() {
+	if r.copied.Full() && !r.hasFailed() {
 		return arrayclient.OutcomeComplete
 	}
 	return arrayclient.OutcomeUndefined

@@ -20,7 +20,7 @@ func (v *volume) savedTracks(first, limit int64) int64 {
 			continue
 		}
 		for _, b := range r.bitmaps() {
-			set, same := b.run(first, limit)
+			set, same := b.Run(first, limit)
 			if !set {
 				return 0
 			}
@@ -32,7 +32,7 @@ func (v *volume) savedTracks(first, limit int64) int64 {
 
 func (v *volume) needsSaving(first, n int64) bool {
 	for _, r := range v.sources {
-		if !r.hasFailed() && (!r.copied.allSet(first, n) || !r.recorded(first, n)) {
+		if !r.hasFailed() && (!r.copied.AllSet(first, n) || !r.recorded(first, n)) {
 			return true
 		}
 	}
@@ -41,7 +41,7 @@ func (v *volume) needsSaving(first, n int64) bool {
 
 // recorded reports whether changes of n tracks need not be recorded any more.
 func (r *relationship) recorded(first, n int64) bool {
-	return r.changed == nil || r.changed.allSet(first, n)
+	return r.changed == nil || r.changed.AllSet(first, n)
 }
 
 // saveAhead copies to the targets what they have not copied yet of the

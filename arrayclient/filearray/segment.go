@@ -39,7 +39,7 @@ func (s *segment) syncIf(flag *atomic.Bool) error {
 	if s.failed == nil && flag.Load() {
 		s.dirty.Store(false)
 		s.exposed.Store(false)
-		end := s.share.beginSync(trackRange{s.base / trackSize, disk.SegmentSize / trackSize})
+		end := s.share.beginSync(tracksAt(s.base, disk.SegmentSize))
 		stamped := s.stamp.renew(s.File)
 		s.failed = s.File.Sync()
 		if s.failed == nil && stamped {

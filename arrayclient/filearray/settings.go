@@ -235,9 +235,10 @@ func (a *Array) finishExpansions() {
 
 // zeroOldHeader makes the place zeros at which the header was before v grew.
 func (a *Array) zeroOldHeader(v *volume, rec *disk.VolumeRecord) error {
-	end := min(disk.HeaderOffset(disk.DataLength(rec.ZeroFrom, disk.Segments(rec.ZeroFrom)-1))+pageSlot,
-		disk.DataLength(rec.Size, disk.Segments(rec.ZeroFrom)-1))
-	base := int64(disk.Segments(rec.ZeroFrom)-1) * disk.SegmentSize
+	last := disk.Segments(rec.ZeroFrom) - 1
+	header := disk.HeaderOffset(disk.DataLength(rec.ZeroFrom, last))
+	end := min(header+disk.HeaderAlignment, disk.DataLength(rec.Size, last))
+	base := int64(last) * disk.SegmentSize
 	if n := base + end - rec.ZeroFrom; n > 0 {
 		if err := v.zero(rec.ZeroFrom, n, false); err != nil {
 			return err

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"copyservices/arrayclient/filearray/bitmap"
 )
 
 // Where the file system can do it, the background copy lets a target share the
@@ -72,7 +74,7 @@ type claim struct {
 // claimant waits for tracks.
 type claimant struct {
 	*sharer
-	trackRange
+	bitmap.Range
 }
 
 func newSharing() *sharing {
@@ -110,9 +112,9 @@ const maxClaims = 1 << 16
 //
 // Claimants are served in their order, and those who have claims wait for
 // nobody, so that all are served.
-func (s *sharer) claim(off, n int64) trackRange {
+func (s *sharer) claim(off, n int64) bitmap.Range {
 	if s == nil || n == 0 || s.alone() {
-		return trackRange{}
+		return bitmap.Range{}
 	}
 	c, h := s.claimantOf(off, n), s.hub
 	h.mu.Lock()
@@ -133,7 +135,7 @@ func (s *sharer) claim(off, n int64) trackRange {
 		}
 	}
 	h.take(c)
-	return c.trackRange
+	return c.Range
 }
 
 // blocked reports whether a partner has to be synced before [off, off+n) may change.
@@ -169,7 +171,7 @@ func (s *sharer) makeWay(off, n int64) {
 }
 
 func (s *sharer) claimantOf(off, n int64) *claimant {
-	return &claimant{s, trackRange{off / trackSize, tracksOf(off%trackSize + n)}}
+	return &claimant{s, tracksAt(off, n)}
 }
 
 // without calls sync while mu is not held. An error stays in the volume, which
@@ -187,7 +189,7 @@ func (h *sharing) rival(c *claimant) (rival *sharer, busy bool) {
 		if before == c {
 			break
 		}
-		if before.overlaps(c.trackRange) && before.partnerOf(c.sharer) {
+		if before.Overlaps(c.Range) && before.partnerOf(c.sharer) {
 			return before.sharer, true
 		}
 	}
@@ -196,7 +198,7 @@ func (h *sharing) rival(c *claimant) (rival *sharer, busy bool) {
 			return s, false
 		}
 	}
-	for t := c.first; t < c.first+c.n; t++ {
+	for t := c.First; t < c.First+c.N; t++ {
 		for _, held := range h.claims[t] {
 			if !held.by.partnerOf(c.sharer) {
 				continue
@@ -213,7 +215,7 @@ func (h *sharing) rival(c *claimant) (rival *sharer, busy bool) {
 // take gives c its tracks.
 func (h *sharing) take(c *claimant) {
 	h.waiting = slices.DeleteFunc(h.waiting, func(w *claimant) bool { return w == c })
-	for t := c.first; t < c.first+c.n && !c.gone; t++ {
+	for t := c.First; t < c.First+c.N && !c.gone; t++ {
 		held := h.of(c.sharer, t)
 		if held == nil {
 			held = &claim{by: c.sharer}
@@ -236,14 +238,14 @@ func (h *sharing) of(s *sharer, track int64) *claim {
 }
 
 // release notes that a change has ended that r was claimed for.
-func (s *sharer) release(r trackRange) {
-	if r.n == 0 {
+func (s *sharer) release(r bitmap.Range) {
+	if r.N == 0 {
 		return
 	}
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for t := r.first; t < r.first+r.n; t++ {
+	for t := r.First; t < r.First+r.N; t++ {
 		if held := h.of(s, t); held != nil {
 			held.changing--
 			held.changed = s.syncs
@@ -257,7 +259,7 @@ func (s *sharer) release(r trackRange) {
 // beginSync is called when the file with the tracks of r is about to be synced,
 // and returns what is to be called when that is done. kept means that claims
 // are left that only another sync lets go. s may be nil.
-func (s *sharer) beginSync(r trackRange) (end func() (kept bool)) {
+func (s *sharer) beginSync(r bitmap.Range) (end func() (kept bool)) {
 	if s == nil {
 		return func() bool { return false }
 	}
@@ -269,7 +271,7 @@ func (s *sharer) beginSync(r trackRange) (end func() (kept bool)) {
 		s.hub.mu.Lock()
 		defer s.hub.mu.Unlock()
 		s.letGo(func(t int64, c *claim) bool {
-			if !r.overlaps(trackRange{t, 1}) {
+			if !r.Overlaps(bitmap.Range{First: t, N: 1}) {
 				return false
 			}
 			synced := c.changing == 0 && c.changed < begun

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/bitmap"
+
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient"
@@ -22,7 +24,7 @@ func countedVolume(h *sharing, uid uint64, partners ...uint64) (*sharer, *atomic
 	v.share.synced()
 	v.share.sync = func() error {
 		syncs.Add(1)
-		v.share.beginSync(trackRange{0, 1 << 20})()
+		v.share.beginSync(bitmap.Range{First: 0, N: 1 << 20})()
 		return nil
 	}
 	return v.share, syncs
@@ -119,19 +121,19 @@ func TestChangeDuringSync(t *testing.T) {
 	b, _ := countedVolume(h, 2, 1)
 	a.touch(1)
 	under := a.claim(2*trackSize, 1)
-	end := a.beginSync(trackRange{0, 10})
+	end := a.beginSync(bitmap.Range{First: 0, N: 10})
 	a.release(under)
 	a.touch(3)
 	if !end() {
 		t.Error("the sync says that nothing is left to sync")
 	}
 	for track, want := range map[int64]bool{1: false, 2: true, 3: true} {
-		rival, busy := h.rival(&claimant{b, trackRange{track, 1}})
+		rival, busy := h.rival(&claimant{b, bitmap.Range{First: track, N: 1}})
 		if rival != nil != want || busy {
 			t.Errorf("track %d: claimed %t, being changed %t", track, rival != nil, busy)
 		}
 	}
-	if end := a.beginSync(trackRange{0, 10}); end() {
+	if end := a.beginSync(bitmap.Range{First: 0, N: 10}); end() {
 		t.Error("the next sync left claims")
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copyservices/arrayclient/filearray/bitmap"
+
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient/fault"
@@ -74,7 +76,7 @@ type stage struct {
 	active    int // the area that takes writes
 	heldBack  int // how many wait for the stage to be empty
 	tracks    map[int64][]fragment
-	past      []trackRange // of writes that are not staged
+	past      []bitmap.Range // of writes that are not staged
 	buf       []byte
 
 	scheduled bool          // the background destages
@@ -181,7 +183,7 @@ func (v *volume) putZeros(off, n int64) outcome {
 
 // letPast notes that a write to n tracks goes past the stage.
 func (s *stage) letPast(first, n int64) outcome {
-	s.past = append(s.past, trackRange{first, n})
+	s.past = append(s.past, bitmap.Range{First: first, N: n})
 	return pastStage
 }
 
@@ -189,7 +191,7 @@ func (s *stage) letPast(first, n int64) outcome {
 // stage. Another one must not be staged then: it would be applied before the
 // other is done, and show until it is.
 func (s *stage) passing(first, n int64) bool {
-	return slices.ContainsFunc(s.past, trackRange{first, n}.overlaps)
+	return slices.ContainsFunc(s.past, bitmap.Range{First: first, N: n}.Overlaps)
 }
 
 // passed notes that a write is done that went past the stage.
@@ -197,7 +199,7 @@ func (v *volume) passed(off, n int64) {
 	s := &v.stage
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.Index(s.past, trackRange{off / trackSize, tracksOf(off%trackSize + n)})
+	i := slices.Index(s.past, tracksAt(off, n))
 	s.past = slices.Delete(s.past, i, i+1)
 }
 
@@ -371,11 +373,11 @@ func (s *stage) fragments(list []fragment, off, n int64) []fragment {
 }
 
 // stagedBeyond returns how many tracks have staged bytes that are not set in b.
-func (v *volume) stagedBeyond(b *bitmap) (n int64) {
+func (v *volume) stagedBeyond(b *bitmap.Bitmap) (n int64) {
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
 	for t := range v.stage.tracks {
-		if !b.isSet(t) {
+		if !b.IsSet(t) {
 			n++
 		}
 	}

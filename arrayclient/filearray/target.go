@@ -48,7 +48,7 @@ func (r *relationship) ready(off, n int64) bool {
 	}
 	var few [2]int64
 	for _, t := range r.inPart(few[:0], off, n) {
-		if !r.copied.isSet(t) {
+		if !r.copied.IsSet(t) {
 			return false
 		}
 	}
@@ -75,12 +75,12 @@ func (r *relationship) inPart(list []int64, off, n int64) []int64 {
 // after that; markWritten marks them.
 func (r *relationship) overwrite(off, n int64, write func(off, n int64) error) error {
 	first, tracks := off/trackSize, tracksOf(n)
-	r.source.tracks.lock(first, tracks)
-	defer r.source.tracks.unlock(first, tracks)
+	r.source.tracks.Lock(first, tracks)
+	defer r.source.tracks.Unlock(first, tracks)
 	if err := write(off, n); err != nil {
 		return err
 	}
-	r.stored.add(first, tracks)
+	r.stored.Add(first, tracks)
 	return nil
 }
 
@@ -104,7 +104,7 @@ func (v *volume) makeReady(off, n int64) (marks []mark, err error) {
 		marks = append(marks, mark{rel: r, first: first, n: tracks, changed: true})
 	}
 	for _, t := range r.inPart(nil, off, n) {
-		if r.copied.isSet(t) {
+		if r.copied.IsSet(t) {
 			continue
 		}
 		if _, err := r.copyLocked(t, 1); err != nil {
@@ -137,7 +137,7 @@ func (v *volume) unmarked(off, n int64) (r *relationship, marks []mark) {
 	}
 	first, tracks := r.tracksOfRange(off, n)
 	for end := first + tracks; first < end; {
-		stored, same := r.stored.run(first, end-first)
+		stored, same := r.stored.Run(first, end-first)
 		if stored {
 			marks = append(marks, mark{rel: r, first: first, n: same})
 		}

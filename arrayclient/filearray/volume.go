@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"copyservices/arrayclient/filearray/bitmap"
+
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient"
@@ -37,7 +39,7 @@ type volume struct {
 	sources []*relationship
 	target  *relationship
 
-	tracks rangeLock // of this volume as a source
+	tracks bitmap.RangeLock // of this volume as a source
 	// length is the size as hosts are told it, and space the storage that the
 	// files occupied when they were last looked at: both without a lock.
 	length, space atomic.Int64

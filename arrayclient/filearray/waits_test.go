@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/bitmap"
+
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient"
@@ -265,7 +267,7 @@ func TestExtentsCallBack(t *testing.T) {
 type slowFS struct {
 	*crashFS
 	mu    sync.Mutex
-	files map[string]*rangeSet
+	files map[string]*bitmap.RangeSet
 }
 
 const (
@@ -275,7 +277,7 @@ const (
 
 type slowFile struct {
 	disk.File
-	data *rangeSet
+	data *bitmap.RangeSet
 	owed atomic.Int64 // nanoseconds
 }
 
@@ -287,7 +289,7 @@ func (s *slowFS) Open(name string) (disk.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.files[name] == nil {
-		s.files[name] = &rangeSet{}
+		s.files[name] = &bitmap.RangeSet{}
 	}
 	return &slowFile{File: f, data: s.files[name]}, nil
 }
@@ -304,7 +306,7 @@ func (f *slowFile) takeTime(n int64) {
 }
 
 func (f *slowFile) ReadAt(p []byte, off int64) (int, error) {
-	if data, _ := f.data.run(off/trackSize, 1); !data {
+	if data, _ := f.data.Run(off/trackSize, 1); !data {
 		return f.File.ReadAt(p, off)
 	}
 	f.takeTime(int64(len(p)))
@@ -315,19 +317,19 @@ func (f *slowFile) ReadAt(p []byte, off int64) (int, error) {
 
 func (f *slowFile) WriteAt(p []byte, off int64) (int, error) {
 	f.takeTime(int64(len(p)))
-	f.data.add(off/trackSize, tracksOf(off%trackSize+int64(len(p))))
+	f.data.Add(off/trackSize, tracksOf(off%trackSize+int64(len(p))))
 	return len(p), nil
 }
 
 func (f *slowFile) Punch(off, n int64) error {
 	f.takeTime(n / 64)
-	f.data.remove(off/trackSize, n/trackSize)
+	f.data.Remove(off/trackSize, n/trackSize)
 	return nil
 }
 
 func (f *slowFile) NextData(off, end int64) (start, stop int64, err error) {
 	for start = off; start < end; {
-		data, n := f.data.run(start/trackSize, tracksOf(end-start)+1)
+		data, n := f.data.Run(start/trackSize, tracksOf(end-start)+1)
 		stop = min(end, (start/trackSize+n)*trackSize)
 		if data {
 			return start, stop, nil
@@ -379,11 +381,11 @@ func (l *latencies) percentile(p int) time.Duration {
 // are taken again and again, nobody waits long.
 func TestLongTrim(t *testing.T) {
 	const size = 2 << 30
-	fsys := &slowFS{crashFS: newCrashFS(), files: map[string]*rangeSet{}}
+	fsys := &slowFS{crashFS: newCrashFS(), files: map[string]*bitmap.RangeSet{}}
 	a := createTestArray(t, fsys)
 	defer a.kill()
 	v := mustCreate(t, a, size, 4)
-	fsys.files[disk.SegmentName(a.state.Volumes[0], 0)].add(0, size/trackSize)
+	fsys.files[disk.SegmentName(a.state.Volumes[0], 0)].Add(0, size/trackSize)
 	pairs := func(target int) []arrayclient.Pair {
 		return []arrayclient.Pair{{Source: v[0], Target: v[target]}}
 	}

@@ -25,6 +25,9 @@ const (
 	OfStage = 1 << 16
 )
 
+// HeaderAlignment is what the offset of a segment's header is a multiple of.
+const HeaderAlignment = 4096
+
 // VolumeDir is the folder of all segments.
 const VolumeDir = "volumes"
 
@@ -40,7 +43,9 @@ func Segments(size int64) int { return int((size + SegmentSize - 1) / SegmentSiz
 func DataLength(size int64, i int) int64 { return min(size-int64(i)*SegmentSize, SegmentSize) }
 
 // HeaderOffset returns where the header of a segment with length bytes of data is.
-func HeaderOffset(length int64) int64 { return (length + 4095) &^ 4095 }
+func HeaderOffset(length int64) int64 {
+	return (length + HeaderAlignment - 1) &^ (HeaderAlignment - 1)
+}
 
 // SegmentHeader is the header of segment i of a volume.
 func SegmentHeader(serial string, v *VolumeRecord, i int) Header {

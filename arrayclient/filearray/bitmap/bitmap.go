@@ -1,4 +1,7 @@
-package filearray
+// Package bitmap has what remembers tracks: a Bitmap for each relationship, in
+// memory and in a file, and the small sets and locks of ranges beside it. Tracks
+// are counted from the begin of a volume.
+package bitmap
 
 import (
 	"encoding/binary"
@@ -10,13 +13,8 @@ import (
 	"copyservices/arrayclient/filearray/disk"
 )
 
-// A bitmap says something of each track of a relationship: whether the target
-// has it, or whether it was changed. Bits are only ever set, never cleared:
-// that is what lets a crash in the middle of writing one down do no harm, and
-// readers go without a lock.
-//
-// In its file, after a header in the first 4 KiB, each page has two slots of
-// 4 KiB that are written in turn, so that a torn write leaves the other:
+// The layout of a bitmap's file: after a header in the first 4 KiB, each page has two
+// slots of 4 KiB that are written in turn, so that a torn write leaves the other:
 //
 //	0   4  CRC-32C of the rest of the slot
 //	4   4  page number
@@ -25,12 +23,14 @@ import (
 //	24  8  zeros
 //	32     508 words of 64 bits, little endian, track 0 in bit 0
 const (
-	pageWords   = 508
-	pageTracks  = pageWords * 64
-	pageSlot    = 4096
-	pageHeader  = 32
-	bitmapStart = 4096
+	pageWords  = 508
+	pageTracks = pageWords * 64
+	pageSlot   = 4096
+	pageHeader = 32
 )
+
+// Start is where in the file the pages begin.
+const Start = 4096
 
 type bitPage [pageWords]uint64
 
@@ -43,12 +43,16 @@ var fullPage = func() *bitPage {
 	return &p
 }()
 
-type bitmap struct {
-	name   string // of its file
-	uid    uint64 // of its relationship
-	tracks int64
+// Bitmap says something of each track of a relationship: whether the target
+// has it, or whether it was changed. Bits are only ever set, never cleared:
+// that is what lets a crash in the middle of writing one down do no harm, and
+// readers go without a lock.
+type Bitmap struct {
+	Name   string                    // of its file
+	UID    uint64                    // of its relationship
+	Tracks int64                     // how many bits there are
+	Count  atomic.Int64              // how many are set
 	pages  []atomic.Pointer[bitPage] // nil: no bit set
-	count  atomic.Int64              // bits set
 
 	// What follows belongs to the committer.
 	pageCount []int32 // bits set in each page
@@ -56,17 +60,18 @@ type bitmap struct {
 	slot      []uint8 // slot that is written next
 
 	// What follows belongs to the checkpoint. file is nil before it first
-	// writes; listed says that the folder's entry of the file is durable.
+	// writes; Listed says that the folder's entry of the file is durable.
 	file   disk.File
-	listed bool
+	Listed bool
 }
 
-func newBitmap(name string, uid uint64, tracks int64) *bitmap {
+// New returns a bitmap without a bit set. Its file is made when it is first stored.
+func New(name string, uid uint64, tracks int64) *Bitmap {
 	n := int((tracks + pageTracks - 1) / pageTracks)
-	return &bitmap{
-		name:      name,
-		uid:       uid,
-		tracks:    tracks,
+	return &Bitmap{
+		Name:      name,
+		UID:       uid,
+		Tracks:    tracks,
 		pages:     make([]atomic.Pointer[bitPage], n),
 		pageCount: make([]int32, n),
 		dirty:     make([]bool, n),
@@ -74,7 +79,8 @@ func newBitmap(name string, uid uint64, tracks int64) *bitmap {
 	}
 }
 
-func (b *bitmap) isSet(track int64) bool {
+// IsSet reports whether the bit of a track is set.
+func (b *Bitmap) IsSet(track int64) bool {
 	p := b.pages[track/pageTracks].Load()
 	if p == nil {
 		return false
@@ -83,14 +89,14 @@ func (b *bitmap) isSet(track int64) bool {
 	return atomic.LoadUint64(&p[bit/64])>>(bit%64)&1 == 1
 }
 
-// full reports whether every bit is set.
-func (b *bitmap) full() bool { return b.count.Load() == b.tracks }
+// Full reports whether every bit is set.
+func (b *Bitmap) Full() bool { return b.Count.Load() == b.Tracks }
 
-// run returns whether track from is set and how many tracks from there on,
+// Run returns whether track from is set and how many tracks from there on,
 // at most limit, are alike.
-func (b *bitmap) run(from, limit int64) (set bool, n int64) {
-	set = b.isSet(from)
-	limit = min(limit, b.tracks-from)
+func (b *Bitmap) Run(from, limit int64) (set bool, n int64) {
+	set = b.IsSet(from)
+	limit = min(limit, b.Tracks-from)
 	for n < limit {
 		at := from + n
 		bit := at % pageTracks
@@ -111,19 +117,19 @@ func (b *bitmap) run(from, limit int64) (set bool, n int64) {
 	return set, min(n, limit)
 }
 
-// allSet reports whether all n tracks from are set.
-func (b *bitmap) allSet(from, n int64) bool {
+// AllSet reports whether all n tracks from are set.
+func (b *Bitmap) AllSet(from, n int64) bool {
 	if n == 1 {
-		return b.isSet(from)
+		return b.IsSet(from)
 	}
-	set, same := b.run(from, n)
+	set, same := b.Run(from, n)
 	return set && same == n
 }
 
-// setRange sets n bits. Only the committer, or whoever opens the array,
+// SetRange sets n bits. Only the committer, or whoever opens the array,
 // may call it.
-func (b *bitmap) setRange(from, n int64) {
-	for end := min(from+n, b.tracks); from < end; {
+func (b *Bitmap) SetRange(from, n int64) {
+	for end := min(from+n, b.Tracks); from < end; {
 		page := from / pageTracks
 		stop := min(end, (page+1)*pageTracks)
 		b.setInPage(int(page), from%pageTracks, stop-page*pageTracks)
@@ -131,7 +137,7 @@ func (b *bitmap) setRange(from, n int64) {
 	}
 }
 
-func (b *bitmap) setInPage(page int, from, to int64) {
+func (b *Bitmap) setInPage(page int, from, to int64) {
 	p := b.pages[page].Load()
 	if p == fullPage {
 		return
@@ -157,16 +163,16 @@ func (b *bitmap) setInPage(page int, from, to int64) {
 		p = fullPage
 	}
 	b.pages[page].Store(p)
-	b.count.Add(int64(added))
+	b.Count.Add(int64(added))
 }
 
-// takeDirty returns the pages changed since it was last called, and which
+// TakeDirty returns the pages changed since it was last called, and which
 // slot each goes to.
-func (b *bitmap) takeDirty() []dirtyPage {
-	var list []dirtyPage
+func (b *Bitmap) TakeDirty() []DirtyPage {
+	var list []DirtyPage
 	for i, d := range b.dirty {
 		if d {
-			list = append(list, dirtyPage{i, b.slot[i]})
+			list = append(list, DirtyPage{i, b.slot[i]})
 			b.dirty[i] = false
 			b.slot[i] ^= 1
 		}
@@ -174,23 +180,24 @@ func (b *bitmap) takeDirty() []dirtyPage {
 	return list
 }
 
-type dirtyPage struct {
+// DirtyPage is a page to write, and the slot that it goes to.
+type DirtyPage struct {
 	page int
 	slot uint8
 }
 
-func slotOffset(d dirtyPage) int64 {
-	return bitmapStart + int64(d.page)*2*pageSlot + int64(d.slot)*pageSlot
+func slotOffset(d DirtyPage) int64 {
+	return Start + int64(d.page)*2*pageSlot + int64(d.slot)*pageSlot
 }
 
 // writePages writes pages to the file as part of checkpoint gen. Bits that are set
 // meanwhile may or may not be among what is written.
-func (b *bitmap) writePages(gen uint64, pages []dirtyPage) error {
+func (b *Bitmap) writePages(gen uint64, pages []DirtyPage) error {
 	buf := make([]byte, pageSlot)
 	for _, d := range pages {
 		binary.LittleEndian.PutUint32(buf[4:], uint32(d.page))
 		binary.LittleEndian.PutUint64(buf[8:], gen)
-		binary.LittleEndian.PutUint64(buf[16:], b.uid)
+		binary.LittleEndian.PutUint64(buf[16:], b.UID)
 		p := b.pages[d.page].Load()
 		for i := range p {
 			binary.LittleEndian.PutUint64(buf[pageHeader+8*i:], atomic.LoadUint64(&p[i]))
@@ -203,37 +210,37 @@ func (b *bitmap) writePages(gen uint64, pages []dirtyPage) error {
 	return b.file.Sync()
 }
 
-// readPages sets the bits that the file holds. Of the two slots of a page the
+// ReadPages sets the bits that the file holds. Of the two slots of a page the
 // valid one with the higher generation counts; pages without one have no bits.
 //
 // A page of a later generation than gen, that of the meta file, is of a
 // checkpoint that was cut off. If only the process died it may not be on the
 // disk yet: it is written again, and in the same place, so that the other slot
 // stays until it is.
-func (b *bitmap) readPages(gen uint64) error {
+func (b *Bitmap) ReadPages(gen uint64) error {
 	buf := make([]byte, 2*pageSlot)
 	for page := range b.pages {
-		n, err := b.file.ReadAt(buf, slotOffset(dirtyPage{page, 0}))
+		n, err := b.file.ReadAt(buf, slotOffset(DirtyPage{page, 0}))
 		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		clear(buf[n:])
 		if written := b.readPage(page, gen, buf); !disk.MayFollow(gen, written) {
-			return disk.RestoredError(disk.MetaName(gen), b.name)
+			return disk.RestoredError(disk.MetaName(gen), b.Name)
 		}
 	}
 	return nil
 }
 
 // readPage returns the generation of the page.
-func (b *bitmap) readPage(page int, metaGen uint64, buf []byte) uint64 {
+func (b *Bitmap) readPage(page int, metaGen uint64, buf []byte) uint64 {
 	best, bestGen := -1, uint64(0)
 	for s := range 2 {
 		slot := buf[s*pageSlot : (s+1)*pageSlot]
 		gen := binary.LittleEndian.Uint64(slot[8:])
 		ok := gen > 0 && disk.Checksum(slot[4:]) == binary.LittleEndian.Uint32(slot) &&
 			binary.LittleEndian.Uint32(slot[4:]) == uint32(page) &&
-			binary.LittleEndian.Uint64(slot[16:]) == b.uid
+			binary.LittleEndian.Uint64(slot[16:]) == b.UID
 		if ok && gen > bestGen {
 			best, bestGen = s, gen
 		}
@@ -253,21 +260,21 @@ func (b *bitmap) readPage(page int, metaGen uint64, buf []byte) uint64 {
 	return bestGen
 }
 
-func (b *bitmap) setWord(page, w int, word uint64) {
+func (b *Bitmap) setWord(page, w int, word uint64) {
 	base := int64(page)*pageTracks + int64(w)*64
 	if word == ^uint64(0) {
-		b.setRange(base, 64)
+		b.SetRange(base, 64)
 		return
 	}
 	for ; word != 0; word &= word - 1 {
-		b.setRange(base+int64(bits.TrailingZeros64(word)), 1)
+		b.SetRange(base+int64(bits.TrailingZeros64(word)), 1)
 	}
 }
 
-// without returns a new bitmap of the tracks that are set in b and not in
+// Without returns a new bitmap of the tracks that are set in b and not in
 // other, which has as many tracks. Nobody may change either meanwhile.
-func (b *bitmap) without(other *bitmap, name string, uid uint64) *bitmap {
-	d := newBitmap(name, uid, b.tracks)
+func (b *Bitmap) Without(other *Bitmap, name string, uid uint64) *Bitmap {
+	d := New(name, uid, b.Tracks)
 	for i := range b.pages {
 		p, q := b.pages[i].Load(), other.pages[i].Load()
 		if p == nil || q == nil {
@@ -287,7 +294,7 @@ func (b *bitmap) without(other *bitmap, name string, uid uint64) *bitmap {
 
 // share makes page p, with count bits set, page i of b. A page of another
 // bitmap is copied, unless it is full and so never changes.
-func (b *bitmap) share(i int, p *bitPage, count int32) {
+func (b *Bitmap) share(i int, p *bitPage, count int32) {
 	if count == 0 {
 		return
 	}
@@ -297,33 +304,33 @@ func (b *bitmap) share(i int, p *bitPage, count int32) {
 	}
 	b.pages[i].Store(p)
 	b.pageCount[i], b.dirty[i] = count, true
-	b.count.Add(int64(count))
+	b.Count.Add(int64(count))
 }
 
-// open opens the file of a bitmap that was written before.
-func (b *bitmap) open(fsys disk.FS, serial string) error {
-	f, err := fsys.Open(b.name)
+// Open opens the file of a bitmap that was written before.
+func (b *Bitmap) Open(fsys disk.FS, serial string) error {
+	f, err := fsys.Open(b.Name)
 	if disk.IsNotExist(err) {
-		return disk.Corrupt(b.name, "it is missing")
+		return disk.Corrupt(b.Name, "it is missing")
 	}
 	if err != nil {
 		return err
 	}
-	h, err := disk.ReadHeader(f, b.name, 0, disk.MagicBitmap, serial)
-	if err == nil && h.ID != b.uid {
-		err = disk.Corrupt(b.name, "it belongs to relationship %d, not %d", h.ID, b.uid)
+	h, err := disk.ReadHeader(f, b.Name, 0, disk.MagicBitmap, serial)
+	if err == nil && h.ID != b.UID {
+		err = disk.Corrupt(b.Name, "it belongs to relationship %d, not %d", h.ID, b.UID)
 	}
 	if err != nil {
 		f.Close()
 		return err
 	}
-	b.file, b.listed = f, true // or no meta file would count on it
+	b.file, b.Listed = f, true // or no meta file would count on it
 	return nil
 }
 
-// store is writePages, which makes the file if there is none. It does not make
+// Store is writePages, which makes the file if there is none. It does not make
 // it durable that the file is there.
-func (b *bitmap) store(fsys disk.FS, serial string, gen uint64, pages []dirtyPage) error {
+func (b *Bitmap) Store(fsys disk.FS, serial string, gen uint64, pages []DirtyPage) error {
 	made := b.file == nil
 	if made {
 		if err := b.create(fsys, serial); err != nil {
@@ -332,19 +339,19 @@ func (b *bitmap) store(fsys disk.FS, serial string, gen uint64, pages []dirtyPag
 	}
 	err := b.writePages(gen, pages)
 	if err != nil && made { // it is made anew when the checkpoint is tried again
-		err = errors.Join(err, b.close())
+		err = errors.Join(err, b.Close())
 	}
 	return err
 }
 
 // create makes the file, of which nothing is durable before writePages. One that
 // is there was not finished.
-func (b *bitmap) create(fsys disk.FS, serial string) error {
-	f, err := disk.CreateAnew(fsys, b.name)
+func (b *Bitmap) create(fsys disk.FS, serial string) error {
+	f, err := disk.CreateAnew(fsys, b.Name)
 	if err != nil {
 		return err
 	}
-	h := disk.Header{Magic: disk.MagicBitmap, ID: b.uid, Serial: serial}
+	h := disk.Header{Magic: disk.MagicBitmap, ID: b.UID, Serial: serial}
 	if _, err = f.WriteAt(h.Encode(), 0); err != nil {
 		return errors.Join(err, f.Close())
 	}
@@ -352,23 +359,23 @@ func (b *bitmap) create(fsys disk.FS, serial string) error {
 	return nil
 }
 
-// close closes the file, if there is one.
-func (b *bitmap) close() error {
+// Close closes the file, if there is one.
+func (b *Bitmap) Close() error {
 	if b.file == nil {
 		return nil
 	}
 	err := b.file.Close()
-	b.file, b.listed = nil, false
+	b.file, b.Listed = nil, false
 	return err
 }
 
-// remove removes the file, if there is one.
-func (b *bitmap) remove(fsys disk.FS) error {
+// Remove removes the file, if there is one.
+func (b *Bitmap) Remove(fsys disk.FS) error {
 	if b.file == nil {
 		return nil
 	}
-	err := b.close()
-	if rm := fsys.Remove(b.name); !disk.IsNotExist(rm) {
+	err := b.Close()
+	if rm := fsys.Remove(b.Name); !disk.IsNotExist(rm) {
 		err = errors.Join(err, rm)
 	}
 	return err
