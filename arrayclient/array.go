@@ -165,9 +165,8 @@ type VolumeIO interface {
 // Properties are facts about an array.
 type Properties struct {
 	ID         ArrayID
-	Driver     string   // name of the driver, "filearray" for the embedded one
-	Features   []string // optional acts it offers: "resync", "reverse", ...
-	Volumes    int      // how many volumes exist
+	Driver     string // name of the driver, "filearray" for the embedded one
+	Volumes    int    // how many volumes exist
 	MaxVolumes int
 	Capacity   int64 // bytes of the storage underneath, 0 when not known
 	Free       int64 // bytes of it still free

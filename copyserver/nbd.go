@@ -136,7 +136,7 @@ func (e exports) of(
 func (e exports) List(ctx context.Context, peer nbd.Peer) ([]nbd.ExportInfo, error) {
 	var out []nbd.ExportInfo
 	for _, arr := range e.arrays.All() {
-		if _, ok := arr.(arrayclient.Opener); !ok {
+		if _, ok := arrayclient.As[arrayclient.Opener](arr); !ok {
 			continue
 		}
 		all, err := arr.Volumes(ctx)

@@ -366,7 +366,7 @@ func (s *Server) keepThawing() (done func()) {
 
 func (s *Server) thaw() {
 	for _, arr := range s.arrays.All() {
-		if t, ok := arr.(arrayclient.Thawer); ok {
+		if t, ok := arrayclient.As[arrayclient.Thawer](arr); ok {
 			t.Thaw()
 		}
 	}

@@ -340,3 +340,21 @@ func guestPackages(t *testing.T, platform, cgo string) []listedPackage {
 	}
 	return packages
 }
+
+// TestOptionalActsAreFoundByAs: an array may stand behind another one, where a plain
+// type assertion does not see what it can do.
+func TestOptionalActsAreFoundByAs(t *testing.T) {
+	for _, f := range sourceFiles(t) {
+		if f.isTest() || f.folder() == "arrayclient" {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if assertion, ok := n.(*ast.TypeAssertExpr); ok && assertion.Type != nil &&
+				strings.HasPrefix(qualified(assertion.Type), "arrayclient.") {
+				t.Errorf("%s: use arrayclient.As[%s]", f.set.Position(n.Pos()),
+					qualified(assertion.Type))
+			}
+			return true
+		})
+	}
+}

@@ -89,7 +89,7 @@ func (b *bench) create(size int64, count int) []arrayclient.Serial {
 
 func (b *bench) open(s arrayclient.Serial) arrayclient.VolumeIO {
 	b.t.Helper()
-	opener, ok := b.array.(arrayclient.Opener)
+	opener, ok := arrayclient.As[arrayclient.Opener](b.array)
 	if !ok {
 		b.t.Fatal("the array cannot open volumes, so its images cannot be looked at")
 	}
@@ -172,7 +172,7 @@ func (b *bench) refused(names []arrayclient.Serial, pairs ...arrayclient.Pair) {
 // rehearsed checks of what kind the error of a rehearsal is; empty: of none.
 func (b *bench) rehearsed(act arrayclient.Act, kind fault.Kind, pairs ...arrayclient.Pair) {
 	b.t.Helper()
-	r, ok := b.array.(arrayclient.Rehearser)
+	r, ok := arrayclient.As[arrayclient.Rehearser](b.array)
 	if !ok {
 		return
 	}

@@ -8,20 +8,17 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// feature returns the array as T, and skips the rule for an array that does
-// not claim the feature.
+// feature returns the array as T, and skips the rule for an array that does not
+// have that.
 func feature[T any](b *bench, name string) T {
 	b.t.Helper()
-	props, err := b.array.Properties(b.ctx)
-	if err != nil {
-		b.t.Fatal(err)
+	act, ok := arrayclient.As[T](b.array)
+	if ok != slices.Contains(arrayclient.Features(b.array), name) {
+		b.t.Fatalf("%s: the array has it is %v, its features are %v", name, ok,
+			arrayclient.Features(b.array))
 	}
-	if !slices.Contains(props.Features, name) {
-		b.t.Skipf("the array does not claim %s", name)
-	}
-	act, ok := b.array.(T)
 	if !ok {
-		b.t.Fatalf("the array claims %s and does not have it", name)
+		b.t.Skipf("the array does not have %s", name)
 	}
 	return act
 }

@@ -196,7 +196,6 @@ func (a *Array) Properties(context.Context) (arrayclient.Properties, error) {
 	return arrayclient.Properties{
 		ID:         arrayclient.ArrayID{MachineType: arrayclient.MachineType, Serial: a.serial},
 		Driver:     Driver,
-		Features:   features(),
 		Volumes:    len(a.volumes),
 		MaxVolumes: arrayclient.MaxVolumes,
 		Capacity:   capacity,

@@ -13,11 +13,6 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// features are the optional acts, under the names of their task types.
-func features() []string {
-	return []string{"background-copy", "resync", "reverse", "freeze", "record", "copy-rate", "expand"}
-}
-
 // successor makes the bitmaps of a relationship that takes the place of one
 // with the given bitmaps.
 func successor(rec *disk.RelationshipRecord, copied, changed *bitmap.Bitmap) (newCopied, newChanged *bitmap.Bitmap) {

@@ -126,7 +126,7 @@ func (a *Registry) Open(
 	if err != nil {
 		return nil, err
 	}
-	opener, ok := arr.(arrayclient.Opener)
+	opener, ok := arrayclient.As[arrayclient.Opener](arr)
 	if !ok {
 		return nil, fault.New(fault.Refused, "the content of volumes of array %s is not within reach", id)
 	}

@@ -186,14 +186,14 @@ func (c *Core) volumeSteps(v Volume, change VolumeChange) ([]step, error) {
 		steps = append(steps, c.assign(v.Serial, *change.Assigned))
 	}
 	if change.Label != nil {
-		l, ok := arr.(arrayclient.Labeler)
+		l, ok := arrayclient.As[arrayclient.Labeler](arr)
 		if !ok {
 			return nil, runner.Unsupported(arr, "the change of labels")
 		}
 		steps = append(steps, relabel(l, v, *change.Label))
 	}
 	if change.Size != 0 {
-		e, ok := arr.(arrayclient.Expander)
+		e, ok := arrayclient.As[arrayclient.Expander](arr)
 		if !ok {
 			return nil, runner.Unsupported(arr, "the expansion of volumes")
 		}

@@ -57,9 +57,9 @@ func wireUser(u taskstore.User) api.User {
 	}
 }
 
-func wireArray(p arrayclient.Properties) api.Array {
+func wireArray(p core.Array) api.Array {
 	return api.Array{
-		ID: p.ID.String(), Driver: p.Driver, Features: append([]string{}, p.Features...),
+		ID: p.ID.String(), Driver: p.Driver, Features: p.Features,
 		Volumes: p.Volumes, MaxVolumes: p.MaxVolumes, Capacity: p.Capacity, Free: p.Free,
 		CopyRate: p.CopyRate,
 	}

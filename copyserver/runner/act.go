@@ -22,19 +22,19 @@ func (r *Runner) actOf(t taskstore.Task, arr arrayclient.Array) (act, error) {
 	case taskstore.TaskWithdraw:
 		return r.Withdraw, nil
 	case taskstore.TaskResync:
-		if a, ok := arr.(arrayclient.Resyncer); ok {
+		if a, ok := arrayclient.As[arrayclient.Resyncer](arr); ok {
 			return plain(a.Resync), nil
 		}
 	case taskstore.TaskReverse:
-		if a, ok := arr.(arrayclient.Reverser); ok {
+		if a, ok := arrayclient.As[arrayclient.Reverser](arr); ok {
 			return plain(a.Reverse), nil
 		}
 	case taskstore.TaskBackgroundCopy:
-		if a, ok := arr.(arrayclient.BackgroundCopier); ok {
+		if a, ok := arrayclient.As[arrayclient.BackgroundCopier](arr); ok {
 			return plain(a.BackgroundCopy), nil
 		}
 	case taskstore.TaskConsistencyCreated:
-		if a, ok := arr.(arrayclient.Freezer); ok {
+		if a, ok := arrayclient.As[arrayclient.Freezer](arr); ok {
 			return plain(a.ConsistencyCreated), nil
 		}
 	}
@@ -146,7 +146,7 @@ func lasting(t taskstore.Task) error {
 // rehearse returns the error with which the array would refuse the task now, as far
 // as it can tell.
 func rehearse(ctx context.Context, t taskstore.Task, r Resolved) error {
-	array, ok := r.Array.(arrayclient.Rehearser)
+	array, ok := arrayclient.As[arrayclient.Rehearser](r.Array)
 	if !ok {
 		return existing(ctx, r)
 	}
