@@ -33,7 +33,7 @@ func (w *world) issue(host string) core.Issued {
 }
 
 func TestIssueCredential(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	issued := w.issue("vm")
 	block, _ := pem.Decode([]byte(issued.Certificate))
 	cert, err := x509.ParseCertificate(block.Bytes)
@@ -53,7 +53,7 @@ func TestIssueCredential(t *testing.T) {
 }
 
 func TestCredentialsThatCannotBeIssued(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	good := certificateRequest(t)
 	for _, c := range []struct{ host, request, text string }{
 		{"a:b", good, "name of a host has no ':'"},
@@ -69,7 +69,7 @@ func TestCredentialsThatCannotBeIssued(t *testing.T) {
 }
 
 func TestRevokedCredential(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	revoked, good := w.issue("vm"), w.issue("vm")
 	must(t, w.RevokeCredential(admin, revoked.Serial))
 	if w.reassigned != 1 {

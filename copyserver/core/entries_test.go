@@ -32,7 +32,7 @@ func wantNoPassword(t *testing.T, answers ...taskstore.Entry) {
 }
 
 func TestNoAnswerHoldsAPassword(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	added := w.added(entryOf("ess1"))
 	wantNoPassword(t, added)
 	if added.Address != "ess1" || added.User != "admin" || added.Added.IsZero() {
@@ -70,7 +70,7 @@ func TestNoAnswerHoldsAPassword(t *testing.T) {
 }
 
 func TestEntriesByKind(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	w.added(entryOf("ess1"))
 	server := entryOf("10.0.0.5")
 	server.Kind, server.Alternate = taskstore.EntryESSServer, "10.0.0.6"
@@ -92,7 +92,7 @@ func TestEntriesByKind(t *testing.T) {
 }
 
 func TestEntriesThatCannotBe(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	w.added(entryOf("ESS1"))
 	without, alternate, nobody := entryOf("ess2"), entryOf("ess2"), entryOf("ess2")
 	without.Password, alternate.Alternate, nobody.User = "", "a@b", ""
@@ -119,7 +119,7 @@ func TestEntriesThatCannotBe(t *testing.T) {
 
 // TestAddressOfEntryStays also where it is spelt in another way.
 func TestAddressOfEntryStays(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	w.added(entryOf("0:0::1"))
 	w.refused(fault.Usage, "the address of an entry does not change", "add one for the new", func() error {
 		return failed(w.ChangeEntry(admin, taskstore.EntryESS, "::1", taskstore.Entry{Address: "::2"}))
@@ -148,14 +148,14 @@ func TestAddressOfEntryStays(t *testing.T) {
 
 // TestEntriesOfEarlierVersions have addresses that no new one may have.
 func TestEntriesOfEarlierVersions(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	must(t, w.Store.Entries().Put(taskstore.Entry{Kind: taskstore.EntryESS, Address: "a@b", User: "u"}))
 	must(t, failed(w.ChangeEntry(admin, taskstore.EntryESS, "A@b", taskstore.Entry{User: "root"})))
 	must(t, w.DeleteEntry(admin, taskstore.EntryESS, "a@b"))
 }
 
 func TestEntriesThatAreNotThere(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	server := entryOf("ess1")
 	server.Kind = taskstore.EntryESSServer
 	w.added(server)

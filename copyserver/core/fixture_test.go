@@ -26,6 +26,7 @@ import (
 	"copyservices/export"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/filestore"
 )
 
 // The callers, one of each role.
@@ -60,18 +61,44 @@ type bare struct{ arrayclient.Array }
 func newWorldOf(t *testing.T, wrap func(*brittle) arrayclient.Array) *world {
 	t.Helper()
 	t.Parallel()
-	w := &world{T: t}
 	folder := openState(t)
-	w.array = &brittle{Array: folder.Array, failing: map[string]int{}}
-	registry, err := arrays.New(t.Context(), wrap(w.array))
+	array := &brittle{Array: folder.Array, failing: map[string]int{}}
+	w := newWorldOn(t, folder.Store, wrap(array))
+	w.array = array
+	return w
+}
+
+// newWorldWithoutArray is for what needs none, and takes less time to make.
+func newWorldWithoutArray(t *testing.T) *world {
+	t.Helper()
+	t.Parallel()
+	dir := t.TempDir()
+	store, err := filestore.Open(dir)
 	must(t, err)
-	tasks, err := runner.New(t.Context(), folder.Store, registry, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() {
+		must(t, store.Close())
+		for _, err := range filestore.Check(dir) {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
+	w := newWorldOn(t, store)
+	must(t, store.Users().Create(taskstore.User{Name: admin.Name, Role: admin.Role, Hash: "of no password"}))
+	return w
+}
+
+func newWorldOn(t *testing.T, store taskstore.Store, list ...arrayclient.Array) *world {
+	t.Helper()
+	w := &world{T: t}
+	empty, err := emptyState()
+	must(t, err)
+	registry, err := arrays.New(t.Context(), list...)
+	must(t, err)
+	tasks, err := runner.New(t.Context(), store, registry, slog.New(slog.DiscardHandler))
 	must(t, err)
 	t.Cleanup(func() { must(t, tasks.Stop(context.Background())) })
 	w.Core = core.New(core.Parts{
-		Store: folder.Store, Box: folder.Box, Arrays: registry, Runner: tasks,
-		Attached:  export.NewAttachments(),
-		Passwords: auth.New(folder.Store.Users(), cheap), Issuer: folder.Authority,
+		Store: store, Box: empty.Box, Arrays: registry, Runner: tasks, Attached: export.NewAttachments(),
+		Passwords: auth.New(store.Users(), cheap), Issuer: empty.Authority,
 		Logger:     slog.New(slog.NewTextHandler(&w.log, nil)),
 		Reassigned: func() { w.reassigned++ },
 	})
@@ -86,27 +113,34 @@ type file struct {
 	size    int64
 }
 
-// emptyState makes a state folder once, of which every test gets a copy.
-var emptyState = sync.OnceValues(func() (files []file, err error) {
+// empty is a state folder of which tests get copies. It is closed.
+type empty struct {
+	*state.Folder
+	folders []string
+	files   []file
+}
+
+// emptyState makes it once.
+var emptyState = sync.OnceValues(func() (made empty, err error) {
 	dir, err := os.MkdirTemp("", "core")
 	if err != nil {
-		return nil, err
+		return made, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	folder, err := openFolder(dir)
-	if err != nil {
-		return nil, err
+	if made.Folder, err = openFolder(dir); err != nil {
+		return made, err
 	}
-	if err := folder.Close(); err != nil {
-		return nil, err
+	if err := made.Close(); err != nil {
+		return made, err
 	}
-	return files, fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
+	return made, fs.WalkDir(os.DirFS(dir), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
+			made.folders = append(made.folders, name)
 			return err
 		}
 		content, err := os.ReadFile(filepath.Join(dir, name))
 		trimmed := slices.Clone(bytes.TrimRight(content, "\x00"))
-		files = append(files, file{name, trimmed, int64(len(content))})
+		made.files = append(made.files, file{name, trimmed, int64(len(content))})
 		return err
 	})
 })
@@ -114,8 +148,7 @@ var emptyState = sync.OnceValues(func() (files []file, err error) {
 // write makes the file in the folder dir.
 func (f file) write(dir string) error {
 	name := filepath.Join(dir, f.name)
-	return errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, f.content, 0o600),
-		os.Truncate(name, f.size))
+	return errors.Join(os.WriteFile(name, f.content, 0o600), os.Truncate(name, f.size))
 }
 
 func openFolder(dir string) (*state.Folder, error) {
@@ -131,7 +164,10 @@ func openState(t *testing.T) *state.Folder {
 	empty, err := emptyState()
 	must(t, err)
 	dir := t.TempDir()
-	for _, f := range empty {
+	for _, name := range empty.folders {
+		must(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
+	}
+	for _, f := range empty.files {
 		must(t, f.write(dir))
 	}
 	folder, err := openFolder(dir)
@@ -241,6 +277,19 @@ func (w *world) unchangedSince(before []string, what string) {
 // goes on by itself: copies that end.
 func (w *world) everything() []string {
 	w.Helper()
+	s := w.Store
+	return append([]string{
+		list(w, s.Tasks()), list(w, s.Hosts()), list(w, s.Users()), list(w, s.Entries()),
+		list(w, s.Runs()), list(w, s.Requests()), list(w, s.Credentials()), list(w, s.Assignments()),
+	}, w.inArray()...)
+}
+
+// inArray is the part of everything that the array holds.
+func (w *world) inArray() []string {
+	w.Helper()
+	if w.array == nil {
+		return nil
+	}
 	volumes, err := w.array.Volumes(w.Context())
 	must(w.T, err)
 	for i := range volumes {
@@ -256,12 +305,7 @@ func (w *world) everything() []string {
 	}
 	array, err := w.array.Properties(w.Context())
 	must(w.T, err)
-	s := w.Store
-	return []string{
-		fmt.Sprintf("%+v", volumes), strings.Join(lasting, "\n"), fmt.Sprint(array.CopyRate),
-		list(w, s.Tasks()), list(w, s.Hosts()), list(w, s.Users()), list(w, s.Entries()),
-		list(w, s.Runs()), list(w, s.Requests()), list(w, s.Credentials()), list(w, s.Assignments()),
-	}
+	return []string{fmt.Sprintf("%+v", volumes), strings.Join(lasting, "\n"), fmt.Sprint(array.CopyRate)}
 }
 
 func list[T any](w *world, all taskstore.Collection[T]) string {

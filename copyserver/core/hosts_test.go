@@ -34,7 +34,7 @@ func (w *world) notPrimed(h taskstore.Host, p core.Prime, kind fault.Kind, text,
 }
 
 func TestPrimeHostReplacesTheWholeMap(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	w.prime("VM", "20013698", "20113698")
 	h := hostOf("vm", "2ff13698", "20013698")
 	given := slices.Clone(h.Devices)
@@ -56,7 +56,7 @@ func TestPrimeHostReplacesTheWholeMap(t *testing.T) {
 }
 
 func TestHostsThatCannotBePrimed(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	w.prime("vm", "20013698")
 	twice := hostOf("vm", "20013698", "20113698")
 	twice.Devices[1].Name = "Disk1"
@@ -79,7 +79,7 @@ func TestHostsThatCannotBePrimed(t *testing.T) {
 }
 
 func TestAnotherMachineOfTheSameName(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	w.prime("vm", "20013698") // by a client of before machines had ids
 	h := hostOf("VM", "20013698")
 	stored, _ := w.primed(h, core.Prime{Machine: machineA})
@@ -102,7 +102,7 @@ func TestAnotherMachineOfTheSameName(t *testing.T) {
 }
 
 func TestHostThatSeesNothing(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	if _, warnings := w.primed(hostOf("new"), core.Prime{}); warnings != nil {
 		t.Errorf("a new host without a device: %q", warnings)
 	}
@@ -121,7 +121,7 @@ func TestHostThatSeesNothing(t *testing.T) {
 }
 
 func TestHostThatLostItsVolumes(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	w.prime("vm", "20013698", "20113698")
 	for _, kept := range []arrayclient.Serial{"20113698", "20213698"} {
 		// The second is Disk1 again, but another volume.
@@ -138,7 +138,7 @@ func TestHostThatLostItsVolumes(t *testing.T) {
 }
 
 func TestHostsThatAreNotThere(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	w.refused(fault.NotFound, `no host named "vm"`, "rsPrimeServer", func() error {
 		return failed(w.Host(monitor, "vm"))
 	})

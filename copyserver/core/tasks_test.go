@@ -24,7 +24,7 @@ func (w *world) notStored(t taskstore.Task, text, hint string) {
 }
 
 func TestTasksThatCannotBe(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	odd, options := taskOf("fc", "vm:Disk1", "vm:Disk2"), taskOf("fc", "vm:Disk1", "vm:Disk2")
 	odd.Type = "copy"
 	options.Type, options.Options.NoCopy = taskstore.TaskWithdraw, true
@@ -45,7 +45,7 @@ func TestTasksThatCannotBe(t *testing.T) {
 }
 
 func TestTasksThatNoArrayCouldCarryOut(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	for text, task := range map[string]taskstore.Task{
 		"cannot be copied onto itself":  taskOf("fc", "vm:Disk1", "VM:Disk1"),
 		"is the target of two pairs":    taskOf("fc", "vm:a", "vm:c", "vm:b", "vm:c"),
@@ -78,7 +78,7 @@ func TestTasksOfEarlierVersions(t *testing.T) {
 // TestLargestTask is measured as an answer spells it, which may be longer than the
 // request was.
 func TestLargestTask(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	largest := taskOfSize(t, taskstore.MaxTask)
 	must(t, w.CreateTask(admin, largest))
 	w.notStored(taskOfSize(t, taskstore.MaxTask+1),
@@ -109,7 +109,7 @@ func taskOfSize(t *testing.T, size int) taskstore.Task {
 }
 
 func TestTaskIsCreatedOnce(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	must(t, w.CreateTask(admin, taskOf("Fc", "vm:Disk1", "vm:Disk2")))
 	again := taskOf("fC", "vm:Disk3", "vm:Disk4")
 	w.refused(fault.Usage, "a task named Fc exists already", "", func() error {
@@ -138,7 +138,7 @@ func TestTaskIsCreatedOnce(t *testing.T) {
 }
 
 func TestTasksThatAreNotThere(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	const text, hint = `no task named "fc"`, "esscli list task"
 	w.refused(fault.NotFound, text, hint, func() error { return failed(w.Task(monitor, "fc")) })
 	w.refused(fault.NotFound, text, hint, func() error { return w.DeleteTask(admin, "fc") })

@@ -42,7 +42,7 @@ func (w *world) notChanged(
 }
 
 func TestNoAnswerHoldsAHash(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	u := core.UserChange{Name: "Op", Password: "secret"}
 	created, err := w.CreateUser(w.Context(), admin, u)
 	must(t, err)
@@ -71,7 +71,7 @@ func TestNoAnswerHoldsAHash(t *testing.T) {
 }
 
 func TestUsersThatCannotBe(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	for _, c := range []struct {
 		change     core.UserChange
 		text, hint string
@@ -91,7 +91,7 @@ func TestUsersThatCannotBe(t *testing.T) {
 }
 
 func TestOwnPasswordOnly(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	watcher, other := w.user(taskstore.RoleMonitor), w.user(taskstore.RoleMonitor)
 	before := w.passes(watcher.Name, "secret")
 	changed, err := w.ChangeUser(w.Context(), watcher, strings.ToUpper(watcher.Name),
@@ -118,14 +118,14 @@ func TestOwnPasswordOnly(t *testing.T) {
 // TestUsersWhoseAccentsDiffer were two in early versions: neither may change the
 // other's password.
 func TestUsersWhoseAccentsDiffer(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	must(t, failed(w.CreateUser(w.Context(), admin, core.UserChange{Name: "Ren\u00e9", Password: "p"})))
 	w.notChanged(core.Caller{Name: "Rene\u0301", Role: taskstore.RoleMonitor}, "ren\u00e9",
 		core.UserChange{Password: "x"}, fault.Denied, "this needs the role admin", "")
 }
 
 func TestLastAdminStays(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	const last, hint = "user superuser is the last with the role admin", "make another user admin first"
 	demote := core.UserChange{Role: taskstore.RoleMonitor}
 	w.user(taskstore.RoleOperator)
@@ -142,7 +142,7 @@ func TestLastAdminStays(t *testing.T) {
 }
 
 func TestRoleThatIsNone(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	for _, name := range []string{"superuser", w.user(taskstore.RoleMonitor).Name} {
 		w.notChanged(admin, name, core.UserChange{Role: "root"}, fault.Usage, `"root" is no role`,
 			"admin, operator and monitor")
@@ -150,7 +150,7 @@ func TestRoleThatIsNone(t *testing.T) {
 }
 
 func TestDeletedUserIsForgotten(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWithoutArray(t)
 	watcher := w.user(taskstore.RoleMonitor)
 	if !w.passes(watcher.Name, "secret") {
 		t.Error("the password is not good")
