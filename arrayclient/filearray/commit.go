@@ -199,7 +199,7 @@ func syncTargets(marks []mark) {
 
 // syncTarget makes durable what the volume holds as a target.
 func (v *volume) syncTarget() error {
-	if !syncsTargets {
+	if !disk.SyncsTargets {
 		return nil
 	}
 	return v.syncFiles()

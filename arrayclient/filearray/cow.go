@@ -37,27 +37,6 @@ var trackBuffers = sync.Pool{New: func() any {
 // one go.
 const clearTracks = 1024
 
-// holeTracks returns how many tracks from first, at most limit, are holes all
-// through; 0 where the first is not.
-func (d *data) holeTracks(first, limit int64) int64 {
-	off := first * trackSize
-	n := min(limit*trackSize, d.size-off)
-	var length int64
-	err := d.extents(off, n, func(l int64, hole bool) bool {
-		if hole {
-			length += l
-		}
-		return hole
-	})
-	if err != nil {
-		return 0
-	}
-	if length == n {
-		return limit
-	}
-	return length / trackSize
-}
-
 // apply calls the functions of a batch that was filled outside the committer.
 func (b *batch) apply() {
 	for _, f := range b.applies {
@@ -176,27 +155,6 @@ func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []erro
 	return n, errs
 }
 
-// store writes tracks to a target. Tracks of zeros become holes.
-func (d *data) store(p []byte, off int64) error {
-	if err := d.err(); err != nil {
-		return err
-	}
-	for len(p) > 0 {
-		n, zero := alike(p)
-		var err error
-		if zero {
-			err = d.clear(off, int64(n))
-		} else {
-			err = d.writeAt(p[:n], off)
-		}
-		if err != nil {
-			return err
-		}
-		p, off = p[n:], off+int64(n)
-	}
-	return nil
-}
-
 // alike returns how many bytes at the beginning of p are tracks of zeros, or
 // are not.
 func alike(p []byte) (n int, zero bool) {
@@ -209,23 +167,6 @@ func alike(p []byte) (n int, zero bool) {
 		n += min(len(p)-n, trackSize)
 	}
 	return n, zero
-}
-
-// clear makes a range read as zeros, at no cost where it does already.
-func (d *data) clear(off, n int64) error {
-	var pos int64
-	var failed error
-	err := d.extents(off, n, func(length int64, hole bool) bool {
-		if !hole {
-			failed = d.zero(off+pos, length, true)
-		}
-		pos += length
-		return failed == nil
-	})
-	if failed != nil {
-		return failed
-	}
-	return err
 }
 
 // readTarget reads from the target. A track that is not copied comes from the

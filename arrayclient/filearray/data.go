@@ -283,3 +283,71 @@ func (d *data) filled(off, n int64) bool {
 	})
 	return err == nil && full
 }
+
+// holeTracks returns how many tracks from first, at most limit, are holes all
+// through; 0 where the first is not.
+func (d *data) holeTracks(first, limit int64) int64 {
+	off := first * trackSize
+	n := min(limit*trackSize, d.size-off)
+	var length int64
+	err := d.extents(off, n, func(l int64, hole bool) bool {
+		if hole {
+			length += l
+		}
+		return hole
+	})
+	if err != nil {
+		return 0
+	}
+	if length == n {
+		return limit
+	}
+	return length / trackSize
+}
+
+// store writes tracks to a target. Tracks of zeros become holes.
+func (d *data) store(p []byte, off int64) error {
+	if err := d.err(); err != nil {
+		return err
+	}
+	for len(p) > 0 {
+		n, zero := alike(p)
+		var err error
+		if zero {
+			err = d.clear(off, int64(n))
+		} else {
+			err = d.writeAt(p[:n], off)
+		}
+		if err != nil {
+			return err
+		}
+		p, off = p[n:], off+int64(n)
+	}
+	return nil
+}
+
+// clear makes a range read as zeros, at no cost where it does already.
+func (d *data) clear(off, n int64) error {
+	var pos int64
+	var failed error
+	err := d.extents(off, n, func(length int64, hole bool) bool {
+		if !hole {
+			failed = d.zero(off+pos, length, true)
+		}
+		pos += length
+		return failed == nil
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// holdStamps keeps the files from getting new stamps, or lets them.
+func (d *data) holdStamps(hold bool) {
+	for _, s := range d.segs {
+		s.syncMu.Lock()
+		s.stamp.held = hold
+		s.syncMu.Unlock()
+	}
+}

@@ -287,7 +287,7 @@ func TestHeadersFirst(t *testing.T) {
 		t.Error("an area takes writes whose header is not durable")
 	}
 	i, gen, _ := s.sealOldest()
-	if next, err := source.emptyArea(i, gen, true); next != syncStageFirst || err != nil {
+	if next, err := source.recycle(i, gen, true); next != syncStageFirst || err != nil {
 		t.Errorf("an area is emptied before that: %d, %v", next, err)
 	}
 	if err := source.syncStaged(); err != nil {

@@ -1,6 +1,10 @@
 package filearray
 
-import "slices"
+import (
+	"slices"
+
+	"copyservices/arrayclient/filearray/disk"
+)
 
 // A host's request may be as long as it likes. It is done in pieces, each of
 // which takes the gate anew, so that who wants the gate to himself, and who
@@ -254,7 +258,7 @@ func (d *data) bound(off, n, most int64) int64 {
 
 // Flush makes the writes that returned before it durable.
 func (v *volume) Flush() error {
-	if !syncsVolumes {
+	if !disk.SyncsVolumes {
 		return nil
 	}
 	return v.syncAll()

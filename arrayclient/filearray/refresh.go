@@ -13,9 +13,11 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// successor makes the bitmaps of a relationship that takes the place of one
+// replacementBitmaps makes the bitmaps of a relationship that takes the place of one
 // with the given bitmaps.
-func successor(rec *disk.RelationshipRecord, copied, changed *bitmap.Bitmap) (newCopied, newChanged *bitmap.Bitmap) {
+func replacementBitmaps(
+	rec *disk.RelationshipRecord, copied, changed *bitmap.Bitmap,
+) (newCopied, newChanged *bitmap.Bitmap) {
 	return copied.Without(changed, copiedName(rec.UID), rec.UID),
 		bitmap.New(changedName(rec.UID), rec.UID, copied.Tracks)
 }
@@ -23,7 +25,7 @@ func successor(rec *disk.RelationshipRecord, copied, changed *bitmap.Bitmap) (ne
 // Resync makes the targets images of their sources as they are now, by copying
 // the tracks that were changed on either side; see arrayclient.Resyncer.
 func (a *Array) Resync(ctx context.Context, pairs []arrayclient.Pair) error {
-	return a.succeed(ctx, pairs, refreshed)
+	return a.replacePairs(ctx, pairs, refreshed)
 }
 
 // nextRecord makes of the record of a relationship that of the one that takes its
@@ -42,7 +44,7 @@ func reversed(r *relationship, rec disk.RelationshipRecord) (disk.RelationshipRe
 // Reverse makes the sources images of their targets as they are now, by copying
 // the tracks that were changed on either side; see arrayclient.Reverser.
 func (a *Array) Reverse(ctx context.Context, pairs []arrayclient.Pair) error {
-	return a.succeed(ctx, pairs, reversed)
+	return a.replacePairs(ctx, pairs, reversed)
 }
 
 func (r *relationship) checkRecording(what string) error {
@@ -80,9 +82,9 @@ func (r *relationship) checkReversible() error {
 	return nil
 }
 
-// succeed lets a new relationship take the place of each of pairs, at one
+// replacePairs lets a new relationship take the place of each of pairs, at one
 // instant. Its record is what next makes of the old one.
-func (a *Array) succeed(
+func (a *Array) replacePairs(
 	ctx context.Context, pairs []arrayclient.Pair, next nextRecord,
 ) error {
 	end, err := a.begin()
@@ -128,7 +130,7 @@ func (a *Array) volumesOfPairs(pairs []arrayclient.Pair) ([]*volume, error) {
 	return volumesOf(rels), err
 }
 
-// refresh plans the succession and carries it out.
+// refresh plans the replacement and carries it out.
 func (a *Array) refresh(
 	ctx context.Context, pairs []arrayclient.Pair, next nextRecord,
 ) ([]*relationship, error) {
@@ -141,15 +143,15 @@ func (a *Array) refresh(
 	if err != nil {
 		return nil, err
 	}
-	successions, err := a.planSuccession(rels, next)
+	replacements, err := a.planReplacement(rels, next)
 	if err != nil {
 		return nil, err
 	}
 	destageAhead(rels)
-	return a.replace(rels, successions)
+	return a.replace(rels, replacements)
 }
 
-func (a *Array) planSuccession(rels []*relationship, next nextRecord) ([]disk.Replacement, error) {
+func (a *Array) planReplacement(rels []*relationship, next nextRecord) ([]disk.Replacement, error) {
 	recs, err := a.nextRecords(rels, next)
 	if err != nil {
 		return nil, err
@@ -169,7 +171,9 @@ func (a *Array) planSuccession(rels []*relationship, next nextRecord) ([]disk.Re
 
 // nextRecords returns what next makes of the records of rels. Array.acts or
 // Array.mu is held.
-func (a *Array) nextRecords(rels []*relationship, next nextRecord) ([]disk.RelationshipRecord, error) {
+func (a *Array) nextRecords(
+	rels []*relationship, next nextRecord,
+) ([]disk.RelationshipRecord, error) {
 	recs := make([]disk.RelationshipRecord, len(rels))
 	for i, r := range rels {
 		rec, err := next(r, *a.RelationshipRecord(r.uid))
@@ -199,7 +203,7 @@ func (a *Array) replace(rels []*relationship, list []disk.Replacement) ([]*relat
 	// holds a gate. But for the background copy's; those come to nothing.
 	for i, r := range rels {
 		list[i].New.Established = now
-		copied, changed := successor(list[i].New, r.copied, r.changed)
+		copied, changed := replacementBitmaps(list[i].New, r.copied, r.changed)
 		fresh[i] = a.newRelationship(list[i].New, copied, changed)
 	}
 	err := a.commitRecord(disk.JSONRecord(disk.RecReplaced, list), func() {

@@ -3,6 +3,7 @@ package filearray
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +57,9 @@ func tracksAt(off, n int64) bitmap.Range {
 
 // newRelationship makes the relationship of rec, not yet linked, with the
 // given bitmaps; changed is nil without change recording.
-func (a *Array) newRelationship(rec *disk.RelationshipRecord, copied, changed *bitmap.Bitmap) *relationship {
+func (a *Array) newRelationship(
+	rec *disk.RelationshipRecord, copied, changed *bitmap.Bitmap,
+) *relationship {
 	r := &relationship{
 		array:   a,
 		uid:     rec.UID,
@@ -264,4 +267,85 @@ func (r *relationship) outcome() arrayclient.Outcome {
 		return arrayclient.OutcomeComplete
 	}
 	return arrayclient.OutcomeUndefined
+}
+
+// Withdraw ends relationships; see arrayclient.Array.
+func (a *Array) Withdraw(
+	_ context.Context, pairs []arrayclient.Pair,
+) (undefined []arrayclient.Pair, err error) {
+	end, err := a.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	a.acts.Lock()
+	defer a.acts.Unlock()
+	rels, err := a.lookupRelationships(pairs)
+	if err != nil {
+		return nil, err
+	}
+	unlock := lockGates(rels)
+	defer unlock()
+	for _, r := range rels {
+		if r.outcome() == arrayclient.OutcomeUndefined {
+			undefined = append(undefined, r.pair())
+		}
+	}
+	return undefined, a.endRelationships(rels, a.now())
+}
+
+// BackgroundCopy starts the copying of nocopy relationships; see
+// arrayclient.BackgroundCopier.
+func (a *Array) BackgroundCopy(_ context.Context, pairs []arrayclient.Pair) error {
+	end, err := a.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	a.acts.Lock()
+	defer a.acts.Unlock()
+	rels, err := a.lookupRelationships(pairs)
+	if err != nil {
+		return err
+	}
+	if err := a.copyable(rels); err != nil {
+		return err
+	}
+	changes := make([]disk.RelationshipChange, len(rels))
+	for i, r := range rels {
+		changes[i] = disk.RelationshipChange{UID: r.uid, Copy: true}
+	}
+	if err := a.commitRecord(disk.JSONRecord(disk.RecChanged, changes), nil); err != nil {
+		return err
+	}
+	for _, r := range rels {
+		a.resume(r)
+	}
+	return nil
+}
+
+// Relationships returns the established pairs; see arrayclient.Array.
+func (a *Array) Relationships(
+	_ context.Context, serials ...arrayclient.Serial,
+) ([]arrayclient.Relationship, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	wanted := map[*volume]bool{}
+	for _, s := range serials {
+		v, err := a.lookup(s)
+		if err != nil {
+			return nil, err
+		}
+		wanted[v] = true
+	}
+	list := []arrayclient.Relationship{}
+	for _, r := range a.rels {
+		if len(serials) == 0 || wanted[r.source] || wanted[r.target] {
+			list = append(list, r.describe(a.RelationshipRecord(r.uid)))
+		}
+	}
+	slices.SortFunc(list, func(x, y arrayclient.Relationship) int {
+		return strings.Compare(x.Pair.String(), y.Pair.String())
+	})
+	return list, nil
 }

@@ -127,7 +127,8 @@ func openSegment(fsys disk.FS, serial string, v *disk.VolumeRecord, i int) (*seg
 		return nil, err
 	}
 	want := disk.SegmentHeader(serial, v, i)
-	got, err := disk.ReadHeader(f, name, disk.HeaderOffset(int64(want.Length)), disk.MagicVolume, serial)
+	at := disk.HeaderOffset(int64(want.Length))
+	got, err := disk.ReadHeader(f, name, at, disk.MagicVolume, serial)
 	if err == nil && got != want {
 		err = disk.Corrupt(name, "it is another volume's file")
 	}

@@ -106,18 +106,6 @@ type area struct {
 // used reports whether the area has to be emptied before it takes writes.
 func (a *area) used() bool { return a.end > stageStart || a.stale }
 
-// fragment is the part of a staged write that is in one track.
-type fragment struct {
-	off  int64 // in the volume
-	at   int64 // in the stage file
-	n    int32
-	area uint8
-}
-
-func (f fragment) covers(other fragment) bool {
-	return f.off <= other.off && f.off+int64(f.n) >= other.off+int64(other.n)
-}
-
 // outcome is what put did with a write.
 type outcome int
 
@@ -181,19 +169,6 @@ func (v *volume) putZeros(off, n int64) outcome {
 	return s.letPast(first, n)
 }
 
-// letPast notes that a write to n tracks goes past the stage.
-func (s *stage) letPast(first, n int64) outcome {
-	s.past = append(s.past, bitmap.Range{First: first, N: n})
-	return pastStage
-}
-
-// passing reports whether a write to any of n tracks is on its way past the
-// stage. Another one must not be staged then: it would be applied before the
-// other is done, and show until it is.
-func (s *stage) passing(first, n int64) bool {
-	return slices.ContainsFunc(s.past, bitmap.Range{First: first, N: n}.Overlaps)
-}
-
 // passed notes that a write is done that went past the stage.
 func (v *volume) passed(off, n int64) {
 	s := &v.stage
@@ -201,96 +176,6 @@ func (v *volume) passed(off, n int64) {
 	defer s.mu.Unlock()
 	i := slices.Index(s.past, tracksAt(off, n))
 	s.past = slices.Delete(s.past, i, i+1)
-}
-
-// overlaps reports whether any of n tracks has staged bytes.
-func (s *stage) overlaps(first, n int64) bool {
-	if int64(len(s.tracks)) < n {
-		for t := range s.tracks {
-			if t >= first && t < first+n {
-				return true
-			}
-		}
-		return false
-	}
-	for t := first; t < first+n; t++ {
-		if s.tracks[t] != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// overlapsStaged is overlaps for a range of bytes, for who does not hold mu.
-func (v *volume) overlapsStaged(off, n int64) bool {
-	s := &v.stage
-	if s.pending.Load() == 0 {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.overlaps(off/trackSize, tracksOf(off%trackSize+n))
-}
-
-// room reports whether a write of n bytes, which fits into an empty area, fits
-// now, if need be into another area.
-func (s *stage) room(n int) bool {
-	a := &s.areas[s.active]
-	full := a.unsynced || a.sealed || a.end+recordLength(n) > s.size
-	if full && a.used() {
-		a.sealed = true
-	}
-	if s.heldBack > 0 && (full || !a.used()) && s.usedAreas() > 1 {
-		return false
-	}
-	if !full {
-		return true
-	}
-	if !s.moveOn() {
-		return false
-	}
-	select {
-	case s.hurry <- struct{}{}:
-	default:
-	}
-	return true
-}
-
-// moveOn makes the oldest empty area the active one and reports whether it
-// takes writes.
-func (s *stage) moveOn() bool {
-	i := s.oldest(func(a *area) bool { return !a.used() })
-	if i < 0 {
-		return false
-	}
-	s.active = i
-	return !s.areas[i].unsynced
-}
-
-// oldest returns the area of the lowest generation of those that f picks, -1
-// when there is none.
-func (s *stage) oldest(f func(*area) bool) int {
-	found := -1
-	for i := range s.areas {
-		if f(&s.areas[i]) && (found < 0 || s.areas[i].gen < s.areas[found].gen) {
-			found = i
-		}
-	}
-	return found
-}
-
-// unsynced reports whether the header of an area is not durable.
-func (s *stage) unsynced() bool {
-	return slices.ContainsFunc(s.areas, func(a area) bool { return a.unsynced })
-}
-
-func (s *stage) usedAreas() (n int) {
-	for i := range s.areas {
-		if s.areas[i].used() {
-			n++
-		}
-	}
-	return n
 }
 
 // recordLength is how many bytes a staged write of n bytes takes at most.
@@ -311,77 +196,6 @@ func (v *volume) stageAppend(p []byte, off int64) error {
 	s.index(s.active, off, begin+a.end+disk.RecordHeaderSize+8, int64(len(p)))
 	a.end += int64(len(s.buf))
 	return nil
-}
-
-// index notes that n bytes of the volume from off are in area i, at offset at
-// of the file. What they cover in the area is forgotten.
-func (s *stage) index(i int, off, at, n int64) {
-	a := &s.areas[i]
-	for n > 0 {
-		t := off / trackSize
-		part := min(n, (t+1)*trackSize-off)
-		fresh := fragment{off, at, int32(part), uint8(i)}
-		list := slices.DeleteFunc(s.tracks[t], func(f fragment) bool {
-			return f.area == fresh.area && fresh.covers(f)
-		})
-		if len(list) == 0 || list[len(list)-1].area != fresh.area {
-			a.tracks = append(a.tracks, t)
-		}
-		s.tracks[t] = append(list, fresh)
-		off, at, n = off+part, at+part, n-part
-	}
-	s.pending.Store(int64(len(s.tracks)))
-}
-
-// readStaged reads what hosts see of a volume that is no target. The gate is
-// held.
-func (v *volume) readStaged(p []byte, off int64) error {
-	s := &v.stage
-	if s.pending.Load() == 0 {
-		return v.readAt(p, off)
-	}
-	s.recycling.RLock()
-	defer s.recycling.RUnlock()
-	// Which bytes are staged must be known before the rest is read: what is
-	// destaged meanwhile is then read twice, not missed.
-	var few [8]fragment
-	list := s.fragments(few[:0], off, int64(len(p)))
-	if err := v.readAt(p, off); err != nil {
-		return err
-	}
-	for _, f := range list {
-		from, to := max(f.off, off), min(f.off+int64(f.n), off+int64(len(p)))
-		if from >= to {
-			continue
-		}
-		if _, err := s.file.ReadAt(p[from-off:to-off], f.at+from-f.off); err != nil {
-			return fmt.Errorf("the staged writes cannot be read: %w", err)
-		}
-	}
-	return nil
-}
-
-// fragments appends the fragments of the tracks of a range, oldest first in
-// each track.
-func (s *stage) fragments(list []fragment, off, n int64) []fragment {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for t := off / trackSize; t <= (off+n-1)/trackSize; t++ {
-		list = append(list, s.tracks[t]...)
-	}
-	return list
-}
-
-// stagedBeyond returns how many tracks have staged bytes that are not set in b.
-func (v *volume) stagedBeyond(b *bitmap.Bitmap) (n int64) {
-	v.stage.mu.Lock()
-	defer v.stage.mu.Unlock()
-	for t := range v.stage.tracks {
-		if !b.IsSet(t) {
-			n++
-		}
-	}
-	return n
 }
 
 // syncStaged makes durable what is in the stage, that emptied areas are empty,
@@ -460,17 +274,6 @@ func (v *volume) syncAll() error {
 	return errors.Join(err, <-done)
 }
 
-// promise notes that a flush counts on what is staged.
-func (s *stage) promise() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.areas {
-		if a := &s.areas[i]; a.used() {
-			a.promised = true
-		}
-	}
-}
-
 // errNotDestaged is a host's or a task's error when staged writes must go to
 // the volume first and cannot.
 func (v *volume) errNotDestaged(cause error) error {
@@ -478,33 +281,53 @@ func (v *volume) errNotDestaged(cause error) error {
 		v.serial, cause)
 }
 
-// seal returns the oldest area that f picks of those with records; after that
-// it takes no more writes. ok is false when there is none.
-func (s *stage) seal(f func(*area) bool) (i int, gen uint64, ok bool) {
-	i = s.oldest(func(a *area) bool { return a.used() && f(a) })
-	if i < 0 {
-		return 0, 0, false
+// overlapsStaged is overlaps for a range of bytes, for who does not hold mu.
+func (v *volume) overlapsStaged(off, n int64) bool {
+	s := &v.stage
+	if s.pending.Load() == 0 {
+		return false
 	}
-	s.areas[i].sealed = true
-	if i == s.active {
-		s.moveOn()
-	}
-	return i, s.areas[i].gen, true
-}
-
-// stagedTracks returns the tracks of area i in order.
-func (s *stage) stagedTracks(i int) []int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := slices.Clone(s.areas[i].tracks)
-	slices.Sort(list)
-	return slices.Compact(list)
+	return s.overlaps(off/trackSize, tracksOf(off%trackSize+n))
 }
 
-// unapplied reports whether area i still is of generation gen and has to be
-// applied. A gate must be held for the answer to last.
-func (s *stage) unapplied(i int, gen uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.file != nil && s.areas[i].gen == gen && !s.areas[i].applied
+// readStaged reads what hosts see of a volume that is no target. The gate is
+// held.
+func (v *volume) readStaged(p []byte, off int64) error {
+	s := &v.stage
+	if s.pending.Load() == 0 {
+		return v.readAt(p, off)
+	}
+	s.recycling.RLock()
+	defer s.recycling.RUnlock()
+	// Which bytes are staged must be known before the rest is read: what is
+	// destaged meanwhile is then read twice, not missed.
+	var few [8]fragment
+	list := s.fragments(few[:0], off, int64(len(p)))
+	if err := v.readAt(p, off); err != nil {
+		return err
+	}
+	for _, f := range list {
+		from, to := max(f.off, off), min(f.off+int64(f.n), off+int64(len(p)))
+		if from >= to {
+			continue
+		}
+		if _, err := s.file.ReadAt(p[from-off:to-off], f.at+from-f.off); err != nil {
+			return fmt.Errorf("the staged writes cannot be read: %w", err)
+		}
+	}
+	return nil
+}
+
+// stagedBeyond returns how many tracks have staged bytes that are not set in b.
+func (v *volume) stagedBeyond(b *bitmap.Bitmap) (n int64) {
+	v.stage.mu.Lock()
+	defer v.stage.mu.Unlock()
+	for t := range v.stage.tracks {
+		if !b.IsSet(t) {
+			n++
+		}
+	}
+	return n
 }

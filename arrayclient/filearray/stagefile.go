@@ -54,8 +54,8 @@ func (v *volume) stageHeader(a *area) disk.Header {
 	}
 }
 
-// emptyArea returns an area of generation gen without records.
-func emptyArea(gen uint64) area {
+// newArea returns an area of generation gen without records.
+func newArea(gen uint64) area {
 	return area{gen: gen, salt: rand.Uint64() | 1, end: stageStart, unsynced: true}
 }
 
@@ -63,7 +63,7 @@ func emptyArea(gen uint64) area {
 func (v *volume) renew(i int) error {
 	s := &v.stage
 	newest := slices.MaxFunc(s.areas, func(a, b area) int { return cmp.Compare(a.gen, b.gen) })
-	fresh := emptyArea(newest.gen + 1)
+	fresh := newArea(newest.gen + 1)
 	err := s.file.write(v.stageHeader(&fresh).Encode(), s.offset(i))
 	if err == nil {
 		s.areas[i] = fresh
@@ -258,7 +258,8 @@ func (v *volume) readHeaders(name string) error {
 		return err
 	}
 	if size%s.size != 0 || size/s.size < 2 || size/s.size > maxAreas {
-		return disk.Corrupt(name, "it has %d bytes, which is not 2 to %d times %d", size, maxAreas, s.size)
+		return disk.Corrupt(name,
+			"it has %d bytes, which is not 2 to %d times %d", size, maxAreas, s.size)
 	}
 	s.areas = make([]area, size/s.size)
 	for i := range s.areas {

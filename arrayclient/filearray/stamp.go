@@ -100,15 +100,6 @@ func (s *fileStamp) change() {
 	}
 }
 
-// holdStamps keeps the files from getting new stamps, or lets them.
-func (d *data) holdStamps(hold bool) {
-	for _, s := range d.segs {
-		s.syncMu.Lock()
-		s.stamp.held = hold
-		s.syncMu.Unlock()
-	}
-}
-
 // freshStamps are those that are durable and not taken down yet.
 type freshStamps struct {
 	after time.Duration // stampAfter
@@ -195,17 +186,4 @@ func checkStamps(s *disk.State, rec *disk.VolumeRecord, segs []*segment) error {
 		return nil
 	}
 	return &olderFileError{disk.SegmentName(rec, i), rec.Staged}
-}
-
-// takeOlder forgets what was taken down of files that are older and were not
-// refused. Nobody else uses the array yet.
-func (a *Array) takeOlder() {
-	for id, v := range a.volumes {
-		if slices.ContainsFunc(v.segs, func(s *segment) bool { return s.stamp.older }) {
-			a.log.Warn("an older file is taken as it is", "volume", string(v.serial))
-			rec := *a.state.Volumes[id]
-			rec.Stamps = nil
-			a.state.Volumes[id] = &rec
-		}
-	}
 }

@@ -137,3 +137,12 @@ func (v *volume) roomFor(off, n int64) error {
 	}
 	return disk.FullError(syscall.ENOSPC)
 }
+
+// giveUp makes v take no I/O because of what is wrong with one of its files. The
+// files stay as they are.
+func (v *volume) giveUp(cause error) {
+	cause = lostVolume(v.serial, cause)
+	v.fail(cause)
+	v.array.log.Error("volume failed", "volume", string(v.serial), "error", cause,
+		"hint", fault.HintOf(cause))
+}

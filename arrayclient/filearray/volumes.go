@@ -292,7 +292,8 @@ func (a *Array) forgetVolume(serial arrayclient.Serial) (*volume, *disk.VolumeRe
 		return nil, nil, err
 	}
 	rec := a.volumeRecord(v.id)
-	err = a.commitRecord(disk.JSONRecord(disk.RecVolumeDeleted, rec), func() { delete(a.volumes, v.id) })
+	deleted := disk.JSONRecord(disk.RecVolumeDeleted, rec)
+	err = a.commitRecord(deleted, func() { delete(a.volumes, v.id) })
 	if err != nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()

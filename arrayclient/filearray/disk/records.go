@@ -56,10 +56,10 @@ type VolumeRecord struct {
 	// ZeroFrom is the size before an expansion of which one step is left to
 	// do; 0 otherwise.
 	ZeroFrom int64 `json:"zero_from,omitempty"`
-	// Shares are the uids of the volumes whose blocks it may share (sharing.go),
+	// Shares are the uids of the volumes whose blocks it may share (shares.go),
 	// in order. It stands in their records too.
 	Shares []uint64 `json:"shares,omitempty"`
-	// Stamps are those that its segments have at least (stamp.go).
+	// Stamps are those that its segments have at least (volumefile.go).
 	Stamps []uint64 `json:"stamps,omitempty"`
 	// StageStamp is that of the last of its stage files.
 	StageStamp uint64 `json:"stage_stamp,omitempty"`
@@ -98,7 +98,7 @@ type RelationshipRecord struct {
 
 // Replacement is a relationship that takes the place of another: the same
 // pair refreshed, or reversed. What the old one has copied and not changed
-// since, the new one has; see bitmap.without.
+// since, the new one has; see Without of package bitmap.
 type Replacement struct {
 	Old uint64              `json:"old"`
 	New *RelationshipRecord `json:"new"`

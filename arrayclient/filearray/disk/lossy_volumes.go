@@ -1,9 +1,9 @@
 //go:build lossy_volumes && !lossy_targets
 
-package filearray
+package disk
 
 // This build is for lab/powerloss only; see lossless.go.
 const (
-	syncsTargets = true
-	syncsVolumes = false
+	SyncsTargets = true
+	SyncsVolumes = false
 )

@@ -1,9 +1,9 @@
 //go:build lossy_targets
 
-package filearray
+package disk
 
 // This build is for lab/powerloss only; see lossless.go.
 const (
-	syncsTargets = false
-	syncsVolumes = true
+	SyncsTargets = false
+	SyncsVolumes = true
 )

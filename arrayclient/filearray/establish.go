@@ -1,0 +1,212 @@
+package filearray
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"copyservices/arrayclient/filearray/disk"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+)
+
+// Establish starts relationships for all pairs or for none; see
+// arrayclient.Array.
+//
+// The image is that of the moment at which the gates of all sources and
+// targets are locked. What the sources wrote before that without a flush is
+// made durable before Establish returns: a crash does not change the image.
+func (a *Array) Establish(
+	ctx context.Context, pairs []arrayclient.Pair, opts arrayclient.Options,
+) error {
+	opts.Persistent = opts.Persistent || opts.Record
+	end, err := a.begin()
+	if err != nil {
+		return err
+	}
+	defer end()
+	release, err := a.settleAhead(pairs, opts)
+	if err != nil {
+		return err
+	}
+	rels, err := a.establishPairs(ctx, pairs, opts)
+	release()
+	if err != nil {
+		return err
+	}
+	if err := a.secureImages(rels); err != nil {
+		return a.undoEstablish(rels, err)
+	}
+	for _, r := range rels {
+		a.resume(r)
+	}
+	return nil
+}
+
+// establishPairs plans the relationships of pairs and establishes them.
+func (a *Array) establishPairs(
+	ctx context.Context, pairs []arrayclient.Pair, opts arrayclient.Options,
+) ([]*relationship, error) {
+	a.acts.Lock()
+	defer a.acts.Unlock()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	recs, err := a.plan(pairs, opts)
+	if err != nil {
+		return nil, err
+	}
+	rels := a.newRelationships(recs)
+	destageAhead(rels)
+	if opts.Freeze {
+		freezeSources(rels)
+	}
+	if err := a.establish(rels, recs); err != nil {
+		thawSources(rels)
+		for _, r := range rels {
+			r.cancel()
+		}
+		return nil, err
+	}
+	return rels, nil
+}
+
+// newRelationships makes the relationships of planned records, to which it gives
+// uids. They are not linked yet.
+func (a *Array) newRelationships(recs []disk.RelationshipRecord) []*relationship {
+	rels := make([]*relationship, len(recs))
+	uid := a.takeUIDs(len(recs))
+	for i := range recs {
+		recs[i].UID = uid + uint64(i)
+		copied, changed := newBitmaps(&recs[i], a.volumes[recs[i].Source].size)
+		rels[i] = a.newRelationship(&recs[i], copied, changed)
+	}
+	return rels
+}
+
+// establish makes rels durable and visible at one instant.
+func (a *Array) establish(rels []*relationship, recs []disk.RelationshipRecord) error {
+	unlock := lockGates(rels)
+	defer unlock()
+	if err := destageAll(rels); err != nil {
+		return err
+	}
+	now := a.now().UTC()
+	for i := range recs {
+		recs[i].Established = now
+	}
+	return a.commitRecord(disk.JSONRecord(disk.RecEstablished, recs), func() {
+		for _, r := range rels {
+			r.link()
+		}
+	})
+}
+
+// freezeSources holds the writes to all sources before the first image is
+// taken. A source that an earlier establish froze stays as it is.
+func freezeSources(rels []*relationship) {
+	for _, r := range rels {
+		r.source.freezeWrites(r.array.freezeTimeout)
+		r.freeze = r.source.frozen.Load()
+	}
+}
+
+func thawSources(rels []*relationship) {
+	for _, r := range rels {
+		r.source.thawIfUnneeded()
+	}
+}
+
+// undoEstablish ends those of rels that nobody has ended meanwhile.
+func (a *Array) undoEstablish(rels []*relationship, cause error) error {
+	a.acts.Lock()
+	defer a.acts.Unlock()
+	rels = slices.DeleteFunc(rels, func(r *relationship) bool { return a.rels[r.uid] != r })
+	unlock := lockGates(rels)
+	defer unlock()
+	if err := a.endRelationships(rels, a.now()); err != nil {
+		return err
+	}
+	return fault.New(fault.Refused, "a source cannot be made durable, nothing was established: %w",
+		cause)
+}
+
+// settleAhead makes the sources durable before anything is locked, so that
+// little is left to do while it is. Their stages stay almost empty until
+// release is called.
+func (a *Array) settleAhead(
+	pairs []arrayclient.Pair, opts arrayclient.Options,
+) (release func(), err error) {
+	list, err := a.unsettledOf(pairs, opts)
+	if err != nil {
+		return nil, err
+	}
+	return settleAll(list), nil
+}
+
+// unsettledOf returns the volumes to settle before pairs are established.
+func (a *Array) unsettledOf(
+	pairs []arrayclient.Pair, opts arrayclient.Options,
+) (list []*volume, err error) {
+	a.acts.Lock()
+	defer a.acts.Unlock()
+	recs, err := a.plan(pairs, opts)
+	if err != nil {
+		return nil, err
+	}
+	for _, rec := range recs {
+		list = append(list, a.volumes[rec.Source])
+		if tgt := a.volumes[rec.Target]; tgt.stage.pending.Load() > 0 {
+			list = append(list, tgt)
+		}
+	}
+	slices.SortFunc(list, func(v, w *volume) int { return int(v.id) - int(w.id) })
+	return slices.Compact(list), nil
+}
+
+// secureImages makes durable what new images read from their sources, and
+// then notes that. No lock is held: it takes as long as the disk does.
+func (a *Array) secureImages(rels []*relationship) error {
+	if err := sideBySide(sourcesOf(rels), (*volume).syncAll); err != nil {
+		return err
+	}
+	a.noteImages(rels)
+	return nil
+}
+
+func sourcesOf(rels []*relationship) []*volume {
+	seen := map[*volume]bool{}
+	for _, r := range rels {
+		seen[r.source] = true
+	}
+	return slices.Collect(maps.Keys(seen))
+}
+
+// noteImages notes that the sources of rels were synced after their images were
+// taken. The next process that finds no such note syncs them again.
+//
+// What the note says was true before it was written, and stays so: the tracks
+// of the sources that it speaks of do not change as long as a target reads them.
+// So a kill, which leaves the note, and then a loss of power do no harm: no
+// part of the image was in the page cache alone. When the note itself is lost,
+// the page cache was too, and to sync again costs nothing. So it needs no sync
+// of its own.
+func (a *Array) noteImages(rels []*relationship) {
+	uids := make([]uint64, len(rels))
+	for i, r := range rels {
+		uids[i] = r.uid
+	}
+	note := disk.JSONRecord(disk.RecImagesDurable, uids)
+	// An error means that nothing is committed any more.
+	a.committer.commit(nil, nil, func() {
+		a.applyState(note)
+		j := a.committer.journal
+		if !j.Room(1, len(note.Payload)) {
+			return // the next checkpoint writes it down
+		}
+		if err := j.Note(note); err != nil {
+			a.log.Warn("it is not noted that images are durable", "error", err)
+		}
+	})
+}
