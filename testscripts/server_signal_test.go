@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -15,6 +16,11 @@ import (
 // TestServerEndsBySignal: the signals that end a terminal, a session and a service
 // end the server cleanly, also beside clients that have sent nothing.
 func TestServerEndsBySignal(t *testing.T) {
+	// A process that handles a signal starts others that do not ignore it, even when it
+	// is itself under nohup.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			s := startServer(t, filepath.Join(t.TempDir(), "state"))
