@@ -24,11 +24,13 @@ build:
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' \
 		-o $(BIN)/ $(BINARIES:%=./cmd/%)
 
+# Those that take longest begin first, side by side.
+LONGEST = ./testscripts ./arrayclient/filearray
 test:
 	@echo 'go vet, then the tests of every package, each named when it is done:'
 	@echo 'about four minutes on two idle cores, longer beside other work.'
 	go vet ./...
-	go test $(TESTFLAGS) ./...
+	go test $(TESTFLAGS) $(LONGEST) ./...
 
 # KEEP=1 leaves the server running and says how to reach it.
 demo: build
