@@ -119,7 +119,7 @@ func TestActsOnPairsWarn(t *testing.T) {
 	if !slices.Equal(result.Warnings, want) {
 		t.Errorf("warnings %q, want %q", result.Warnings, want)
 	}
-	if runs, err := w.Runs(monitor, "", 10); len(runs) != 0 || err != nil {
+	if runs, _, err := w.Runs(monitor, "", 10); len(runs) != 0 || err != nil {
 		t.Errorf("runs %+v, %v", runs, err)
 	}
 }

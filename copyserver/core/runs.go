@@ -34,10 +34,12 @@ func (c *Core) DryRun(
 }
 
 // Runs returns the newest runs of a task, of all tasks when it is empty, the newest
-// first.
-func (c *Core) Runs(by Caller, task string, limit int) ([]taskstore.Run, error) {
+// first, and how many there are beyond the limit too.
+func (c *Core) Runs(
+	by Caller, task string, limit int,
+) (newest []taskstore.Run, total int, err error) {
 	if err := by.May(Look); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	return c.Runner.List(task, limit)
 }

@@ -71,7 +71,7 @@ func TestNewestRunsFirst(t *testing.T) {
 		{strings.ToUpper(names[0]), 10, []string{ids[2], ids[0]}},
 		{"none", 10, nil},
 	} {
-		runs, err := w.Runs(monitor, c.task, c.limit)
+		runs, _, err := w.Runs(monitor, c.task, c.limit)
 		must(t, err)
 		var got []string
 		for _, run := range runs {
@@ -153,7 +153,7 @@ func TestBusyTask(t *testing.T) {
 		})
 		wantFault(t, err, fault.Busy, text, "")
 	}
-	if runs, err := w.Runs(monitor, "", 10); len(runs) != 2 || err != nil {
+	if runs, _, err := w.Runs(monitor, "", 10); len(runs) != 2 || err != nil {
 		t.Errorf("runs %+v, %v", runs, err)
 	}
 }

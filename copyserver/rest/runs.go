@@ -88,12 +88,12 @@ func (s *API) listRuns(q *call) (answer, error) {
 		}
 		limit = int(n)
 	}
-	all, err := s.core.Runs(q.by, query.Get("task"), math.MaxInt)
+	newest, total, err := s.core.Runs(q.by, query.Get("task"), limit)
 	if err != nil {
 		return answer{}, err
 	}
-	q.w.Header().Set(api.TotalHeader, strconv.Itoa(len(all)))
-	return ok(list(all[:min(limit, len(all))], wireRun))
+	q.w.Header().Set(api.TotalHeader, strconv.Itoa(total))
+	return ok(list(newest, wireRun))
 }
 
 // getRun is a long poll while the run is running.

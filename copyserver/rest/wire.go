@@ -103,5 +103,8 @@ func wireCompletion(c runner.Completion) api.Completion {
 
 // list returns what convert makes of each element, an empty list for nil.
 func list[From, To any](all []From, convert func(From) To) []To {
-	return append([]To{}, api.Each(all, convert)...)
+	if out := api.Each(all, convert); out != nil {
+		return out
+	}
+	return []To{}
 }

@@ -62,20 +62,20 @@ func (r *Runner) ByKey(ctx context.Context, key string) (taskstore.Run, bool) {
 }
 
 // List returns the newest runs of a task, of all tasks when it is empty, the
-// newest first.
-func (r *Runner) List(task string, limit int) ([]taskstore.Run, error) {
+// newest first, and how many there are beyond the limit too.
+func (r *Runner) List(task string, limit int) (newest []taskstore.Run, total int, err error) {
 	all, err := r.store.Runs().List()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	slices.Reverse(all)
 	now := r.percents(context.Background())
 	out := make([]taskstore.Run, 0, min(limit, len(all)))
 	for _, run := range all {
-		if len(out) == limit {
-			break
-		}
 		if task != "" && taskstore.Key(run.Task) != taskstore.Key(task) {
+			continue
+		}
+		if total++; total > limit {
 			continue
 		}
 		if l := r.liveRun(run.ID); l != nil {
@@ -83,7 +83,7 @@ func (r *Runner) List(task string, limit int) ([]taskstore.Run, error) {
 		}
 		out = append(out, now.of(run))
 	}
-	return out, nil
+	return out, total, nil
 }
 
 // Delete removes a run from the history, its idempotency key with it. One that is
@@ -198,7 +198,7 @@ func (r *Runner) lookUntil(
 
 // lastCopying returns the last run of t that started copies, or may have.
 func (r *Runner) lastCopying(t taskstore.Task) (taskstore.Run, error) {
-	runs, err := r.List(t.Name, math.MaxInt)
+	runs, _, err := r.List(t.Name, math.MaxInt)
 	if err != nil {
 		return taskstore.Run{}, err
 	}

@@ -155,7 +155,7 @@ func TestRunsThatDoNotStart(t *testing.T) {
 			t.Errorf("%s: no hint", c.task)
 		}
 	}
-	if runs, err := w.List("", 100); len(runs) != 0 || err != nil || w.array.acts != 0 {
+	if runs, _, err := w.List("", 100); len(runs) != 0 || err != nil || w.array.acts != 0 {
 		t.Errorf("%d runs (%v), %d acts", len(runs), err, w.array.acts)
 	}
 }
@@ -196,7 +196,7 @@ func TestDryRun(t *testing.T) {
 	w.task("gone", taskstore.TaskEstablish, arrayclient.Options{}, "20013698", "2FF13698")
 	_, err = w.DryRun(t.Context(), runner.Request{Task: "gone"})
 	wantKind(t, err, fault.NotFound, "2FF13698")
-	if runs, _ := w.List("", 100); len(runs) != 0 {
+	if runs, _, _ := w.List("", 100); len(runs) != 0 {
 		t.Errorf("runs %+v", runs)
 	}
 }
@@ -243,7 +243,7 @@ func TestManyRunsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	runs, err := w.List("", 100)
+	runs, _, err := w.List("", 100)
 	must(t, err)
 	if states[taskstore.RunDone] != 4 || len(runs)+busy != 32 {
 		t.Errorf("states %v, %d busy, %d runs; want one done for each task", states, busy, len(runs))
@@ -293,7 +293,7 @@ func TestEndOfClientDoesNotEndTheRun(t *testing.T) {
 	cancel()
 	release()
 	wg.Wait()
-	runs, err := w.List("fc", 1)
+	runs, _, err := w.List("fc", 1)
 	if err != nil || len(runs) != 1 || runs[0].State != taskstore.RunDone {
 		t.Errorf("runs %+v, %v", runs, err)
 	}
@@ -363,7 +363,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 	w.fsys.set(0)
 	w.restart()
 	for _, warnings := range []int{1, 0} {
-		runs, err := w.List("fc", 9)
+		runs, _, err := w.List("fc", 9)
 		last := len(runs) - 1
 		if err != nil || runs[last].State != taskstore.RunInterrupted ||
 			len(runs[last].Warnings) != warnings {
@@ -391,7 +391,7 @@ func TestHistoryIsPruned(t *testing.T) {
 		must(t, w.store.Runs().Create(run))
 	}
 	w.restart()
-	runs, err := w.List("", 10000)
+	runs, _, err := w.List("", 10000)
 	if err != nil || len(runs) != runner.KeepRuns {
 		t.Errorf("%d runs are left (%v), want %d", len(runs), err, runner.KeepRuns)
 	}
