@@ -64,6 +64,8 @@ func TestRepeatedFailureIsTheSameFailure(t *testing.T) {
 	w.again("/v1/relationships/withdraw", pairs, 404)
 	w.do("POST", "/v1/relationships", pairs, 201, nil)
 	w.again("/v1/relationships/withdraw", pairs, 404)
+	w.refused("POST", "/v1/relationships/resync", pairs, 400, fault.Usage, "was used for another request",
+		api.KeyHeader, key1)
 	// What did not get as far as the array may be tried again.
 	host := api.PairsRequest{Pairs: []api.TaskPair{{Source: "vm:d", Target: v[1]}}}
 	w.refused("POST", "/v1/relationships", host, 404, fault.NotFound, "unknown host",

@@ -16,6 +16,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/rest"
@@ -318,6 +319,8 @@ func tourVolumes(w *world) {
 	rate := int64(1 << 20)
 	w.do("POST", "/v1/relationships/copy-rate", api.CopyRateRequest{Pairs: pairs, CopyRate: &rate},
 		200, nil)
+	w.do("POST", "/v1/relationships/background-copy", api.PairsRequest{Pairs: pairs}, 200, nil)
+	tourRecording(w)
 	w.do("PATCH", "/v1/arrays/2105.13698", api.ArrayChange{CopyRate: &rate}, 200, nil)
 	w.do("PATCH", "/v1/volumes/"+v[2], api.VolumeChange{Size: 2 << 20}, 200, nil)
 	w.assign(v[0], api.HostAccess{Host: "vm"}, api.HostAccess{Host: "vm2", ReadOnly: true})
@@ -330,6 +333,33 @@ func tourVolumes(w *world) {
 	w.do("GET", "/v1/volumes", nil, 200, nil)
 	w.do("DELETE", "/v1/volumes/"+v[1], nil, 204, nil)
 	w.refused("DELETE", "/v1/volumes/"+v[1], nil, 404, fault.NotFound, v[1])
+}
+
+func tourRecording(w *world) {
+	v := w.volumes(2)
+	pairs := api.PairsRequest{Pairs: []api.TaskPair{{Source: v[0], Target: v[1]}}}
+	w.do("POST", "/v1/relationships", api.EstablishRequest{
+		Pairs: pairs.Pairs, Options: arrayclient.Options{Record: true, Freeze: true},
+	}, 201, nil)
+	w.do("POST", "/v1/relationships/consistency-created", pairs, 200, nil)
+	w.do("POST", "/v1/relationships/resync", pairs, 200, nil)
+	w.recorded(v[0])
+	w.do("POST", "/v1/relationships/reverse", pairs, 200, nil)
+	w.refused("POST", "/v1/relationships/reverse", pairs, 404, fault.NotFound, v[1])
+}
+
+// recorded waits until the copy of a volume that records changes is complete.
+func (w *world) recorded(volume string) {
+	w.Helper()
+	for range 3000 {
+		var rels []api.Relationship
+		w.do("GET", "/v1/relationships?volume="+volume, nil, 200, &rels)
+		if len(rels) == 1 && rels[0].State == arrayclient.StateComplete {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	w.Fatalf("the copy of %s does not end", volume)
 }
 
 func tourTasks(w *world) {

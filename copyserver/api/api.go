@@ -227,8 +227,8 @@ type Relationship struct {
 	Reason      string    `json:"reason,omitempty"`
 }
 
-// EstablishRequest is the body of POST /v1/relationships, PairsRequest that
-// of POST /v1/relationships/withdraw. Pairs name serials or host:device.
+// EstablishRequest is the body of POST /v1/relationships, PairsRequest that of the
+// acts on pairs below that path. Pairs name serials or host:device.
 type EstablishRequest struct {
 	Pairs   []TaskPair          `json:"pairs"`
 	Options arrayclient.Options `json:"options"`
@@ -246,7 +246,7 @@ type CopyRateRequest struct {
 	CopyRate *int64 `json:"copy_rate"`
 }
 
-// PairsResult is the answer to all three.
+// PairsResult is the answer to all acts on pairs.
 type PairsResult struct {
 	Pairs    []ResolvedPair `json:"pairs"`
 	Warnings []string       `json:"warnings,omitempty"`

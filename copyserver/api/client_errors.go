@@ -95,14 +95,14 @@ const (
 )
 
 // noAnswer is the error of a request that no server answered.
-func (c *Client) noAnswer(r *request, failures []error, sent bool) error {
+func noAnswer(opts Options, r *request, failures []error, sent bool) error {
 	all := textOf(failures)
-	hint := cmp.Or(c.opts.NoAnswerHint,
+	hint := cmp.Or(opts.NoAnswerHint,
 		"check that copyserver runs there and that --server names its host and port")
 	var other *stranger
 	if errors.As(failures[len(failures)-1], &other) {
 		hint = BackupHint
-		if c.opts.KnownID != nil {
+		if opts.KnownID != nil {
 			hint = backupIs
 		}
 	}

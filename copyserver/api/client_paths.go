@@ -245,40 +245,6 @@ func (c *Client) DeleteVolume(ctx context.Context, serial arrayclient.Serial) er
 	return c.one(ctx, http.MethodDelete, "/v1/volumes", string(serial), nil, nil)
 }
 
-// Relationships returns the relationships in which one of the volumes takes
-// part, all where none is named.
-func (c *Client) Relationships(
-	ctx context.Context, serials ...arrayclient.Serial,
-) ([]Relationship, error) {
-	var out []Relationship
-	err := c.get(ctx, "/v1/relationships", serialQuery("volume", serials), &out)
-	return out, err
-}
-
-// Establish establishes pairs without a stored task, all or none.
-func (c *Client) Establish(ctx context.Context, req EstablishRequest) (PairsResult, error) {
-	var out PairsResult
-	q := call{method: http.MethodPost, path: "/v1/relationships", repeat: keyed, in: req, out: &out}
-	err := c.do(ctx, q)
-	return out, err
-}
-
-// Withdraw ends the relationships of pairs, all or none.
-func (c *Client) Withdraw(ctx context.Context, req PairsRequest) (PairsResult, error) {
-	var out PairsResult
-	path := "/v1/relationships/withdraw"
-	err := c.do(ctx, call{method: http.MethodPost, path: path, repeat: keyed, in: req, out: &out})
-	return out, err
-}
-
-// SetCopyRate bounds the background copies of pairs, all or none.
-func (c *Client) SetCopyRate(ctx context.Context, req CopyRateRequest) (PairsResult, error) {
-	var out PairsResult
-	path := "/v1/relationships/copy-rate"
-	err := c.do(ctx, call{method: http.MethodPost, path: path, repeat: keyed, in: req, out: &out})
-	return out, err
-}
-
 // Credentials returns the certificates that were issued to hosts.
 func (c *Client) Credentials(ctx context.Context) ([]Credential, error) {
 	var out []Credential

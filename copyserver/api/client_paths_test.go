@@ -74,10 +74,16 @@ func pathCalls(c *Client) map[string]func(context.Context) error {
 		"POST /v1/volumes K":     with(c.CreateVolumes, VolumeCreate{}),
 		"GET /v1/entries":        with(c.Entries, ""),
 
-		"GET /v1/entries?kind=ess":           with(c.Entries, "ess"),
-		"PATCH /v1/entries/ess/10.0.0.5":     with(c.ChangeEntry, Entry{Kind: "ess", Address: "10.0.0.5"}),
-		"POST /v1/relationships K":           with(c.Establish, EstablishRequest{}),
-		"POST /v1/relationships/withdraw K":  with(c.Withdraw, PairsRequest{}),
+		"GET /v1/entries?kind=ess":          with(c.Entries, "ess"),
+		"PATCH /v1/entries/ess/10.0.0.5":    with(c.ChangeEntry, Entry{Kind: "ess", Address: "10.0.0.5"}),
+		"POST /v1/relationships K":          with(c.Establish, EstablishRequest{}),
+		"POST /v1/relationships/withdraw K": with(c.Withdraw, PairsRequest{}),
+		"POST /v1/relationships/resync K":   with(c.Resync, PairsRequest{}),
+		"POST /v1/relationships/reverse K":  with(c.Reverse, PairsRequest{}),
+
+		"POST /v1/relationships/background-copy K":     with(c.BackgroundCopy, PairsRequest{}),
+		"POST /v1/relationships/consistency-created K": with(c.ConsistencyCreated, PairsRequest{}),
+
 		"GET /v1/credentials":                first(c.Credentials),
 		"POST /v1/credentials K":             with(c.CreateCredential, CredentialRequest{}),
 		"POST /v1/relationships/copy-rate K": with(c.SetCopyRate, CopyRateRequest{}),

@@ -71,7 +71,7 @@ func (c *Client) send(ctx context.Context, r *request) error {
 		case ctx.Err() != nil:
 			return stopped(ctx, r, sent)
 		case !c.waits(ctx, r, sent):
-			return c.noAnswer(r, failures, sent)
+			return noAnswer(c.opts, r, failures, sent)
 		}
 		if !waiting {
 			c.warn("no answer from " + textOf(failures) + "; asking on")

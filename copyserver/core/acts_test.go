@@ -83,6 +83,18 @@ var acts = map[string]act{
 	"Withdraw": {taskstore.RoleAdmin, onPair(func(w *world, by core.Caller, p []taskstore.TaskPair) error {
 		return failed(finish(w.Withdraw(by, p)))
 	})},
+	"Resync": {taskstore.RoleAdmin, onRecorded(func(w *world, by core.Caller, p []taskstore.TaskPair) error {
+		return failed(finish(w.Resync(by, p)))
+	})},
+	"Reverse": {taskstore.RoleAdmin, onRecorded(func(w *world, by core.Caller, p []taskstore.TaskPair) error {
+		return failed(finish(w.Reverse(by, p)))
+	})},
+	"BackgroundCopy": {taskstore.RoleAdmin, onPair(func(w *world, by core.Caller, p []taskstore.TaskPair) error {
+		return failed(finish(w.BackgroundCopy(by, p)))
+	})},
+	"ConsistencyCreated": {taskstore.RoleAdmin, onFrozen(func(w *world, by core.Caller, p []taskstore.TaskPair) error {
+		return failed(finish(w.ConsistencyCreated(by, p)))
+	})},
 	"SetCopyRate": {taskstore.RoleAdmin, onPair(func(w *world, by core.Caller, p []taskstore.TaskPair) error {
 		rate := int64(1 << 30)
 		return failed(finish(w.SetCopyRate(by, p, &rate)))
@@ -184,9 +196,29 @@ func onVolume(do func(*world, core.Caller, arrayclient.Serial) error) ready {
 }
 
 func onPair(do func(*world, core.Caller, []taskstore.TaskPair) error) ready {
+	return onPairWith(arrayclient.Options{NoCopy: true}, do)
+}
+
+func onFrozen(do func(*world, core.Caller, []taskstore.TaskPair) error) ready {
+	return onPairWith(arrayclient.Options{NoCopy: true, Freeze: true}, do)
+}
+
+func onPairWith(
+	options arrayclient.Options, do func(*world, core.Caller, []taskstore.TaskPair) error,
+) ready {
 	return on(func(w *world) []taskstore.TaskPair {
 		v := w.volumes(2)
-		w.establish(arrayclient.Options{NoCopy: true}, v...)
+		w.establish(options, v...)
+		return pairs(v...)
+	}, do)
+}
+
+// onRecorded is for what wants a copy that is complete and records changes.
+func onRecorded(do func(*world, core.Caller, []taskstore.TaskPair) error) ready {
+	return on(func(w *world) []taskstore.TaskPair {
+		v := w.volumes(2)
+		w.establish(arrayclient.Options{Record: true}, v...)
+		w.copied(v[0])
 		return pairs(v...)
 	}, do)
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -381,6 +382,29 @@ func (w *world) establish(options arrayclient.Options, ends ...arrayclient.Seria
 	w.Helper()
 	_, err := finish(w.Establish(admin, pairs(ends...), options))
 	must(w.T, err)
+}
+
+// copied waits until the copies of source are complete.
+func (w *world) copied(source arrayclient.Serial) {
+	w.Helper()
+	for range 3000 {
+		if w.relationship(source).State == arrayclient.StateComplete {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	w.Fatalf("the copies of %s do not end", source)
+}
+
+// relationship returns the only one of a volume.
+func (w *world) relationship(serial arrayclient.Serial) arrayclient.Relationship {
+	w.Helper()
+	rels, err := w.Relationships(w.Context(), monitor, serial)
+	must(w.T, err)
+	if len(rels) != 1 {
+		w.Fatalf("%d relationships of %s, want one", len(rels), serial)
+	}
+	return rels[0]
 }
 
 // attach lets a host attach a volume until the function that it returns is called.

@@ -54,22 +54,49 @@ type PairsResult struct {
 	Warnings []string // for people
 }
 
-// Establish and Withdraw act on pairs without a stored task, all or none. They
-// leave no run behind.
+// Establish and the methods below act on pairs as tasks of that type do, all or none.
+// They need no stored task and leave no run behind.
 func (c *Core) Establish(
 	by Caller, pairs []taskstore.TaskPair, options arrayclient.Options,
 ) (Pending[PairsResult], error) {
-	return c.onPairs(by, pairs, func(ctx context.Context, r runner.Resolved) ([]string, error) {
-		if err := r.Array.Establish(ctx, r.Pairs, options); err != nil {
-			return nil, err
-		}
-		return c.Attached.Overwritten(r.Targets()), nil
-	})
+	return c.asTask(by, taskstore.TaskEstablish, pairs, options)
 }
 
 // Withdraw ends relationships, see Establish.
 func (c *Core) Withdraw(by Caller, pairs []taskstore.TaskPair) (Pending[PairsResult], error) {
-	return c.onPairs(by, pairs, c.Runner.Withdraw)
+	return c.asTask(by, taskstore.TaskWithdraw, pairs, arrayclient.Options{})
+}
+
+// Resync copies the tracks that changed since the images were taken, see Establish.
+func (c *Core) Resync(by Caller, pairs []taskstore.TaskPair) (Pending[PairsResult], error) {
+	return c.asTask(by, taskstore.TaskResync, pairs, arrayclient.Options{})
+}
+
+// Reverse makes sources of targets and copies their changes back, see Establish.
+func (c *Core) Reverse(by Caller, pairs []taskstore.TaskPair) (Pending[PairsResult], error) {
+	return c.asTask(by, taskstore.TaskReverse, pairs, arrayclient.Options{})
+}
+
+// BackgroundCopy starts the copying of relationships that had none, see Establish.
+func (c *Core) BackgroundCopy(
+	by Caller, pairs []taskstore.TaskPair,
+) (Pending[PairsResult], error) {
+	return c.asTask(by, taskstore.TaskBackgroundCopy, pairs, arrayclient.Options{})
+}
+
+// ConsistencyCreated releases the writes that a freeze holds, see Establish.
+func (c *Core) ConsistencyCreated(
+	by Caller, pairs []taskstore.TaskPair,
+) (Pending[PairsResult], error) {
+	return c.asTask(by, taskstore.TaskConsistencyCreated, pairs, arrayclient.Options{})
+}
+
+func (c *Core) asTask(
+	by Caller, t taskstore.TaskType, pairs []taskstore.TaskPair, options arrayclient.Options,
+) (Pending[PairsResult], error) {
+	return c.onPairs(by, pairs, func(r runner.Resolved) (actOnPairs, error) {
+		return c.Runner.Act(t, options, r)
+	})
 }
 
 // SetCopyRate bounds the copying of pairs, in bytes a second; 0 is no bound, nil an
@@ -77,21 +104,28 @@ func (c *Core) Withdraw(by Caller, pairs []taskstore.TaskPair) (Pending[PairsRes
 func (c *Core) SetCopyRate(
 	by Caller, pairs []taskstore.TaskPair, rate *int64,
 ) (Pending[PairsResult], error) {
-	return c.onPairs(by, pairs, func(ctx context.Context, r runner.Resolved) ([]string, error) {
-		return nil, setRate(ctx, r.Array, rate, r.Pairs...)
+	return c.onPairs(by, pairs, func(runner.Resolved) (actOnPairs, error) {
+		return func(ctx context.Context, r runner.Resolved) ([]string, error) {
+			return nil, setRate(ctx, r.Array, rate, r.Pairs...)
+		}, nil
 	})
 }
+
+type actOnPairs = func(context.Context, runner.Resolved) (warnings []string, err error)
 
 // onPairs resolves the pairs once, before anything is done: names may mean something
 // else when a request is repeated.
 func (c *Core) onPairs(
-	by Caller, pairs []taskstore.TaskPair,
-	do func(context.Context, runner.Resolved) (warnings []string, err error),
+	by Caller, pairs []taskstore.TaskPair, actOn func(runner.Resolved) (actOnPairs, error),
 ) (Pending[PairsResult], error) {
 	if err := by.May(ActOnPairs); err != nil {
 		return nil, err
 	}
 	resolved, err := c.Runner.Resolve(pairs)
+	if err != nil {
+		return nil, err
+	}
+	do, err := actOn(resolved)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/core"
 	"copyservices/taskstore"
 )
 
@@ -121,5 +122,60 @@ func TestActsOnPairsWarn(t *testing.T) {
 	}
 	if runs, _, err := w.Runs(monitor, "", 10); len(runs) != 0 || err != nil {
 		t.Errorf("runs %+v, %v", runs, err)
+	}
+}
+
+// TestActsOnPairsWithoutATask does each of them, and wants what a task of its type
+// leaves: no run, and the warning of a host that uses what gets other content.
+func TestActsOnPairsWithoutATask(t *testing.T) {
+	w := newWorld(t)
+	v := w.volumes(2)
+	there, back := pairs(v[0], v[1]), pairs(v[1], v[0])
+	w.establish(arrayclient.Options{NoCopy: true, Record: true, Freeze: true}, v...)
+	defer w.attach(v[1])()
+	for _, c := range []struct {
+		name  string
+		do    func(core.Caller, []taskstore.TaskPair) (core.Pending[core.PairsResult], error)
+		pairs []taskstore.TaskPair
+		warns bool
+		state arrayclient.State
+	}{
+		{"consistency-created", w.ConsistencyCreated, there, false, arrayclient.StateNoCopy},
+		{"background-copy", w.BackgroundCopy, there, false, arrayclient.StateComplete},
+		{"resync", w.Resync, there, true, arrayclient.StateComplete},
+		{"reverse", w.Reverse, there, false, arrayclient.StateComplete},
+		{"reverse", w.Reverse, back, true, arrayclient.StateComplete},
+	} {
+		result, err := finish(c.do(admin, c.pairs))
+		must(t, err)
+		if len(result.Pairs) != 1 || result.Pairs[0].From != c.pairs[0] || (result.Warnings != nil) != c.warns {
+			t.Errorf("%s: %+v", c.name, result)
+		}
+		if c.state == arrayclient.StateComplete {
+			w.copied(v[0])
+		}
+		if rel := w.relationship(v[0]); rel.State != c.state {
+			t.Errorf("after %s the state is %s, want %s", c.name, rel.State, c.state)
+		}
+	}
+	if runs, _, err := w.Runs(monitor, "", 10); len(runs) != 0 || err != nil {
+		t.Errorf("runs %+v, %v", runs, err)
+	}
+}
+
+// TestActsThatAnArrayLacks are refused before anything is done, in the words of tasks.
+func TestActsThatAnArrayLacks(t *testing.T) {
+	w := newWorldOf(t, func(a *brittle) arrayclient.Array { return bare{a} })
+	v := w.volumes(2)
+	w.establish(nocopy, v...)
+	for name, do := range map[string]func(
+		core.Caller, []taskstore.TaskPair,
+	) (core.Pending[core.PairsResult], error){
+		"resync": w.Resync, "reverse": w.Reverse, "background-copy": w.BackgroundCopy,
+		"consistency-created": w.ConsistencyCreated,
+	} {
+		w.refused(fault.Refused, "array 2105.13698 does not support "+name, "esscli show array", func() error {
+			return failed(do(admin, pairs(v...)))
+		})
 	}
 }

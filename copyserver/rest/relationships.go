@@ -21,8 +21,7 @@ func (s *API) listRelationships(q *call) (answer, error) {
 	return ok(list(all, wireRelationship))
 }
 
-// establish, withdraw and setCopyRate leave no run behind, only the record of their
-// key.
+// Acts on pairs leave no run behind, only the record of their key.
 func (s *API) establish(q *call) (answer, error) {
 	var req api.EstablishRequest
 	body, err := q.decode(&req)
@@ -35,14 +34,32 @@ func (s *API) establish(q *call) (answer, error) {
 }
 
 func (s *API) withdraw(q *call) (answer, error) {
+	q.frees = true
+	return s.onNamedPairs(q, s.core.Withdraw)
+}
+
+func (s *API) resync(q *call) (answer, error)  { return s.onNamedPairs(q, s.core.Resync) }
+func (s *API) reverse(q *call) (answer, error) { return s.onNamedPairs(q, s.core.Reverse) }
+
+func (s *API) backgroundCopy(q *call) (answer, error) {
+	return s.onNamedPairs(q, s.core.BackgroundCopy)
+}
+
+func (s *API) consistencyCreated(q *call) (answer, error) {
+	return s.onNamedPairs(q, s.core.ConsistencyCreated)
+}
+
+// onNamedPairs carries out an act that is told nothing but the pairs.
+func (s *API) onNamedPairs(
+	q *call, do func(core.Caller, []taskstore.TaskPair) (core.Pending[core.PairsResult], error),
+) (answer, error) {
 	var req api.PairsRequest
 	body, err := q.decode(&req)
 	if err != nil {
 		return answer{}, err
 	}
-	q.frees = true
 	return s.onPairs(q, body, http.StatusOK, func() (core.Pending[core.PairsResult], error) {
-		return s.core.Withdraw(q.by, stored(req.Pairs))
+		return do(q.by, stored(req.Pairs))
 	})
 }
 

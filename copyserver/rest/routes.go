@@ -50,6 +50,10 @@ func routes() []route {
 		{"GET /v1/relationships", core.Look, (*API).listRelationships},
 		{"POST /v1/relationships", core.ActOnPairs, (*API).establish},
 		{"POST /v1/relationships/withdraw", core.ActOnPairs, (*API).withdraw},
+		{"POST /v1/relationships/resync", core.ActOnPairs, (*API).resync},
+		{"POST /v1/relationships/reverse", core.ActOnPairs, (*API).reverse},
+		{"POST /v1/relationships/background-copy", core.ActOnPairs, (*API).backgroundCopy},
+		{"POST /v1/relationships/consistency-created", core.ActOnPairs, (*API).consistencyCreated},
 		{"POST /v1/relationships/copy-rate", core.ActOnPairs, (*API).setCopyRate},
 
 		{"GET /v1/credentials", core.ManageCredentials, (*API).listCredentials},

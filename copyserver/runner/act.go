@@ -13,14 +13,27 @@ import (
 // act is what one type of task does to an array. It may return warnings.
 type act func(ctx context.Context, r Resolved) (warnings []string, err error)
 
-// actOf returns what t does to arr. The error of kind Refused is for an array
-// that has no such act.
-func (r *Runner) actOf(t taskstore.Task, arr arrayclient.Array) (act, error) {
-	switch t.Type {
+// Act returns what tasks of that type do to pairs: those of on, when it is given them.
+// It warns of whoever uses volumes that get other content. The error of kind Refused is
+// for an array that has no such act.
+func (r *Runner) Act(
+	t taskstore.TaskType, opts arrayclient.Options, on Resolved,
+) (func(context.Context, Resolved) (warnings []string, err error), error) {
+	do, err := r.actOf(t, opts, on.Array)
+	if err == nil && overwrites(t) {
+		do = r.warning(on.copying(t), do)
+	}
+	return do, err
+}
+
+func (r *Runner) actOf(
+	t taskstore.TaskType, opts arrayclient.Options, arr arrayclient.Array,
+) (act, error) {
+	switch t {
 	case taskstore.TaskEstablish:
-		return establish(t.Options), nil
+		return establish(opts), nil
 	case taskstore.TaskWithdraw:
-		return r.Withdraw, nil
+		return r.endCopies, nil
 	case taskstore.TaskResync:
 		if a, ok := arrayclient.As[arrayclient.Resyncer](arr); ok {
 			return plain(a.Resync), nil
@@ -38,7 +51,7 @@ func (r *Runner) actOf(t taskstore.Task, arr arrayclient.Array) (act, error) {
 			return plain(a.ConsistencyCreated), nil
 		}
 	}
-	return nil, Unsupported(arr, string(t.Type))
+	return nil, Unsupported(arr, string(t))
 }
 
 // Unsupported is the refusal of an act that arr does not have.

@@ -107,9 +107,9 @@ func (r *Runner) follow(l *live) {
 	r.finish(l, err)
 }
 
-// Withdraw ends the relationships of w as act does. Runs that wait for those
-// copies have ended when it returns.
-func (r *Runner) Withdraw(ctx context.Context, w Resolved) (warnings []string, err error) {
+// endCopies withdraws. Runs that wait for those copies have ended when it
+// returns.
+func (r *Runner) endCopies(ctx context.Context, w Resolved) (warnings []string, err error) {
 	warnings, err = withdraw(ctx, w)
 	if err == nil {
 		r.lookAgain(w)

@@ -216,10 +216,7 @@ func (r *Runner) plan(q Request) (taskstore.Task, Resolved, act, error) {
 	if err != nil {
 		return task, resolved, nil, err
 	}
-	do, err := r.actOf(task, resolved.Array)
-	if err == nil && overwrites(task.Type) {
-		do = r.warning(resolved.copying(task.Type), do)
-	}
+	do, err := r.Act(task.Type, task.Options, resolved)
 	return task, resolved, do, err
 }
 
