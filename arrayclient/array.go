@@ -123,9 +123,11 @@ type Rehearser interface {
 
 // Thawer is an array whose freezes can all be released at once.
 type Thawer interface {
-	// Thaw lets the writes go on that freezes hold. It is for the end of the
-	// server, which must not wait for writes that wait; the images that were
-	// to be of one instant may then not be.
+	// Thaw lets the writes go on that freezes hold, and from then on no freeze
+	// MUST hold any: an establish with freeze that is at work is no exception.
+	// It is for the end of the server, which must not wait for writes that
+	// wait. Images that were to be of one instant may then not be, which
+	// ConsistencyCreated MUST NOT deny.
 	Thaw()
 }
 
@@ -248,7 +250,7 @@ type Relationship struct {
 	CopyRate    int64     // bound of its background copy, bytes a second; 0 for none
 	Established time.Time // the instant of the image
 	Completed   time.Time // zero while OutOfSync > 0
-	// Reason of StateFailed; or that a freeze was released by its timeout.
+	// Reason of StateFailed; or what released a freeze early, such as its timeout.
 	Reason string
 }
 

@@ -2,6 +2,7 @@ package copyserver
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"io"
 	"net"
@@ -10,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/filearray"
 	"copyservices/copyserver/api"
+	"copyservices/taskstore"
 )
 
 // nbdDisk is a connection to an export, made with the oldest and simplest
@@ -97,5 +101,67 @@ func TestStopReleasesFrozenWrites(t *testing.T) {
 	w = start(t, dir)
 	if now := w.content(v[0]); bytes.Equal(now, stream) || !bytes.Equal(w.content(v[1]), stream) {
 		t.Error("the write that waited is lost, or in the image")
+	}
+}
+
+// lateFreeze is an array whose establish begins when the server has thawed it, and
+// ends when written was called.
+type lateFreeze struct {
+	*slow
+	thawed  chan struct{}
+	written func()
+}
+
+func (a *lateFreeze) Thaw() {
+	a.slow.Thaw()
+	close(a.thawed)
+}
+
+func (a *lateFreeze) Establish(
+	ctx context.Context, pairs []arrayclient.Pair, opts arrayclient.Options,
+) error {
+	<-a.thawed
+	err := a.slow.Establish(ctx, pairs, opts)
+	a.written()
+	return err
+}
+
+// TestStopMeetsFreeze: a task that freezes writes while the server already ends holds
+// up neither its end nor the writes.
+func TestStopMeetsFreeze(t *testing.T) {
+	a := &lateFreeze{slow: &slow{}, thawed: make(chan struct{})}
+	seams := testSeams
+	seams.wrap = func(inner *filearray.Array) arrayclient.Array {
+		a.Array = inner
+		return a
+	}
+	w := startWith(t, t.TempDir(), seams)
+	v := w.volumes(2)
+	pairs := []api.TaskPair{{Source: v[0], Target: v[1]}}
+	task := api.Task{Name: "t", Type: taskstore.TaskEstablish, Pairs: pairs}
+	task.Options.Freeze, task.Options.NoCopy = true, true
+	w.do("PUT", "/v1/tasks/t", task, 200, nil)
+	d := w.disk(v[0])
+	a.written = func() {
+		d.writeBlock()
+		if _, err := io.ReadFull(d.Conn, make([]byte, 16)); err != nil {
+			t.Errorf("the write was not answered: %v", err)
+		}
+	}
+	var run sync.WaitGroup
+	run.Go(func() { w.do("POST", "/v1/tasks/t/runs", "{}", 201, nil) })
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if runs, err := w.store.Runs().List(); err == nil && len(runs) == 1 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the run does not begin")
+		}
+	}
+	begin := time.Now()
+	must(t, w.Stop(t.Context()))
+	run.Wait()
+	if took := time.Since(begin); took > drainTimeout/2 {
+		t.Errorf("stopping took %v", took)
 	}
 }

@@ -324,7 +324,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	if s.api != nil {
 		s.api.Leave()
 	}
-	defer s.keepThawing()()
+	s.thaw()
 	for _, c := range slices.Backward(s.cleanups) {
 		if err := c.undo(ctx); err != nil {
 			s.logger.Error("a part did not stop cleanly", "part", c.name, "error", err)
@@ -337,34 +337,12 @@ func (s *Server) Stop(ctx context.Context) error {
 	return s.stopErr
 }
 
-// thawPeriod is how often freezes are released while the server stops.
-const thawPeriod = 50 * time.Millisecond
-
-// keepThawing releases the writes that freezes hold until done is called:
-// requests to write end only then, over NBD and HTTP. Once is not enough, for
-// a task that is at work may freeze more.
-func (s *Server) keepThawing() (done func()) {
-	if s.arrays == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var work sync.WaitGroup
-	work.Go(func() {
-		for ctx.Err() == nil {
-			s.thaw()
-			select {
-			case <-time.After(thawPeriod):
-			case <-ctx.Done():
-			}
-		}
-	})
-	return func() {
-		cancel()
-		work.Wait()
-	}
-}
-
+// thaw releases the writes that freezes hold, also those of tasks that are at work:
+// requests to write, over NBD and HTTP, end only then.
 func (s *Server) thaw() {
+	if s.arrays == nil {
+		return
+	}
 	for _, arr := range s.arrays.All() {
 		if t, ok := arrayclient.As[arrayclient.Thawer](arr); ok {
 			t.Thaw()

@@ -76,6 +76,7 @@ type Array struct {
 	rate        rate // of all background copying
 
 	freezeTimeout time.Duration
+	ending        atomic.Bool // Thaw was called: freezes hold nothing any more
 }
 
 // copySlots is how many pieces are copied in the background at a time.

@@ -104,11 +104,10 @@ func (a *Array) establish(rels []*relationship, recs []disk.RelationshipRecord) 
 }
 
 // freezeSources holds the writes to all sources before the first image is
-// taken. A source that an earlier establish froze stays as it is.
+// taken.
 func freezeSources(rels []*relationship) {
 	for _, r := range rels {
-		r.source.freezeWrites(r.array.freezeTimeout)
-		r.freeze = r.source.frozen.Load()
+		r.freeze = r.source.freezeWrites(r.array.freezeTimeout)
 	}
 }
 

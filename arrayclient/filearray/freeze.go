@@ -18,8 +18,16 @@ const FreezeTimeout = 120 * time.Second
 type freeze struct {
 	released chan struct{}
 	timer    *time.Timer
-	timedOut atomic.Bool
+	// early is what released the writes before the group was known to be complete;
+	// nil for nothing. It is set before released is closed.
+	early atomic.Pointer[string]
 }
+
+// What releases writes early.
+var (
+	byTimeout = "its timeout"
+	byEnd     = "the end of the server"
+)
 
 // active reports whether writes wait. It may be called on nil.
 func (f *freeze) active() bool {
@@ -34,24 +42,44 @@ func (f *freeze) active() bool {
 	}
 }
 
-// expired reports whether the timeout released the writes.
-func (f *freeze) expired() bool { return f != nil && f.timedOut.Load() }
+// releasedEarly returns what released the writes before the group was known to be
+// complete, empty for nothing. It may be called on nil.
+func (f *freeze) releasedEarly() string {
+	if f == nil || f.early.Load() == nil {
+		return ""
+	}
+	return *f.early.Load()
+}
 
 // freezeWrites holds the writes to v from the moment at which its gate is next
-// locked, and reports whether they were not held before. Array.acts is held.
-func (v *volume) freezeWrites(timeout time.Duration) bool {
-	if v.frozen.Load() != nil {
-		return false
+// locked, and returns what holds them: the freeze of an earlier establish stays as it
+// is. In an array that is about to end it is released at once. Array.acts is held.
+func (v *volume) freezeWrites(timeout time.Duration) *freeze {
+	if f := v.frozen.Load(); f != nil {
+		return f
 	}
 	f := &freeze{released: make(chan struct{})}
 	f.timer = time.AfterFunc(timeout, func() {
-		f.timedOut.Store(true)
-		if v.thaw(f) {
+		if v.thawEarly(f, &byTimeout) {
 			v.array.log.Error("freeze released by its timeout", "volume", string(v.serial))
 		}
 	})
 	v.frozen.Store(f)
-	return true
+	// Thaw says that the array ends before it looks for freezes: one of the two sees
+	// the other.
+	if v.array.ending.Load() {
+		v.thawEarly(f, &byEnd)
+	}
+	return f
+}
+
+// thawEarly is thaw before the group is known to be complete.
+func (v *volume) thawEarly(f *freeze, by *string) bool {
+	if f == nil {
+		return false
+	}
+	f.early.CompareAndSwap(nil, by)
+	return v.thaw(f)
 }
 
 // thaw releases the writes that f holds, unless they are released already.
@@ -122,22 +150,23 @@ func consistent(rels []*relationship) error {
 			return fault.New(fault.Refused, "relationship %s was not established with freeze, "+
 				"or the server was started again since", r.pair())
 		}
-		if r.freeze.expired() {
-			late = fault.New(fault.Refused, "the writes to %s were released by the timeout before: "+
-				"the images may not be those of one instant", r.source.serial).
+		if by := r.freeze.releasedEarly(); by != "" {
+			late = fault.New(fault.Refused, "the freeze of %s was released by %s before: "+
+				"the images may not be those of one instant", r.source.serial, by).
 				WithHint("withdraw the relationships and establish them again")
 		}
 	}
 	return late
 }
 
-// Thaw releases all writes that freezes hold: nothing may wait while the array
-// is about to be closed.
+// Thaw releases all writes that freezes hold, and those that later ones would: see
+// arrayclient.Thawer.
 func (a *Array) Thaw() {
+	a.ending.Store(true)
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	for _, v := range a.volumes {
-		if v.thaw(v.frozen.Load()) {
+		if v.thawEarly(v.frozen.Load(), &byEnd) {
 			a.log.Warn("freeze released because the array closes", "volume", string(v.serial))
 		}
 	}

@@ -170,3 +170,69 @@ func TestFreezeEnds(t *testing.T) {
 		writeOnes(t, a, v[0], 1)
 	}
 }
+
+// TestThawStays: once the array is told that the server ends, an establish that is at
+// work then freezes nothing either, and nobody is told that the images are of one
+// instant.
+func TestThawStays(t *testing.T) {
+	a := realArray(t)
+	v := mustCreate(t, a, 1<<20, 4)
+	ctx := context.Background()
+	opts := arrayclient.Options{Freeze: true, NoCopy: true}
+	before := []arrayclient.Pair{{Source: v[0], Target: v[1]}}
+	after := []arrayclient.Pair{{Source: v[2], Target: v[3]}}
+	if err := a.Establish(ctx, before, opts); err != nil {
+		t.Fatal(err)
+	}
+	a.Thaw()
+	if err := a.Establish(ctx, after, opts); err != nil {
+		t.Fatal(err)
+	}
+	first, second := mustOpen(t, a, v[0]), mustOpen(t, a, v[2])
+	written := make(chan error, 1)
+	go func() {
+		_, err := first.WriteAt([]byte{1}, 0)
+		if err == nil {
+			_, err = second.WriteAt([]byte{1}, 0)
+		}
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(FreezeTimeout / 4):
+		t.Fatal("a write waits after Thaw")
+	}
+	for _, pairs := range [][]arrayclient.Pair{before, after} {
+		if err := a.ConsistencyCreated(ctx, pairs); fault.KindOf(err) != fault.Refused {
+			t.Errorf("the group %v is said to be complete: %v", pairs, err)
+		}
+		r := relOf(t, a, pairs[0].Target)
+		if r.State != arrayclient.StateNoCopy || r.Reason != "the freeze was released by the end of the server" {
+			t.Errorf("after the thaw the relationship is %+v", r)
+		}
+	}
+}
+
+// TestThawMeetsEstablish: however the two fall together, no write waits afterwards.
+func TestThawMeetsEstablish(t *testing.T) {
+	for range 8 {
+		a := realArray(t)
+		v := mustCreate(t, a, 1<<20, 2)
+		pairs := []arrayclient.Pair{{Source: v[0], Target: v[1]}}
+		var both sync.WaitGroup
+		both.Go(func() {
+			opts := arrayclient.Options{Freeze: true, NoCopy: true}
+			if err := a.Establish(context.Background(), pairs, opts); err != nil {
+				t.Error(err)
+			}
+		})
+		both.Go(a.Thaw)
+		both.Wait()
+		if r := relOf(t, a, v[1]); r.State != arrayclient.StateNoCopy {
+			t.Fatalf("the relationship is %+v", r)
+		}
+	}
+}

@@ -167,8 +167,8 @@ func (r *relationship) describe(rec *disk.RelationshipRecord) arrayclient.Relati
 	if r.changed != nil {
 		d.Changed = r.changed.Count.Load() + r.source.stagedBeyond(r.changed)
 	}
-	if r.freeze.expired() {
-		d.Reason = "the freeze was released by its timeout"
+	if by := r.freeze.releasedEarly(); by != "" {
+		d.Reason = "the freeze was released by " + by
 	}
 	lost := r.lost()
 	switch {
