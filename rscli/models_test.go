@@ -61,16 +61,17 @@ func TestModelsOfAConfigThatMayNotBeRead(t *testing.T) {
 	b.Expect(b.Run(NewList, "--sysroot", twoVolumes(t)), 0, "permission denied")
 }
 
-func TestPrimeSendsVolumesOf2105Form(t *testing.T) {
+func TestPrimeSendsVolumesOfKnownForm(t *testing.T) {
 	b := rsclitest.NewBench(t)
-	b.Vars["RSCLI_MODELS"] = "2105,2107"
+	b.Vars["RSCLI_MODELS"] = "2105,2107,2145"
 	root := sysroot(t,
-		hostdisktest.Disk{Name: "sda", Vendor: "IBM", Model: "2107900", Serial: "75DC8914805"},
-		hostdisktest.Disk{Name: "sdb", Vendor: "IBM", Model: "2105800", Serial: "20313698"})
+		hostdisktest.Disk{Name: "sda", Vendor: "IBM", Model: "2145", Serial: "0200602046b2XX00"},
+		hostdisktest.Disk{Name: "sdb", Vendor: "IBM", Model: "2105800", Serial: "20313698"},
+		hostdisktest.Disk{Name: "sdc", Vendor: "IBM", Model: "2107900", Serial: "75dc8914805"})
 	b.Expect(b.Run(NewPrime, "--dry-run", "--sysroot", root), 0,
-		"/dev/sda is not sent: its serial 75DC8914805 is not one of a 2105")
-	want := sampleList + "/dev/sdb         20313698\n" +
-		"host rich-w2k-os-1 would be primed with 1 device name\n"
+		"/dev/sda is not sent: its serial 0200602046b2XX00 is not one of a 2105, 2107 or 1750")
+	want := sampleList + "/dev/sdb         20313698\n/dev/sdc         75DC8914805\n" +
+		"host rich-w2k-os-1 would be primed with 2 device names\n"
 	if got := b.Out.String(); got != want {
 		t.Errorf("printed\n%swant\n%s", got, want)
 	}

@@ -116,7 +116,7 @@ func (o *primeOptions) thisHost(ctx context.Context, e *program.Env) (api.Host, 
 		if serial, ok := d.Volume(); ok {
 			host.Devices = append(host.Devices, api.Device{Name: d.Name, Serial: serial})
 		} else {
-			e.Warn("%s is not sent: its serial %s is not one of a 2105", d.Name, d.VolumeSerial())
+			e.Warn("%s is not sent: its serial %s is not one of a 2105, 2107 or 1750", d.Name, d.VolumeSerial())
 		}
 	}
 	if len(host.Devices) == 0 && !o.allowEmpty {

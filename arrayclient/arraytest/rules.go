@@ -233,7 +233,7 @@ func (b *bench) badVolumes() {
 	}
 	v := b.create(VolumeSize, 1)
 	_, err := b.array.CreateVolumes(b.ctx, arrayclient.VolumeSpec{
-		Size: VolumeSize, First: arrayclient.FormatVolumeID(v[0].VolumeID()), Count: 2,
+		Size: VolumeSize, First: v[0].VolumeDigits(), Count: 2,
 	})
 	b.fails(err, fault.Usage, v[0])
 	list, err := b.array.Volumes(b.ctx)

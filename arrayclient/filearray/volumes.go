@@ -199,7 +199,7 @@ func (a *Array) chooseIDs(spec arrayclient.VolumeSpec) ([]uint16, error) {
 	first, fixed := uint16(0), spec.First != ""
 	if fixed {
 		var err error
-		if first, err = arrayclient.ParseVolumeID(spec.First); err != nil {
+		if first, err = arrayclient.ParseVolumeID(arrayclient.MachineType, spec.First); err != nil {
 			return nil, err
 		}
 	}

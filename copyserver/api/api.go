@@ -196,7 +196,7 @@ type VolumeCreate struct {
 	Size  int64  `json:"size"`            // bytes
 	Count int    `json:"count,omitempty"`
 	Label string `json:"label,omitempty"`
-	First string `json:"first,omitempty"` // id of the first, three hex digits
+	First string `json:"first,omitempty"` // id of the first in hex digits, three of a 2105
 }
 
 // VolumeChange is the body of PATCH /v1/volumes/{serial}; what is not given

@@ -80,20 +80,20 @@ func (x *essCLI) runCreateVolume(ctx context.Context, e *program.Env) error {
 
 // checkVolumes finds what no server would take.
 func checkVolumes(req api.VolumeCreate) error {
-	switch {
-	case req.Size == 0:
-		return fault.New(fault.Usage, "--size is missing").WithHint("--size 64MiB, for example")
-	case req.Count < 1 || req.Count > arrayclient.MaxVolumes:
-		return fault.New(fault.Usage, "--count is from 1 to %d", arrayclient.MaxVolumes)
-	}
+	var array arrayclient.ArrayID
 	if req.Array != "" {
-		if _, err := arrayclient.ParseArrayID(req.Array); err != nil {
+		var err error
+		if array, err = arrayclient.ParseArrayID(req.Array); err != nil {
 			return err
 		}
 	}
-	if req.First != "" {
-		_, err := arrayclient.ParseVolumeID(req.First)
-		return err
+	switch most := array.VolumeIDs(); {
+	case req.Size == 0:
+		return fault.New(fault.Usage, "--size is missing").WithHint("--size 64MiB, for example")
+	case req.Count < 1 || req.Count > most:
+		return fault.New(fault.Usage, "--count is from 1 to %d", most)
+	case req.First != "":
+		return arrayclient.CheckVolumeID(req.First)
 	}
 	return nil
 }

@@ -10,12 +10,9 @@ import (
 
 const vendorIBM = "IBM"
 
-// Machine types of IBM arrays whose volume serials have a known form.
-const (
-	machineDS6000 = "1750"
-	machineDS8000 = "2107"
-	machineSVC    = "2145"
-)
+// machineSVC is a machine type whose volumes' serials have a known form, but one that no
+// server knows.
+const machineSVC = "2145"
 
 // ParseModels reads machine types of four digits, parted by commas or blanks:
 // "2105,2107". An empty text is nil, which means 2105 alone. The error is of
@@ -55,9 +52,8 @@ func machineType(model string) string {
 	return model[:digits]
 }
 
-// Volume returns the serial of a disk that counts and whose serial is one of the
-// form of the 2105, which is the form that a Copy Services server knows; false
-// for every other disk.
+// Volume returns the serial of a disk that counts and whose serial has a form that a Copy
+// Services server knows; false for every other disk.
 func (d Disk) Volume() (arrayclient.Serial, bool) {
 	if !d.Counts {
 		return "", false
@@ -91,7 +87,6 @@ func (d Disk) knownSerial() (string, bool) {
 const (
 	decimal     = "0123456789"
 	hexadecimal = decimal + "ABCDEF"
-	upperAlnum  = decimal + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 )
 
 func isAll(s, chars string) bool { return strings.Trim(s, chars) == "" }
@@ -99,7 +94,7 @@ func isAll(s, chars string) bool { return strings.Trim(s, chars) == "" }
 // hasSerialForm reports whether volumeSerial knows serials of the machine type.
 func hasSerialForm(machine string) bool {
 	switch machine {
-	case arrayclient.MachineType, machineDS8000, machineDS6000, machineSVC:
+	case arrayclient.MachineType, arrayclient.MachineDS8000, arrayclient.MachineDS6000, machineSVC:
 		return true
 	}
 	return false
@@ -108,25 +103,15 @@ func hasSerialForm(machine string) bool {
 // volumeSerial returns text in upper case where it is a volume serial of the
 // machine type's form:
 //
-//	2105        3 hex digits of the volume, 5 characters of the array
-//	2107, 1750  7 characters of the array, 4 hex digits of the volume, as in
-//	            75DC8914805 of the disk ids that IBM's PowerHA documentation
-//	            shows for a 2107; the 1750 is taken to have the same form
-//	2145        the 32 hex digits of the volume's NAA id; the unit serial of a
-//	            2145 (0200602046b2XX00) is that of the cluster, not of a volume
+//	2105, 2107, 1750  see arrayclient.Serial
+//	2145              the 32 hex digits of the volume's NAA id; the unit serial of a
+//	                  2145 (0200602046b2XX00) is that of the cluster, not of a volume
 func volumeSerial(machine, text string) (string, bool) {
-	up := strings.ToUpper(text)
-	switch machine {
-	case arrayclient.MachineType:
-		serial, err := arrayclient.ParseSerial(up)
-		return string(serial), err == nil
-	case machineDS8000, machineDS6000:
-		const array, whole = 7, 11
-		return up, len(up) == whole && isAll(up[:array], upperAlnum) &&
-			isAll(up[array:], hexadecimal)
-	case machineSVC:
+	if machine == machineSVC {
 		const ibmNAA, whole = "6005076", 32
+		up := strings.ToUpper(text)
 		return up, len(up) == whole && isAll(up, hexadecimal) && strings.HasPrefix(up, ibmNAA)
 	}
-	return "", false
+	serial, ok := arrayclient.ParseSerialOf(machine, text)
+	return string(serial), ok
 }

@@ -44,7 +44,7 @@ func TestVolumeSerial(t *testing.T) {
 func TestVolumeOfOtherModels(t *testing.T) {
 	ibm := Disk{Vendor: "IBM", Model: "2107900", Counts: true}
 	for serial, want := range map[string][2]string{
-		"75dc8914805": {"", "75DC8914805"}, "20313698": {"20313698", "20313698"},
+		"75dc8914805": {"75DC8914805", "75DC8914805"}, "20313698": {"20313698", "20313698"},
 		"fff1369a": {"FFF1369A", "FFF1369A"}, "any form": {"", "any form"}, "": {"", ""},
 	} {
 		ibm.Serial = serial
