@@ -169,9 +169,9 @@ func TestEntriesAreSealed(t *testing.T) {
 	w.refused("PATCH", "/v1/entries/ess/none", e, 404, fault.NotFound, "none")
 	w.refused("PATCH", "/v1/entries/ess/ess1", api.Entry{Address: "b"}, 400, fault.Usage, "address")
 	w.do("PATCH", "/v1/entries/ess/ess1", api.Entry{User: "root", Password: "hunter3"}, 200, nil)
-	stored, err := w.store.Entries().Get("ess/ess1")
+	stored, err := w.core.Store.Entries().Get("ess/ess1")
 	must(t, err)
-	pass, err := w.box.Open(stored.SealLabel(), stored.Sealed)
+	pass, err := w.core.Box.Open(stored.SealLabel(), stored.Sealed)
 	if string(pass) != "hunter3" || err != nil || stored.User != "root" || stored.Address != "ESS1" {
 		t.Errorf("stored %+v, %v", stored, err)
 	}
@@ -209,7 +209,7 @@ func TestAddressesOfEntries(t *testing.T) {
 		w.do("DELETE", path, nil, 204, nil)
 		w.refused("DELETE", path, nil, 404, fault.NotFound, "no entry named")
 	}
-	must(t, w.store.Entries().Put(taskstore.Entry{Kind: taskstore.EntryESS, Address: "a@b", User: "u"}))
+	must(t, w.core.Store.Entries().Put(taskstore.Entry{Kind: taskstore.EntryESS, Address: "a@b", User: "u"}))
 	w.do("PATCH", "/v1/entries/ess/A@b", api.Entry{User: "root"}, 200, nil)
 	w.do("DELETE", "/v1/entries/ess/a@b", nil, 204, nil)
 }

@@ -87,9 +87,9 @@ func TestImportUnderAHost(t *testing.T) {
 	}
 	host.Close()
 	w.detached(v[0])
-	release, err := w.attached.Claim("00013698")
+	release, err := w.core.Attached.Claim("00013698")
 	must(t, err)
-	_, err = w.attached.Attach("00013698", export.Attachment{})
+	_, err = w.core.Attached.Attach("00013698", export.Attachment{})
 	if fault.KindOf(err) != fault.Refused {
 		t.Errorf("attached during an import: %v", err)
 	}

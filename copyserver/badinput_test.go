@@ -215,7 +215,7 @@ func TestBadRuns(t *testing.T) {
 		task := api.Task{Name: name, Type: est, Pairs: pairs}
 		w.refused("PUT", "/v1/tasks/"+name, task, 400, fault.Usage, name)
 		w.refused("POST", "/v1/tasks", task, 400, fault.Usage, name)
-		must(t, w.store.Tasks().Put(task.Stored()))
+		must(t, w.core.Store.Tasks().Put(task.Stored()))
 	}
 	w.task("gone", est, v[0], "0FF13698")
 	w.task("resync", taskstore.TaskResync, v[0], v[1])

@@ -276,7 +276,7 @@ func TestStrangersSeeNothing(t *testing.T) {
 	other := start(t, t.TempDir()).credential("h")
 	other.Authority = good.Authority
 	unknown := w.credential("h") // as of a backup from before it was issued
-	must(t, w.store.Credentials().Delete(unknown.Serial))
+	must(t, w.core.Store.Credentials().Delete(unknown.Serial))
 	for name, c := range map[string]issued{
 		"no credential": none, "of another server": other, "not on record": unknown,
 	} {
@@ -333,7 +333,7 @@ func TestBadCredentialsAndAssignments(t *testing.T) {
 	many := make([]api.HostAccess, 0)
 	w.do("PATCH", "/v1/volumes/"+v[0], api.VolumeChange{Assigned: &many}, 200, nil)
 	w.refused("PATCH", "/v1/volumes/"+v[0], `{"assigned":[{"host":"a"}],"size":5}`, 400, fault.Usage, "5")
-	if list, err := w.store.Assignments().List(); err != nil || len(list) != 0 {
+	if list, err := w.core.Store.Assignments().List(); err != nil || len(list) != 0 {
 		t.Errorf("assigned: %+v, %v", list, err)
 	}
 	// Without --nbd-tls every volume is everybody's who reaches the address.
@@ -387,7 +387,7 @@ func TestCredentialIsIssuedOnce(t *testing.T) {
 	if first != second || first.Certificate == "" {
 		t.Errorf("first %+v, then %+v", first, second)
 	}
-	all, err := w.store.Credentials().List()
+	all, err := w.core.Store.Credentials().List()
 	if err != nil || !slices.Equal(all, []taskstore.Credential{taskstore.Credential(first.Credential)}) {
 		t.Errorf("on record: %+v, %v", all, err)
 	}

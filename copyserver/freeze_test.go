@@ -151,7 +151,7 @@ func TestStopMeetsFreeze(t *testing.T) {
 	var run sync.WaitGroup
 	run.Go(func() { w.do("POST", "/v1/tasks/t/runs", "{}", 201, nil) })
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if runs, err := w.store.Runs().List(); err == nil && len(runs) == 1 {
+		if runs, err := w.core.Store.Runs().List(); err == nil && len(runs) == 1 {
 			break
 		}
 		if time.Now().After(end) {

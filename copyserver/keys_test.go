@@ -148,22 +148,22 @@ func TestExpiredKeys(t *testing.T) {
 	w.do("POST", "/v1/volumes", body, 201, nil, api.KeyHeader, key1)
 	w.do("POST", "/v1/tasks/t/runs", "{}", 201, &run, api.KeyHeader, key2)
 
-	req, err := w.store.Requests().Get(key1)
+	req, err := w.core.Store.Requests().Get(key1)
 	must(t, err)
 	req.Started = req.Started.Add(-api.KeyLifetime)
-	must(t, w.store.Requests().Put(req))
-	stored, err := w.store.Runs().Get(run.ID)
+	must(t, w.core.Store.Requests().Put(req))
+	stored, err := w.core.Store.Runs().Get(run.ID)
 	must(t, err)
 	stored.Started = stored.Started.Add(-api.KeyLifetime)
-	must(t, w.store.Runs().Put(stored))
+	must(t, w.core.Store.Runs().Put(stored))
 	w.refused("POST", "/v1/volumes", body, 400, fault.Usage, key1+" has expired", api.KeyHeader, key1)
 	w.refused("POST", "/v1/tasks/t/runs", "{}", 400, fault.Usage, key2+" has expired",
 		api.KeyHeader, key2)
 
 	req.Started = req.Started.Add(-7 * api.KeyLifetime)
-	must(t, w.store.Requests().Put(req))
+	must(t, w.core.Store.Requests().Put(req))
 	must(t, w.api.ForgetRequests())
-	if _, err := w.store.Requests().Get(key1); fault.KindOf(err) != fault.NotFound {
+	if _, err := w.core.Store.Requests().Get(key1); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("the record is still there: %v", err)
 	}
 }
@@ -175,10 +175,10 @@ func TestServerEndedInTheMiddle(t *testing.T) {
 	w := start(t, dir)
 	body := api.VolumeCreate{Size: 1 << 20}
 	w.do("POST", "/v1/volumes", body, 201, nil, api.KeyHeader, key1)
-	req, err := w.store.Requests().Get(key1)
+	req, err := w.core.Store.Requests().Get(key1)
 	must(t, err)
 	req.Status, req.Answer = 0, ""
-	must(t, w.store.Requests().Put(req))
+	must(t, w.core.Store.Requests().Put(req))
 	w.end()
 	w = start(t, dir)
 	w.refused("POST", "/v1/volumes", body, 500, fault.Server, "ended in the middle",

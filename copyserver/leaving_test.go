@@ -89,7 +89,7 @@ func TestStopWaitsForNoClient(t *testing.T) {
 func (w *world) fullVolume(size int64) {
 	w.Helper()
 	w.do("POST", "/v1/volumes", api.VolumeCreate{Size: size, Count: 2, First: "000"}, 201, nil)
-	v, err := w.arrays.Open(w.Context(), "00013698")
+	v, err := w.core.Arrays.Open(w.Context(), "00013698")
 	must(w.T, err)
 	defer v.Close()
 	_, err = v.WriteAt(bytes.Repeat([]byte("full"), int(size/4)), 0)

@@ -20,6 +20,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray"
+	"copyservices/copyserver/announce"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/secrets"
 	"copyservices/taskstore"
@@ -42,9 +43,12 @@ func TestLife(t *testing.T) {
 	}
 	data, err := os.ReadFile(opts.ReadyFile)
 	must(t, err)
-	var ready Ready
+	var ready announce.Ready
 	must(t, json.Unmarshal(data, &ready))
-	want := Ready{s.Addr(), s.NBDAddr(), secrets.Fingerprint(s.cert), os.Getpid(), "2105.13698"}
+	want := announce.Ready{
+		Address: s.Addr(), NBDAddress: s.NBDAddr(), Fingerprint: secrets.Fingerprint(s.cert),
+		PID: os.Getpid(), Array: "2105.13698",
+	}
 	if ready != want || ready.NBDAddress == "" {
 		t.Errorf("ready file %+v, want %+v", ready, want)
 	}

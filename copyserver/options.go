@@ -3,7 +3,9 @@ package copyserver
 import (
 	"cmp"
 	"log/slog"
+	"math"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"copyservices/arrayclient"
@@ -98,4 +100,24 @@ func checkNBDAddress(s string) error {
 		return nil
 	}
 	return notation.CheckListen(s)
+}
+
+// minMemory is the least that a server gets on with, in bytes.
+const minMemory = 128 << 20
+
+// parseMemory reads the option memory.
+func parseMemory(text string) (int64, error) {
+	digits := strings.TrimRight(text, "KMGTiB")
+	units := map[string]int64{"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+	unit, known := units[text[len(digits):]]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !known || err != nil || n < 0 || n > math.MaxInt64/unit {
+		return 0, fault.New(fault.Usage, "%q is no amount of memory", text).
+			WithHint("it is like 512MiB or 2GiB")
+	}
+	if n *= unit; n < minMemory {
+		return 0, fault.New(fault.Usage, "%s of memory are too little", text).
+			WithHint("the server needs 128MiB at least")
+	}
+	return n, nil
 }

@@ -1,50 +1,39 @@
-// Package copyserver is the Copy Services server: the daemon's life, its REST
-// API and the wiring of what it is made of. The state folder's parts are
-// those of packages taskstore, secrets and filearray; package auth knows the
-// users, package runner executes tasks.
+// Package copyserver is the Copy Services server: the life of the daemon over a list
+// of services, the ways into it.
 package copyserver
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"net"
 	"os"
 	"slices"
 	"sync"
 	"time"
 
-	"copyservices/copyserver/api"
-	"copyservices/copyserver/arrays"
-	"copyservices/copyserver/core"
-	"copyservices/copyserver/rest"
-	"copyservices/export"
-
-	"copyservices/copyserver/state"
-
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray"
+	"copyservices/copyserver/announce"
+	"copyservices/copyserver/arrays"
 	"copyservices/copyserver/auth"
+	"copyservices/copyserver/core"
+	"copyservices/copyserver/exports"
+	"copyservices/copyserver/rest"
 	"copyservices/copyserver/runner"
 	"copyservices/copyserver/secrets"
-	"copyservices/export/nbd"
+	"copyservices/copyserver/state"
+	"copyservices/export"
 	"copyservices/export/quota"
-	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
 )
 
 // Version of the suite; the release build sets it.
 var Version = "0.1.0-dev"
 
-const (
-	// stopTimeout bounds Stop, whatever the caller's context says.
-	stopTimeout = 15 * time.Second
-	// drainTimeout is how long requests get to end by themselves.
-	drainTimeout = 5 * time.Second
-)
+// stopTimeout bounds Stop, whatever the caller's context says.
+const stopTimeout = 15 * time.Second
 
 // Server is a Copy Services server. Make one with New.
 type Server struct {
@@ -52,24 +41,13 @@ type Server struct {
 	logger *slog.Logger
 
 	id       string
-	hostname string
-	store    taskstore.Store
-	box      *secrets.Box
-	arrays   *arrays.Registry
-	runner   *runner.Runner
-	attached *export.Attachments
-	auth     *auth.Authenticator
-	core     *core.Core
-	api      *rest.API
-
 	cert     tls.Certificate
-	issuer   *secrets.Authority // of credentials for NBD
-	listener net.Listener
-	nbd      *nbd.Server // nil when off
+	core     *core.Core
+	services []service
+	api      *rest.API    // nil before Start
+	nbd      *exports.NBD // nil when off
 
-	nbdOptions nbd.Options // zero when off
-
-	stopping context.Context // ends when Stop begins: long polls answer
+	stopping context.Context // ends when Stop begins: nobody is left waiting for copies
 	stop     context.CancelFunc
 	failed   chan error // takes the error that serving ended with
 
@@ -112,10 +90,8 @@ func newServer(opts Options, seams seams) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{
-		opts: opts, logger: opts.Logger, failed: make(chan error, 1),
-		attached: export.NewAttachments(),
-	}
+	s := &Server{opts: opts, logger: opts.Logger, failed: make(chan error, 1)}
+	s.services = s.offered(seams)
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	if err := s.setUp(seams); err != nil {
 		// What undoing it says is in the log.
@@ -131,39 +107,30 @@ func (s *Server) setUp(seams seams) error {
 	if err != nil {
 		return err
 	}
-	st, err := state.Open(ctx, state.Opening{
+	folder, err := state.Open(ctx, state.Opening{
 		Dir: s.opts.State, ArraySerial: s.opts.ArraySerial, FS: seams.fsys, Cost: seams.cost,
 		Names: state.CertificateNames(s.opts.Listen), Logger: s.logger, Lock: lock,
 	})
 	if err != nil {
 		return err
 	}
-	s.onStop("state folder", func(context.Context) error { return st.Close() })
-	s.id, s.store, s.box, s.cert = st.ID, st.Store, st.Box, st.Cert
-	s.issuer = st.Authority
-	s.auth = auth.New(s.store.Users(), seams.cost)
-	if s.hostname, err = os.Hostname(); err != nil {
-		return fault.New(fault.Failed, "this machine has no host name: %w", err)
-	}
-	var embedded arrayclient.Array = st.Array
+	s.onStop("state folder", func(context.Context) error { return folder.Close() })
+	s.id, s.cert = folder.ID, folder.Cert
+	var embedded arrayclient.Array = folder.Array
 	if seams.wrap != nil {
-		embedded = seams.wrap(st.Array)
+		embedded = seams.wrap(folder.Array)
 	}
-	if err := s.setUpArrays(ctx, embedded); err != nil {
+	parts := core.Parts{
+		Store: folder.Store, Box: folder.Box, Attached: export.NewAttachments(),
+		Passwords: auth.New(folder.Store.Users(), seams.cost), Issuer: folder.Authority,
+		Logger: s.logger, Reassigned: func() { s.nbd.Recheck() },
+	}
+	if err := s.setUpArrays(ctx, &parts, embedded); err != nil {
 		return err
 	}
-	s.core = core.New(core.Parts{
-		Store: s.store, Box: s.box, Arrays: s.arrays, Runner: s.runner, Attached: s.attached,
-		Passwords: s.auth, Issuer: s.issuer, Logger: s.logger, Reassigned: s.recheckHosts,
-	})
-	if err := s.setUpREST(seams); err != nil {
-		return err
-	}
+	s.core = core.New(parts)
 	// One that a killed server left would announce this one too early.
-	if err := s.removeReadyFile(); err != nil {
-		return err
-	}
-	return s.setUpNBD()
+	return s.readyFile().Remove()
 }
 
 // takeAddresses does all that can be refused without a state folder, so that a
@@ -175,12 +142,9 @@ func (s *Server) takeAddresses() (*state.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.checkReadyFile()
-	if err == nil {
-		err = s.bindNBD()
-	}
-	if err == nil {
-		err = s.bind()
+	err = s.readyFile().Check()
+	for i := 0; err == nil && i < len(s.services); i++ {
+		err = s.bind(&s.services[i])
 	}
 	if err != nil {
 		return nil, errors.Join(err, lock.Release())
@@ -190,12 +154,13 @@ func (s *Server) takeAddresses() (*state.Lock, error) {
 
 // setUpArrays also marks the runs that an earlier server was killed in, which
 // needs the arrays to say what became of their copies.
-func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) error {
-	var err error
-	if s.arrays, err = arrays.New(ctx, embedded); err != nil {
+func (s *Server) setUpArrays(
+	ctx context.Context, parts *core.Parts, embedded arrayclient.Array,
+) (err error) {
+	if parts.Arrays, err = arrays.New(ctx, embedded); err != nil {
 		return err
 	}
-	_, id, err := s.arrays.Named("")
+	_, id, err := parts.Arrays.Named("")
 	if err != nil {
 		return err
 	}
@@ -204,47 +169,11 @@ func (s *Server) setUpArrays(ctx context.Context, embedded arrayclient.Array) er
 			s.opts.State, id.Serial, want).
 			WithHint("an array keeps the serial it was created with; leave --array-serial out")
 	}
-	if s.runner, err = runner.New(ctx, s.store, s.arrays, s.logger); err != nil {
+	if parts.Runner, err = runner.New(ctx, parts.Store, parts.Arrays, s.logger); err != nil {
 		return err
 	}
-	s.onStop("runs", s.runner.Stop)
+	s.onStop("runs", parts.Runner.Stop)
 	return nil
-}
-
-// bind takes the address of the REST API.
-func (s *Server) bind() error {
-	bound, err := net.Listen("tcp", s.opts.Listen)
-	if err != nil {
-		return fault.New(fault.Failed, "cannot listen on %s: %w", s.opts.Listen, err).
-			WithHint("another program may use the port; port 0 picks a free one")
-	}
-	l := &listener{Listener: bound, log: s.logger}
-	s.listener = l
-	s.onStop("listener", func(context.Context) error { return ignoreClosed(l.Close()) })
-	return nil
-}
-
-// setUpREST makes the REST API, which serves after Start.
-func (s *Server) setUpREST(seams seams) (err error) {
-	memory := cmp.Or(seams.memory, rest.NewMemory(s.opts.memory/restPart))
-	s.api, err = rest.New(rest.Options{
-		Core: s.core, Auth: s.auth, Logger: s.logger, Cert: s.cert, ID: s.id, About: s.about,
-		Memory: memory, Places: seams.places, BodyTimeout: seams.bodyTimeout,
-	})
-	return err
-}
-
-func (s *Server) about() api.Server {
-	return api.Server{
-		Name: s.hostname, Version: Version, ID: s.id, NBD: s.NBDAddr(), Arrays: s.arrays.Names(),
-	}
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }
 
 // Start begins to serve and returns at once. It is to be called once.
@@ -255,32 +184,35 @@ func (s *Server) Start() error {
 		return fault.New(fault.Failed, "the server was started or stopped before")
 	}
 	s.started = true
-	if s.nbd != nil {
-		s.nbd.Start()
-	}
-	go func() {
-		if err := s.api.Serve(s.listener); err != nil {
-			s.failed <- err
+	for _, way := range s.services {
+		if err := way.start(way.listener); err != nil {
+			return err
 		}
-	}()
-	s.onStop("HTTP", s.drain)
+		s.onStop(way.name, way.stop)
+	}
 	if err := s.announce(); err != nil {
 		return err
 	}
-	if err := s.announceFirstUser(); err != nil {
-		return err
-	}
 	s.logger.Info("serving", "address", s.Addr(), "nbd_address", s.NBDAddr(),
-		"arrays", s.arrays.Names(), "state", s.opts.State,
+		"arrays", s.core.Arrays.Names(), "state", s.opts.State,
 		"fingerprint", secrets.Fingerprint(s.cert))
 	return nil
 }
 
-func (s *Server) drain(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, drainTimeout)
-	defer cancel()
-	return s.api.Drain(ctx)
+// announce lets programs and the first administrator find the server.
+func (s *Server) announce() error {
+	err := s.readyFile().Write(announce.Ready{
+		Address: s.Addr(), NBDAddress: s.NBDAddr(), Fingerprint: secrets.Fingerprint(s.cert),
+		PID: os.Getpid(), Array: s.core.Arrays.Names()[0],
+	})
+	if err != nil {
+		return err
+	}
+	s.onStop("ready file", func(context.Context) error { return s.readyFile().Remove() })
+	return announce.FirstUser(s.logger, s.core.Store.Users(), s.Addr(), DefaultOptions().Listen)
 }
+
+func (s *Server) readyFile() announce.ReadyFile { return announce.ReadyFile(s.opts.ReadyFile) }
 
 // Wait returns when ctx ends, or with an error when serving did.
 func (s *Server) Wait(ctx context.Context) error {
@@ -293,15 +225,13 @@ func (s *Server) Wait(ctx context.Context) error {
 }
 
 // Addr returns the address of the REST API with its real port.
-func (s *Server) Addr() string { return s.listener.Addr().String() }
+func (s *Server) Addr() string { return s.addr(restName) }
 
 // NBDAddr returns the address of the NBD export; empty when it is off.
-func (s *Server) NBDAddr() string {
-	if s.nbd == nil {
-		return ""
-	}
-	return s.nbd.Addr().String()
-}
+func (s *Server) NBDAddr() string { return s.addr(nbdName) }
+
+// Memory is how much the server may use, in bytes.
+func (s *Server) Memory() int64 { return s.opts.memory }
 
 // onStop registers how to undo a step that was done.
 func (s *Server) onStop(name string, undo func(context.Context) error) {
@@ -321,9 +251,6 @@ func (s *Server) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
 	s.stop()
-	if s.api != nil {
-		s.api.Leave()
-	}
 	s.thaw()
 	for _, c := range slices.Backward(s.cleanups) {
 		if err := c.undo(ctx); err != nil {
@@ -340,10 +267,10 @@ func (s *Server) Stop(ctx context.Context) error {
 // thaw releases the writes that freezes hold, also those of tasks that are at work:
 // requests to write, over NBD and HTTP, end only then.
 func (s *Server) thaw() {
-	if s.arrays == nil {
+	if s.core == nil {
 		return
 	}
-	for _, arr := range s.arrays.All() {
+	for _, arr := range s.core.Arrays.All() {
 		if t, ok := arrayclient.As[arrayclient.Thawer](arr); ok {
 			t.Thaw()
 		}

@@ -46,7 +46,6 @@ var methodExceptions = map[string]exception{
 	"copyserver/rest.API":    {15, roomReason},
 	"copyserver/rest.call":   {9, "what a route reads of a request stands beside the route"},
 	"copyserver/api.Client":  {9, roomReason},
-	"copyserver.Server":      {5, "what a server is made of, a file for each part"},
 	"rscli/esscli.essCLI":    {11, roomReason},
 	"rscli/program.Env":      {6, roomReason},
 	"rscli/connect.Settings": {4, "where a setting comes from, and what is made of it"},

@@ -216,7 +216,7 @@ func (s *surroundings) serve(c *cli.Context) error {
 	}
 	if err = server.Start(); err == nil {
 		s.tell(service.Running)
-		go server.KeepMemory(c.Context)
+		go keepMemory(c.Context, server.Memory())
 		err = server.Wait(c.Context)
 	}
 	s.tell(service.Stopping)

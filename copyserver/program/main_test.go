@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"copyservices/copyserver"
+	"copyservices/copyserver/announce"
 )
 
 // execute runs the program as far as it goes by itself.
@@ -132,7 +133,7 @@ func TestMainServes(t *testing.T) {
 	wg.Go(func() {
 		code = run(ctx, []string{"--config", config, "--state", state}, &bytes.Buffer{}, &stderr)
 	})
-	var r copyserver.Ready
+	var r announce.Ready
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if data, err := os.ReadFile(ready); err == nil {
 			must(t, json.Unmarshal(data, &r))

@@ -6,9 +6,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"time"
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
@@ -167,4 +169,36 @@ func (k kept) Read(p []byte) (int, error) {
 		return 0, short
 	}
 	return n, err
+}
+
+// Bind takes the address of a REST API.
+func Bind(address string, log *slog.Logger) (net.Listener, error) {
+	bound, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fault.New(fault.Failed, "cannot listen on %s: %w", address, err).
+			WithHint("another program may use the port; port 0 picks a free one")
+	}
+	return &listener{Listener: bound, log: log}, nil
+}
+
+// acceptAgainAfter is how long a listener waits after an error.
+const acceptAgainAfter = 50 * time.Millisecond
+
+// listener goes on after every error: being short of descriptors or memory passes,
+// and net/http would end the server over some of them.
+type listener struct {
+	net.Listener
+	log *slog.Logger
+}
+
+// Accept returns no error before the listener is closed.
+func (l *listener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return conn, err
+		}
+		l.log.Warn("accept failed", "address", l.Addr().String(), "error", err)
+		time.Sleep(acceptAgainAfter)
+	}
 }

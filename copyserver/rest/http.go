@@ -190,7 +190,7 @@ func (s *API) observed(next http.Handler) http.Handler {
 		rw := &responseWriter{ResponseWriter: w, clock: &s.clock, arrived: time.Now()}
 		id := requestID()
 		rw.Header().Set("X-Request-Id", id)
-		rw.Header().Set(api.ServerHeader, s.id)
+		rw.Header().Set(api.ServerHeader, s.server.ID)
 		defer func() {
 			if p := recover(); p != nil {
 				s.panicked(rw, id, p)

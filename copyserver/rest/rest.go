@@ -32,10 +32,9 @@ type Options struct {
 	Auth   *auth.Authenticator
 	Logger *slog.Logger
 	Cert   tls.Certificate
-	ID     string // of the server, which every answer carries
-	// About describes the server, all but the time and who asks. It is called when the
-	// server serves.
-	About func() api.Server
+	// Server describes the server, as far as that does not change; every answer carries
+	// its ID.
+	Server api.Server
 	// Memory is what bodies and answers of requests go through.
 	Memory *quota.Memory
 	// Places are the connections; nil: the usual number.
@@ -50,8 +49,7 @@ type API struct {
 	core        *core.Core
 	auth        *auth.Authenticator
 	logger      *slog.Logger
-	id          string
-	about       func() api.Server
+	server      api.Server
 	bodyTimeout time.Duration
 	clients     *clients
 	keys        keyLocks
@@ -67,7 +65,7 @@ type API struct {
 // long ago are dropped; the error is that of the store.
 func New(o Options) (*API, error) {
 	s := &API{
-		core: o.Core, auth: o.Auth, logger: o.Logger, id: o.ID, about: o.About, clock: newClock(),
+		core: o.Core, auth: o.Auth, logger: o.Logger, server: o.Server, clock: newClock(),
 		bodyTimeout: cmp.Or(o.BodyTimeout, bodyTimeout), clients: newClients(o.Memory, o.Places),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())

@@ -115,7 +115,8 @@ func (s *API) getOpenAPI(*call) (answer, error) {
 
 // getServer is also how a client tries its connection and credentials.
 func (s *API) getServer(q *call) (answer, error) {
-	out := s.about()
+	out := s.server
+	out.Arrays = s.core.Arrays.Names()
 	out.Time = time.Now().UTC()
 	out.User, out.Role, out.DefaultPassword = q.by.Name, q.by.Role, q.by.DefaultPassword
 	return ok(out)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/exports"
 	"copyservices/export"
 	"copyservices/export/nbd"
 )
@@ -12,7 +13,7 @@ import (
 func TestExports(t *testing.T) {
 	w := start(t, t.TempDir())
 	v := w.volumes(2)
-	e := exports{arrays: w.arrays, attached: export.NewAttachments()}
+	e := exports.Volumes{Arrays: w.core.Arrays, Attached: export.NewAttachments()}
 	list, err := e.List(t.Context(), nbd.Peer{})
 	must(t, err)
 	if len(list) != 2 || list[0].Name != v[0] || list[0].Size != 1<<20 {

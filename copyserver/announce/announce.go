@@ -1,21 +1,20 @@
-package copyserver
+// Package announce tells how a server that accepts connections is found: programs by
+// the ready file, the first administrator by the first lines of the log.
+package announce
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/auth"
-	"copyservices/copyserver/secrets"
+	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
 )
-
-// How a server that accepts connections is found: by programs through the ready
-// file, by the first administrator through the first lines of the log.
 
 // Ready is what the ready file holds, as JSON.
 type Ready struct {
@@ -26,60 +25,59 @@ type Ready struct {
 	Array       string `json:"array"` // the embedded one: 2105.13698
 }
 
-func (s *Server) announce() error {
-	if s.opts.ReadyFile == "" {
+// ReadyFile is the path of a ready file; empty for none.
+type ReadyFile string
+
+// Write replaces the file.
+func (f ReadyFile) Write(ready Ready) error {
+	if f == "" {
 		return nil
 	}
-	data, err := json.Marshal(Ready{
-		Address: s.Addr(), NBDAddress: s.NBDAddr(), Fingerprint: secrets.Fingerprint(s.cert),
-		PID: os.Getpid(), Array: s.arrays.Names()[0],
-	})
+	data, err := json.Marshal(ready)
 	if err != nil {
 		return fault.New(fault.Failed, "cannot encode the ready file: %w", err)
 	}
-	path, err := filepath.Abs(s.opts.ReadyFile)
+	path, err := filepath.Abs(string(f))
 	if err != nil {
 		return fault.New(fault.Failed, "ready file: %w", err)
 	}
-	if err := atomicfile.Write(atomicfile.OS(), path, append(data, '\n'), 0o644); err != nil {
-		return err
-	}
-	s.onStop("ready file", func(context.Context) error { return s.removeReadyFile() })
-	return nil
+	return atomicfile.Write(atomicfile.OS(), path, append(data, '\n'), 0o644)
 }
 
-func (s *Server) removeReadyFile() error {
-	if s.opts.ReadyFile == "" {
+// Remove removes the file if it is there.
+func (f ReadyFile) Remove() error {
+	if f == "" {
 		return nil
 	}
-	if err := os.Remove(s.opts.ReadyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(string(f)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fault.New(fault.Failed, "cannot remove the ready file: %w", err)
 	}
 	return nil
 }
 
-// checkReadyFile refuses a name whose folder is not there.
-func (s *Server) checkReadyFile() error {
-	if s.opts.ReadyFile == "" {
+// Check refuses a name whose folder is not there.
+func (f ReadyFile) Check() error {
+	if f == "" {
 		return nil
 	}
-	if _, err := os.Stat(filepath.Dir(s.opts.ReadyFile)); err != nil {
+	if _, err := os.Stat(filepath.Dir(string(f))); err != nil {
 		return fault.New(fault.Failed, "the ready file has no folder: %w", err)
 	}
 	return nil
 }
 
-// announceFirstUser says who can log in to a new server and how, until the password
-// that everybody knows is changed.
-func (s *Server) announceFirstUser() error {
-	all, err := s.store.Users().List()
+// FirstUser says who can log in to a new server at addr and how, until the password
+// that everybody knows is changed. standard is where commands look for a server that is
+// not named.
+func FirstUser(log *slog.Logger, users taskstore.Collection[taskstore.User], addr, standard string) error {
+	all, err := users.List()
 	if err != nil {
 		return err
 	}
 	for _, u := range all {
 		if u.DefaultPassword {
-			login, change := firstLogin(s.Addr(), u.Name)
-			s.logger.Warn("the first user has a password that everybody knows: log in on this machine "+
+			login, change := firstLogin(addr, standard, u.Name)
+			log.Warn("the first user has a password that everybody knows: log in on this machine "+
 				"and change it", "user", u.Name, "password", auth.DefaultPassword,
 				"login", login, "change", change)
 		}
@@ -89,8 +87,8 @@ func (s *Server) announceFirstUser() error {
 
 // firstLogin returns the commands by which user logs in to a server at addr and
 // changes the default password, which is good from the loopback address only.
-func firstLogin(addr, user string) (login, change string) {
-	standard := netip.MustParseAddrPort(DefaultOptions().Listen)
+func firstLogin(addr, usual, user string) (login, change string) {
+	standard := netip.MustParseAddrPort(usual)
 	at, err := netip.ParseAddrPort(addr)
 	if err != nil || !at.Addr().IsLoopback() && !at.Addr().IsUnspecified() {
 		return "start copyserver with --listen " + standard.String() + " once, and log in then", ""

@@ -1,4 +1,4 @@
-package copyserver
+package rest
 
 import (
 	"errors"
@@ -11,18 +11,23 @@ import (
 // TestListenerGoesOn: no error of accept ends the server.
 func TestListenerGoesOn(t *testing.T) {
 	bound, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	short := &shortOf{Listener: bound, errs: []error{syscall.EMFILE, syscall.ENOBUFS, syscall.EPERM}}
 	l := &listener{Listener: short, log: slog.New(slog.DiscardHandler)}
 	client, err := net.Dial("tcp", bound.Addr().String())
-	must(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer client.Close()
 	conn, err := l.Accept()
 	if err != nil || len(short.errs) > 0 {
 		t.Fatalf("accepted with %v, after %d errors too few", err, len(short.errs))
 	}
-	must(t, conn.Close())
-	must(t, l.Close())
+	if err := errors.Join(conn.Close(), l.Close()); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Fatalf("a closed listener: %v", err)
 	}
