@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// TrackSize is the unit of copying in bytes: a track of an open systems
-// volume of the ESS.
+// TrackSize is the unit of copying of the ESS in bytes: a track of an open systems
+// volume. That of an array is in its Properties.
 const TrackSize = 64 << 10
 
-// MaxTargets is how many targets one source can have at a time (IBM DS6000
-// series redbook, page 78).
+// MaxTargets is how many targets one source of an ESS can have at a time (IBM DS6000
+// series redbook, page 78). That of an array is in its Properties.
 const MaxTargets = 12
 
 // Array is one storage system. Every method may be called from many
@@ -169,11 +169,20 @@ type Properties struct {
 	ID         ArrayID
 	Driver     string // name of the driver, "filearray" for the embedded one
 	Volumes    int    // how many volumes exist
-	MaxVolumes int
-	Capacity   int64 // bytes of the storage underneath, 0 when not known
-	Free       int64 // bytes of it still free
-	CopyRate   int64 // bound of all background copying, bytes a second; 0 for none
+	MaxVolumes int    // how many there can be
+	MaxTargets int    // how many targets one source can have at a time
+	TrackSize  int64  // bytes of a track: the unit of copying, and of what is counted
+	// EstimatedCounts: what Relationships tell of tracks out of sync and changed is
+	// estimated, not counted. A copy is complete when its state says so, or when no
+	// track is out of sync, all the same.
+	EstimatedCounts bool
+	Capacity        int64 // bytes of the storage underneath, 0 when not known
+	Free            int64 // bytes of it still free
+	CopyRate        int64 // bound of all background copying, bytes a second; 0 for none
 }
+
+// Tracks returns how many tracks a volume of that size has.
+func (p Properties) Tracks(size int64) int64 { return (size + p.TrackSize - 1) / p.TrackSize }
 
 // VolumeSpec asks for new volumes.
 type VolumeSpec struct {

@@ -199,6 +199,8 @@ func (a *Array) Properties(context.Context) (arrayclient.Properties, error) {
 		Driver:     Driver,
 		Volumes:    len(a.volumes),
 		MaxVolumes: arrayclient.MaxVolumes,
+		MaxTargets: arrayclient.MaxTargets,
+		TrackSize:  trackSize,
 		Capacity:   capacity,
 		Free:       free,
 		CopyRate:   a.state.CopyRate,

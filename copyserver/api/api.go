@@ -260,9 +260,13 @@ type Array struct {
 	Features   []string `json:"features"`
 	Volumes    int      `json:"volumes"`
 	MaxVolumes int      `json:"max_volumes"`
-	Capacity   int64    `json:"capacity"` // bytes underneath
-	Free       int64    `json:"free"`
-	CopyRate   int64    `json:"copy_rate"` // of all background copying, bytes a second; 0: no bound
+	MaxTargets int      `json:"max_targets"` // of one source at a time
+	TrackSize  int64    `json:"track_size"`  // bytes of a track, which relationships count
+	// EstimatedCounts: tracks out of sync and changed are estimated, not counted.
+	EstimatedCounts bool  `json:"estimated_counts,omitempty"`
+	Capacity        int64 `json:"capacity"` // bytes underneath
+	Free            int64 `json:"free"`
+	CopyRate        int64 `json:"copy_rate"` // of all background copying, bytes a second; 0: no bound
 }
 
 // ArrayChange is the body of PATCH /v1/arrays/{id}.

@@ -60,7 +60,8 @@ func wireUser(u taskstore.User) api.User {
 func wireArray(p core.Array) api.Array {
 	return api.Array{
 		ID: p.ID.String(), Driver: p.Driver, Features: p.Features,
-		Volumes: p.Volumes, MaxVolumes: p.MaxVolumes, Capacity: p.Capacity, Free: p.Free,
+		Volumes: p.Volumes, MaxVolumes: p.MaxVolumes, MaxTargets: p.MaxTargets,
+		TrackSize: p.TrackSize, EstimatedCounts: p.EstimatedCounts, Capacity: p.Capacity, Free: p.Free,
 		CopyRate: p.CopyRate,
 	}
 }

@@ -119,7 +119,7 @@ func (a *memArray) begin() {
 
 func (a *memArray) Properties(context.Context) (arrayclient.Properties, error) {
 	id := arrayclient.ArrayID{MachineType: arrayclient.MachineType, Serial: a.serial}
-	return arrayclient.Properties{ID: id, Driver: "memory"}, nil
+	return arrayclient.Properties{ID: id, Driver: "memory", TrackSize: arrayclient.TrackSize}, nil
 }
 
 func (a *memArray) Volumes(context.Context) ([]arrayclient.Volume, error) {

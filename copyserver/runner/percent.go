@@ -23,6 +23,7 @@ type percents struct {
 
 // arrayState is what an array held when it was read.
 type arrayState struct {
+	facts   arrayclient.Properties
 	rels    map[arrayclient.Pair]arrayclient.Relationship
 	volumes map[arrayclient.Serial]arrayclient.Volume
 }
@@ -66,6 +67,10 @@ func (p *percents) stateOf(arr arrayclient.Array) *arrayState {
 		return s
 	}
 	p.read[arr] = nil
+	facts, err := arr.Properties(p.ctx)
+	if err != nil {
+		return nil
+	}
 	rels, err := arr.Relationships(p.ctx)
 	if err != nil {
 		return nil
@@ -75,7 +80,8 @@ func (p *percents) stateOf(arr arrayclient.Array) *arrayState {
 		return nil
 	}
 	s := &arrayState{
-		map[arrayclient.Pair]arrayclient.Relationship{}, map[arrayclient.Serial]arrayclient.Volume{},
+		facts, map[arrayclient.Pair]arrayclient.Relationship{},
+		map[arrayclient.Serial]arrayclient.Volume{},
 	}
 	for _, rel := range rels {
 		s.rels[rel.Pair] = rel
@@ -99,7 +105,7 @@ func (s *arrayState) progress(pair arrayclient.Pair, run taskstore.Run) (tracks,
 		last.Outcome != arrayclient.OutcomeComplete {
 		return 0, 0, false
 	}
-	return s.volumes[pair.Source].Size / arrayclient.TrackSize, 0, true
+	return s.facts.Tracks(s.volumes[pair.Source].Size), 0, true
 }
 
 // isOf reports whether run, which is done, made the copy that was established

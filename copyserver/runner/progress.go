@@ -87,11 +87,12 @@ func hopeless(rel arrayclient.Relationship) error {
 }
 
 // ended tells what became of copies that have no relationship any more. It
-// reads the volumes once, when it must.
+// reads the array once, when it must.
 type ended struct {
 	ctx     context.Context
 	array   arrayclient.Array
 	since   time.Time
+	facts   arrayclient.Properties
 	volumes map[arrayclient.Serial]arrayclient.Volume
 }
 
@@ -105,7 +106,7 @@ func (e *ended) relationship(p arrayclient.Pair) (arrayclient.Relationship, erro
 	if !ok {
 		return rel, arrays.NoVolume(p.Target)
 	}
-	rel.Tracks = (e.volumes[p.Source].Size + arrayclient.TrackSize - 1) / arrayclient.TrackSize
+	rel.Tracks = e.facts.Tracks(e.volumes[p.Source].Size)
 	last := target.LastCopy
 	switch {
 	case last == nil || last.Source != p.Source || last.Established.Before(e.since):
@@ -126,10 +127,15 @@ func (e *ended) read() error {
 	if e.volumes != nil {
 		return nil
 	}
+	facts, err := e.array.Properties(e.ctx)
+	if err != nil {
+		return err
+	}
 	all, err := e.array.Volumes(e.ctx)
 	if err != nil {
 		return err
 	}
+	e.facts = facts
 	e.volumes = make(map[arrayclient.Serial]arrayclient.Volume, len(all))
 	for _, v := range all {
 		e.volumes[v.Serial] = v

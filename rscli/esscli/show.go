@@ -228,6 +228,13 @@ func writeArray(w io.Writer, a api.Array) {
 	writeFields(w, []field{
 		{"array", a.ID}, {"driver", a.Driver}, {"features", strings.Join(a.Features, ", ")},
 		{"volumes", fmt.Sprintf("%d of %d", a.Volumes, a.MaxVolumes)},
+	})
+	if a.TrackSize > 0 { // an older server tells neither
+		writeFields(w, []field{
+			{"targets", fmt.Sprintf("%d of a source", a.MaxTargets)}, {"track size", exactSize(a.TrackSize)},
+		})
+	}
+	writeFields(w, []field{
 		{"capacity", exactSize(a.Capacity)}, {"free", exactSize(a.Free)},
 		{"copy rate", formatRate(a.CopyRate)},
 	})
