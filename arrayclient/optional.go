@@ -39,6 +39,8 @@ var features = []struct {
 	{"record", has[Resyncer]}, // what a resync copies is what was recorded
 	{"copy-rate", has[RateSetter]},
 	{"expand", has[Expander]},
+	{"label", has[Labeler]},
+	{"content", has[Opener]},
 }
 
 // Features returns the names of the optional acts that array has.
