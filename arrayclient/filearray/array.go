@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/lockorder"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -46,10 +47,10 @@ type Array struct {
 	// acts is held by what creates, deletes, changes or relates volumes, one
 	// after the other. It may be held over waiting for gates and for the
 	// journal, so nothing else waits for it. doc.go has the order of all locks.
-	acts sync.Mutex
+	acts lockorder.Mutex[actsRank]
 	// mu guards what follows, and is held for moments. The committer changes
 	// the maps on behalf of who holds acts, so who holds either may read them.
-	mu       sync.RWMutex
+	mu       lockorder.RWMutex[arrayRank]
 	volumes  map[uint16]*volume
 	rels     map[uint64]*relationship
 	creating map[uint16]bool // ids of volumes whose files are being made
@@ -58,7 +59,7 @@ type Array struct {
 	underWay sync.WaitGroup // acts, from their begin to their end
 
 	// stateMu guards state, which the committer changes, often without mu.
-	stateMu sync.RWMutex
+	stateMu lockorder.RWMutex[stateRank]
 	state   *disk.State
 
 	ctx    context.Context // ends when the array closes
@@ -237,6 +238,7 @@ func (a *Array) lastCheckpoint() error {
 		}
 		return err
 	})
+	a.destages.Wait() // what settling began
 	err := a.retireStages()
 	if err != nil {
 		return err

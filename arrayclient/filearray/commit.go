@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/lockorder"
 
 	"copyservices/arrayclient/fault"
 )
@@ -29,6 +30,8 @@ type committer struct {
 	running bool
 	next    *batch
 	broken  error // the journal cannot be written any more
+
+	order lockorder.Ranges[committerRank] // of those who wait for a batch
 }
 
 // batch is what one round makes durable.
@@ -73,11 +76,19 @@ func (c *committer) commit(marks []mark, records []disk.Record, apply func()) er
 	lead := !c.running
 	c.running = true
 	c.mu.Unlock()
+	c.await(b, lead)
+	return b.err
+}
+
+// await waits for a batch, which who leads writes. What its applies lock must not be
+// held.
+func (c *committer) await(b *batch, lead bool) {
 	if lead {
 		c.round()
 	}
+	c.order.Take()
+	defer c.order.Release()
 	<-b.done
-	return b.err
 }
 
 // round writes the batch that is open, and leaves later ones to a goroutine,

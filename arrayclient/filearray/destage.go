@@ -1,184 +1,179 @@
 package filearray
 
 import (
-	"cmp"
-	"math"
-	"slices"
 	"sync"
 	"time"
+
+	"copyservices/arrayclient/fault"
 )
+
+// One goroutine at a time destages a volume, for all who want that: they raise
+// the generation up to which areas are to be emptied, and wait for what changes.
+// It begins with the first staged write and ends when nothing is staged. Areas go
+// through three steps, the oldest first and each in one step while the next one is
+// in the step before (destageWanted): their tracks are saved to the targets, that is
+// marked in the journal, and what hosts wrote is applied to the volume's files.
+//
+// A relationship begins when nothing is staged for its volumes: their stages are
+// closed and emptied before the gates are locked (closeStages), so no area is ever
+// on its way while the targets of a volume change from none to some.
+
+// want sees that areas up to generation gen are destaged. stage.mu is held.
+func (v *volume) want(gen uint64) {
+	s := &v.stage
+	s.wanted = max(s.wanted, gen)
+	select {
+	case s.nudge <- struct{}{}:
+	default: // it has not looked yet
+	}
+	v.startDestager()
+}
+
+// startDestager starts the goroutine if it is not there. stage.mu is held.
+func (v *volume) startDestager() {
+	if !v.stage.running {
+		v.stage.running = true
+		v.array.destages.Go(v.runDestager)
+	}
+}
+
+// destageSoon lets what is staged be destaged in a while, if the background does that.
+// stage.mu is held.
+func (v *volume) destageSoon() {
+	if v.array.staging.after >= 0 {
+		v.startDestager()
+	}
+}
 
 // resumeDestage lets the background destage what was found staged.
 func (v *volume) resumeDestage() {
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
-	if v.stage.file != nil && v.stage.usedAreas() > 0 {
-		v.scheduleDestage()
+	if v.stage.usedAreas() > 0 {
+		v.destageSoon()
 	}
 }
 
-// scheduleDestage lets the background destage. stage.mu is held.
-func (v *volume) scheduleDestage() {
-	s := &v.stage
-	if s.scheduled || v.array.staging.after < 0 {
-		return
-	}
-	s.scheduled = true
-	v.array.destages.Go(v.destageInBackground)
-}
-
-func (v *volume) destageInBackground() {
+func (v *volume) runDestager() {
 	a, s := v.array, &v.stage
 	said := ""
-	for wait := a.staging.after; a.pauseDestage(wait, s.hurry); {
+	for wait := a.staging.after; ; {
+		if a.pauseDestage(wait, s.nudge) {
+			s.wantAll()
+		}
 		wait = a.staging.after
-		if err := v.destage(); err != nil {
+		err := v.destageWanted()
+		if err != nil { // it may have been of the moment
+			err = v.destageWanted()
+		}
+		if err == nil && v.lacksSync() {
+			err = v.syncStaged()
+		}
+		if err != nil {
 			if said != err.Error() {
 				said = err.Error()
 				a.log.Error("staged writes not destaged", "volume", string(v.serial), "error", err)
 			}
 			wait = destageAgainAfter
+		} else if err := v.trimStage(); err != nil {
+			a.log.Warn("space of the stage not given back", "volume", string(v.serial), "error", err)
 		}
-		if s.rest(v.err() != nil || a.committer.err() != nil) {
-			if err := v.trimStage(); err != nil {
-				a.log.Warn("space of the stage not given back", "volume", string(v.serial), "error", err)
-			}
+		if v.destagerEnds(err) {
 			return
 		}
 	}
 }
 
-// pauseDestage waits for d, or less when there is hurry, and reports whether
-// the array goes on.
-func (a *Array) pauseDestage(d time.Duration, hurry <-chan struct{}) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+// pauseDestage waits for d, less when it is nudged or the array ends, and reports
+// whether the time is over. Without a background it waits for a nudge alone.
+func (a *Array) pauseDestage(d time.Duration, nudge <-chan struct{}) bool {
+	var over <-chan time.Time
+	if d >= 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		over = timer.C
+	}
 	select {
-	case <-timer.C:
-	case <-hurry:
+	case <-over:
+		return true
+	case <-nudge:
 	case <-a.ctx.Done():
 	}
-	return a.ctx.Err() == nil
+	return false
 }
 
-// destage brings to the volume's files what was staged when it was called.
-// No gate is held: it takes the volume's for short times, so that others who
-// need it do not wait for the disk.
-func (v *volume) destage() error {
-	newest, used := v.stage.newest()
-	errs := make(chan error, destageSteps)
-	workers := min(max(used, 1), destageSteps)
-	for range workers {
-		go func() { errs <- v.destageUpTo(newest) }()
-	}
-	var err error
-	for range workers {
-		err = cmp.Or(err, <-errs)
-	}
-	if !v.stage.leftUpTo(newest) { // another one may have got over the error
-		return v.err()
-	}
-	return err
-}
-
-// destageSteps is how many areas can be destaged at a time.
-const destageSteps = 3
-
-func (v *volume) destageUpTo(newest uint64) (err error) {
-	for more := true; more && err == nil; {
-		v.stage.saving.Lock()
-		more, err = v.destageArea(newest)
-	}
-	return err
-}
-
-// destageRoom sees that there is room in the stage, which was full, for a
-// write of n bytes.
-func (v *volume) destageRoom(n int) error {
+// lacksSync reports whether there is no room because no empty area has a durable header.
+func (v *volume) lacksSync() bool {
 	s := &v.stage
-	s.saving.Lock()
-	if s.hasRoom(n) {
-		s.saving.Unlock()
-		return nil
-	}
-	more, err := v.destageArea(math.MaxUint64)
-	if err == nil && !more {
-		err = v.syncStaged()
-	}
-	return err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.file != nil && s.unsynced() && !v.room(1)
 }
 
-// destageArea keeps the order of the package comment for the oldest area that
-// nobody destages, up to generation newest; if there is none, it waits for
-// those who do. It reports whether an area up to newest may be left. saving is
-// locked, and unlocked on return.
-//
-// Whoever has the gate to himself may do the same meanwhile; the steps after
-// that are then left out.
-func (v *volume) destageArea(newest uint64) (more bool, err error) {
+// destagerEnds reports whether the goroutine that destages ends, and tells those who
+// wait how it went. Who wants something after that starts another one.
+func (v *volume) destagerEnds(err error) bool {
 	s := &v.stage
-	i, gen, ok := s.take(newest)
-	var tracks []int64
-	var marks []mark
-	if ok {
-		tracks = s.stagedTracks(i)
-		marks, err = v.saveStaged(i, gen, tracks)
-	}
-	s.marking.Lock()
-	s.saving.Unlock()
-	if ok && err == nil {
-		syncTargets(marks)
-		err = v.commitStaged(i, gen, marks)
-	}
-	s.applying.Lock()
-	defer s.applying.Unlock()
-	s.marking.Unlock()
-	if !ok {
-		return s.leftUpTo(newest), nil
-	}
-	if err == nil && s.isOldest(gen) { // else one before it failed, and is tried again
-		err = v.applyArea(i, gen, tracks)
-	}
-	s.giveBack(i, gen)
-	return true, err
-}
-
-const (
-	emptied emptying = iota
-	syncFilesFirst
-	syncStageFirst
-)
-
-// destageAlone brings all that is staged to the volume's files, and makes it
-// durable that the stage is empty. The gate is held for writing.
-func (v *volume) destageAlone() error {
-	for {
-		i, gen, ok := v.stage.sealOldest()
-		if !ok {
-			return v.syncStaged()
-		}
-		if v.stage.unapplied(i, gen) {
-			if err := v.destageAtOnce(i); err != nil {
-				return v.errNotDestaged(err)
-			}
-		}
-		if err := v.finishArea(i, gen); err != nil {
-			return v.errNotDestaged(err)
-		}
-	}
-}
-
-func (v *volume) destageAtOnce(i int) error {
-	tracks := v.stage.stagedTracks(i)
-	marks, err := v.saveTracks(nil, tracks)
-	if err == nil && len(marks) > 0 {
-		syncTargets(marks)
-		err = v.array.committer.commit(marks, nil, nil)
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if err != nil {
+		s.failed = err
+		s.failures++
+	}
+	s.changed.Broadcast()
+	useless := v.err() != nil || v.array.committer.err() != nil
+	background := v.array.staging.after >= 0 && v.array.ctx.Err() == nil && !useless
+	if err == nil && s.leftUpTo(s.wanted) || background && s.usedAreas() > 0 {
+		return false
+	}
+	s.running = false
+	return true
+}
+
+// await waits until done says so, or for the next failure to destage. stage.mu is
+// held, but while it waits.
+func (s *stage) await(done func() bool) error {
+	for failures := s.failures; !done(); s.changed.Wait() {
+		if s.failures != failures {
+			return s.failed
+		}
+	}
+	return nil
+}
+
+// destage brings to the volume's files what was staged when it was called. No gate is
+// held.
+func (v *volume) destage() error {
+	s := &v.stage
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	newest := s.newest()
+	if newest > 0 {
+		v.want(newest)
+	}
+	if err := s.await(func() bool { return !s.leftUpTo(newest) }); err != nil {
 		return err
 	}
-	return v.applyTracks(i, tracks)
+	return v.err()
+}
+
+// destageRoom waits until there is room in the stage, which was full, for a write of n
+// bytes. No gate is held.
+func (v *volume) destageRoom(n int) error {
+	s := &v.stage
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.await(func() bool {
+		if s.file == nil || v.room(n) {
+			return true
+		}
+		if i := s.oldest((*area).used); i >= 0 {
+			v.want(s.areas[i].gen)
+		} else if s.unsynced() {
+			v.want(s.wanted)
+		}
+		return false
+	})
 }
 
 // settle destages and makes all writes that returned before it durable. No
@@ -199,24 +194,56 @@ func (v *volume) unsettled() bool {
 
 // settleAll settles volumes side by side; no lock is held, for a disk may take
 // its time. What goes wrong shows again when they are used. Until release is
-// called they stage no more than two areas take, so that who locks their gates
-// then does not hold them long.
+// called they stage no more than two areas take, so that closeStages then has little
+// to do.
 func settleAll(list []*volume) (release func()) {
-	holdBack := func(n int) {
-		for _, v := range list {
-			v.stage.mu.Lock()
-			v.stage.heldBack += n
-			v.stage.mu.Unlock()
-		}
-	}
-	holdBack(1)
+	limitStages(list, func(s *stage) { s.heldBack++ })
 	sideBySide(list, func(v *volume) error {
 		if v.unsettled() {
 			v.settle()
 		}
 		return nil
 	})
-	return sync.OnceFunc(func() { holdBack(-1) })
+	return sync.OnceFunc(func() { limitStages(list, func(s *stage) { s.heldBack-- }) })
+}
+
+// limitStages changes what the stages of volumes take, and tells those who wait.
+func limitStages(list []*volume, change func(*stage)) {
+	for _, v := range list {
+		v.stage.mu.Lock()
+		change(&v.stage)
+		v.stage.changed.Broadcast()
+		v.stage.mu.Unlock()
+	}
+}
+
+// closeStages empties the stages of volumes and keeps them empty until open is called:
+// what would have to be staged waits, other writes and all reads go on. That they are
+// empty is durable. It is called before gates are locked.
+func closeStages(list []*volume) (open func(), err error) {
+	limitStages(list, func(s *stage) { s.closed++ })
+	open = sync.OnceFunc(func() { limitStages(list, func(s *stage) { s.closed-- }) })
+	if err := sideBySide(list, (*volume).emptyStage); err != nil {
+		open()
+		return nil, err
+	}
+	return open, nil
+}
+
+// emptyStage destages all, and makes it durable that nothing is staged: what came back
+// after a crash would change an image.
+func (v *volume) emptyStage() error {
+	if !v.hasStage() {
+		return nil
+	}
+	err := v.destage()
+	if err == nil {
+		err = v.syncStaged()
+	}
+	if err != nil {
+		return v.errNotDestaged(err)
+	}
+	return nil
 }
 
 func (v *volume) hasStage() bool {
@@ -225,8 +252,8 @@ func (v *volume) hasStage() bool {
 	return v.stage.file != nil
 }
 
-// destageAhead leaves little to destageAll, which is called with the gates
-// locked. Errors show again there.
+// destageAhead leaves little to closeStages, while which writes wait. Errors show again
+// there.
 func destageAhead(rels []*relationship) {
 	sideBySide(volumesOf(rels), func(v *volume) error {
 		if v.stage.pending.Load() == 0 {
@@ -236,8 +263,14 @@ func destageAhead(rels []*relationship) {
 	})
 }
 
-// destageAll is destageAlone for all volumes of rels.
-func destageAll(rels []*relationship) error {
-	list := slices.DeleteFunc(volumesOf(rels), func(v *volume) bool { return !v.hasStage() })
-	return sideBySide(list, (*volume).destageAlone)
+// checkEmptied returns an error when something is staged for a volume whose stage is
+// closed. Its gate is held.
+func checkEmptied(list []*volume) error {
+	for _, v := range list {
+		if n := v.stage.pending.Load(); n > 0 {
+			return fault.New(fault.Server, "volume %s: %d tracks were staged in a closed stage",
+				v.serial, n)
+		}
+	}
+	return nil
 }

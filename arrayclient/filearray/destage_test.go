@@ -31,7 +31,7 @@ func fillAreas(t *testing.T, vol arrayclient.VolumeIO, count int) (last byte) {
 }
 
 // TestAreasStayInOrder: while one area cannot be brought to the volume, those
-// after it, which others are destaging, wait for it.
+// after it, which are on their way, wait for it.
 func TestAreasStayInOrder(t *testing.T) {
 	fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, fourAreas)
 	defer a.kill()
@@ -46,7 +46,7 @@ func TestAreasStayInOrder(t *testing.T) {
 		})
 		return err
 	}))
-	mustDestage(t, a, v[0]) // the second one got over the error
+	mustDestage(t, a, v[0]) // the second time got over the error
 	if n := s.pending.Load(); n != 0 {
 		t.Fatalf("%d tracks are still staged", n)
 	}
@@ -74,7 +74,7 @@ func waitTaken(t *testing.T, s *stage, want int) {
 		n := 0
 		s.mu.Lock()
 		for _, a := range s.areas {
-			if a.taken {
+			if a.state >= areaSealed {
 				n++
 			}
 		}
@@ -148,10 +148,10 @@ func TestHeldBack(t *testing.T) {
 	for track := range int64(2) {
 		mustWrite(t, vol, 9+track, 512, 7)
 		s.mu.Lock()
-		s.seal(func(a *area) bool { return !a.sealed })
+		s.seal(func(a *area) bool { return a.state == areaOpen })
 		s.mu.Unlock()
 	}
-	if s.hasRoom(512) {
+	if hasRoom(volumeOf(t, a, v[0]), 512) {
 		t.Fatal("a third area takes writes while held back")
 	}
 	release()
@@ -192,14 +192,14 @@ func TestFlushOfApplied(t *testing.T) {
 	vol, source := mustOpen(t, a, v[0]), volumeOf(t, a, v[0])
 	mustFlush(t, vol)
 	mustWrite(t, vol, 3, oneBlock, 9)
-	i, gen, _ := source.stage.sealOldest()
-	tracks := source.stage.stagedTracks(i)
-	marks, err := source.saveStaged(i, gen, tracks)
+	source.stage.wantAll()
+	j := source.nextJob(0)
+	err := source.saveArea(j)
 	if err == nil {
-		err = source.commitStaged(i, gen, marks)
+		err = source.markArea(j)
 	}
 	if err == nil {
-		err = source.applyTracks(i, tracks)
+		err = source.applyTracks(j.i, j.tracks)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -283,17 +283,23 @@ func TestHeadersFirst(t *testing.T) {
 	defer b.kill()
 	source := volumeOf(t, b, v[0])
 	s := &source.stage
-	if s.hasRoom(512) {
+	if hasRoom(source, 512) {
 		t.Error("an area takes writes whose header is not durable")
 	}
-	i, gen, _ := s.sealOldest()
-	if next, err := source.recycle(i, gen, true); next != syncStageFirst || err != nil {
+	s.wantAll()
+	if next, err := source.recycle(source.nextJob(0).i, true); next != syncStageFirst || err != nil {
 		t.Errorf("an area is emptied before that: %d, %v", next, err)
 	}
 	if err := source.syncStaged(); err != nil {
 		t.Fatal(err)
 	}
-	if !s.hasRoom(512) {
+	if !hasRoom(source, 512) {
 		t.Error("there is no room when it is durable")
 	}
+}
+
+func hasRoom(v *volume, n int) bool {
+	v.stage.mu.Lock()
+	defer v.stage.mu.Unlock()
+	return v.room(n)
 }

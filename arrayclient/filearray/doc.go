@@ -33,6 +33,15 @@
 // its source. Long writes and zeroing go the direct way, in pieces, each of which is
 // saved first (save.go); so do all writes when the file cannot be made.
 //
+// Destaging is a pipeline, one for each volume: a goroutine takes the areas, the
+// oldest first, through the steps save, mark and apply, each area in one step while
+// the next one is in the step before. It alone does that. Whoever needs areas empty,
+// because there is no room, because a write must not go past what is staged, or
+// because an act begins, raises the generation that is wanted and waits. An act closes
+// the stages of its volumes, which stay empty until it has ended, before it locks
+// their gates; so nothing is destaged under a locked gate, and no relationship begins
+// while an area is on its way.
+//
 // The background copy lets targets share the source's blocks where the file
 // system can do that (XFS, btrfs). A later write to the source then takes new
 // space, as its target would have before. Volumes may share blocks long after
@@ -55,21 +64,22 @@
 // # Locks
 //
 // They are taken in this order: who holds one may wait for those below it and for
-// none above. None is held over work whose length a caller chooses.
+// none above. None is held over work whose length a caller chooses. Builds with the
+// tag lockorder check the order whenever a lock is taken (locks.go, lockorder).
 //
 //	lock                  guards                               held over
-//	Array.acts            the configuration: one act at a      waiting for gates and
-//	                      time changes it                      the journal, new files
-//	stage.saving,         the steps of destaging               syncs, gates
-//	.marking, .applying
+//	Array.acts            the configuration: one act at a      waiting for gates, stages
+//	                      time changes it                      and the journal, new files
 //	volume.gate           relationships and files of a volume  for reading: one piece of
 //	                                                           an I/O (io.go); for writing:
-//	                                                           the instant of an act, with
-//	                                                           what is staged until then;
-//	                                                           the journal
-//	volume.files          its files, while no gate is held     for reading: syncs
+//	                                                           the instant of an act, the
+//	                                                           journal
 //	volume.tracks         tracks being copied                  one piece
-//	stage.recycling, .mu  the index of what is staged          a read, a write of a record
+//	volume.files          its files, while no gate is held     for reading: syncs
+//	stage.recycling       what is staged, against being        a read of what is staged
+//	                      overwritten while it is read
+//	stage.mu              the index of what is staged, how     a write of a record or
+//	                      far areas are, what is wanted        header
 //	committer             the journal and what it records      the journal
 //	Array.mu              the maps of volumes and              nothing
 //	                      relationships, who has one open
@@ -80,9 +90,9 @@
 // volumes' ids. A reader takes no second gate. The relationships of a volume change
 // while acts, mu and the gates of both its volumes are held, so who holds any of
 // them may look at them. Listing, attaching and releasing a freeze take mu alone.
-// Data is synced under files, which acts take for moments; under a gate only by the
-// act that takes an image, of what hosts staged just before, and for a partner that
-// shares blocks and has changed again since it was synced without one (sharing.go).
+// Data is synced under files, which acts take for moments; under a gate only for a
+// partner that shares blocks and has changed again since it was synced without one
+// (sharing.go).
 //
 // # Files
 //

@@ -62,7 +62,12 @@ func (a *Array) establishPairs(
 	if opts.Freeze {
 		freezeSources(rels)
 	}
-	if err := a.establish(rels, recs); err != nil {
+	open, err := closeStages(volumesOf(rels))
+	if err == nil {
+		err = a.establish(rels, recs)
+		open()
+	}
+	if err != nil {
 		thawSources(rels)
 		for _, r := range rels {
 			r.cancel()
@@ -89,7 +94,7 @@ func (a *Array) newRelationships(recs []disk.RelationshipRecord) []*relationship
 func (a *Array) establish(rels []*relationship, recs []disk.RelationshipRecord) error {
 	unlock := lockGates(rels)
 	defer unlock()
-	if err := destageAll(rels); err != nil {
+	if err := checkEmptied(volumesOf(rels)); err != nil {
 		return err
 	}
 	now := a.now().UTC()

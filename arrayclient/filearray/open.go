@@ -200,6 +200,8 @@ func (a *Array) newVolume(rec *disk.VolumeRecord, segs []*segment) *volume {
 		v.join(a.sharing, rec, a.state.SharingSince)
 	}
 	v.stage.noted = rec.StageStamp
+	v.stage.nudge = make(chan struct{}, 1)
+	v.stage.changed.L = &v.stage.mu
 	v.absent = segs == nil
 	v.setFiles(rec.Size, segs)
 	return v

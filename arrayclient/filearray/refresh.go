@@ -148,6 +148,11 @@ func (a *Array) refresh(
 		return nil, err
 	}
 	destageAhead(rels)
+	open, err := closeStages(volumesOf(rels))
+	if err != nil {
+		return nil, err
+	}
+	defer open()
 	return a.replace(rels, replacements)
 }
 
@@ -189,7 +194,7 @@ func (a *Array) nextRecords(
 func (a *Array) replace(rels []*relationship, list []disk.Replacement) ([]*relationship, error) {
 	unlock := lockGates(rels)
 	defer unlock()
-	if err := destageAll(rels); err != nil {
+	if err := checkEmptied(volumesOf(rels)); err != nil {
 		return nil, err
 	}
 	now := a.now().UTC()

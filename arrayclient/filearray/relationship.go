@@ -328,24 +328,39 @@ func (a *Array) BackgroundCopy(_ context.Context, pairs []arrayclient.Pair) erro
 func (a *Array) Relationships(
 	_ context.Context, serials ...arrayclient.Serial,
 ) ([]arrayclient.Relationship, error) {
+	rels, recs, err := a.relationshipsOf(serials)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]arrayclient.Relationship, len(rels))
+	for i, r := range rels {
+		list[i] = r.describe(recs[i])
+	}
+	slices.SortFunc(list, func(x, y arrayclient.Relationship) int {
+		return strings.Compare(x.Pair.String(), y.Pair.String())
+	})
+	return list, nil
+}
+
+// relationshipsOf returns the relationships in which one of serials takes part, all of
+// them when there are none, and their records as of the same moment.
+func (a *Array) relationshipsOf(
+	serials []arrayclient.Serial,
+) (rels []*relationship, recs []*disk.RelationshipRecord, err error) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	wanted := map[*volume]bool{}
 	for _, s := range serials {
 		v, err := a.lookup(s)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		wanted[v] = true
 	}
-	list := []arrayclient.Relationship{}
 	for _, r := range a.rels {
 		if len(serials) == 0 || wanted[r.source] || wanted[r.target] {
-			list = append(list, r.describe(a.RelationshipRecord(r.uid)))
+			rels, recs = append(rels, r), append(recs, a.RelationshipRecord(r.uid))
 		}
 	}
-	slices.SortFunc(list, func(x, y arrayclient.Relationship) int {
-		return strings.Compare(x.Pair.String(), y.Pair.String())
-	})
-	return list, nil
+	return rels, recs, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/lockorder"
 
 	"copyservices/arrayclient/filearray/disk"
 
@@ -52,17 +53,12 @@ const (
 type stage struct {
 	pending atomic.Int64 // tracks with staged bytes
 
-	// Areas are destaged in three steps, each by whoever holds its lock: saving
-	// their tracks, marking them, and bringing the area to the volume. Who has
-	// done a step keeps its lock until he has that of the next, so that areas
-	// stay in order. No gate is held when they are locked.
-	saving, marking, applying sync.Mutex
 	// recycling is held for reading while staged bytes are being read, and
 	// for writing while an area is emptied.
-	recycling sync.RWMutex
+	recycling lockorder.RWMutex[recyclingRank]
 
-	mu   sync.Mutex // guards all that follows
-	file *segment   // nil before the first write that is staged
+	mu   lockorder.Mutex[stageRank] // guards all that follows
+	file *segment                   // nil before the first write that is staged
 	// refused is why the file could not be made, nil when that was not tried or
 	// worked; it is tried again after retry.
 	refused error
@@ -74,37 +70,57 @@ type stage struct {
 	size      int64 // of an area, in bytes
 	areas     []area
 	active    int // the area that takes writes
-	heldBack  int // how many wait for the stage to be empty
+	heldBack  int // how many want it to stay almost empty
+	closed    int // how many want it to stay empty
 	tracks    map[int64][]fragment
 	past      []bitmap.Range // of writes that are not staged
 	buf       []byte
 
-	scheduled bool          // the background destages
-	hurry     chan struct{} // tells it not to wait
+	running  bool          // somebody destages; see destage.go
+	wanted   uint64        // up to this generation
+	nudge    chan struct{} // that it was raised
+	failures int           // of destaging, so far
+	failed   error         // the last of them
+	// changed is told when an area was emptied, a limit was lifted, or destaging came
+	// to an end, good or bad.
+	changed sync.Cond
 }
+
+// areaState is how far an area is. Only the goroutine that destages goes beyond
+// areaSealed.
+//
+//	empty → open → sealed → saved → marked → applied → empty, of a new generation
+//
+// After an error an area is taken again from where sealed ones begin: what is saved
+// and marked already costs nothing then.
+type areaState int
+
+const (
+	areaEmpty   areaState = iota
+	areaOpen              // has records, and takes more while it is the active one
+	areaSealed            // takes no more
+	areaSaved             // the targets have what its tracks were
+	areaMarked            // and that is durable
+	areaApplied           // all of it is in the volume's files
+)
 
 // area is a part of the file. Its offsets are relative to its begin. Areas
 // with records are older than those without, and older than one another by
 // their generations.
 type area struct {
 	gen, salt uint64
+	state     areaState
 	end       int64 // behind the last record
 	durable   int64 // behind the last record that was synced
-	sealed    bool  // takes no more writes
-	taken     bool  // somebody destages it, who locked saving for that
-	applied   bool  // all of it is in the volume's files
 	promised  bool  // a flush counts on what is in it
 	// unsynced says that its header is not durable: what is in it by an older
 	// header must not be written over.
 	unsynced bool
-	// stale says that the area takes no writes before it gets a new header, for
-	// which there was no room.
-	stale  bool
-	tracks []int64
+	tracks   []int64
 }
 
 // used reports whether the area has to be emptied before it takes writes.
-func (a *area) used() bool { return a.end > stageStart || a.stale }
+func (a *area) used() bool { return a.state != areaEmpty }
 
 // outcome is what put did with a write.
 type outcome int
@@ -143,11 +159,11 @@ func (v *volume) put(p []byte, off int64) (outcome, error) {
 	}
 	if len(p) <= v.array.staging.longest && !s.passing(first, n) && v.stageReady() &&
 		recordLength(len(p)) <= s.size-stageStart {
-		if !s.room(len(p)) {
+		if !v.room(len(p)) {
 			return stageFull, nil
 		}
 		if v.stageAppend(p, off) == nil {
-			v.scheduleDestage()
+			v.destageSoon()
 			return staged, nil
 		}
 	}
@@ -194,6 +210,7 @@ func (v *volume) stageAppend(p []byte, off int64) error {
 		return err
 	}
 	s.index(s.active, off, begin+a.end+disk.RecordHeaderSize+8, int64(len(p)))
+	a.state = areaOpen
 	a.end += int64(len(s.buf))
 	return nil
 }

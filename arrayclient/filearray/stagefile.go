@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"copyservices/arrayclient/filearray/disk"
@@ -121,7 +120,6 @@ func (v *volume) openStageFile(f disk.File) {
 	s.file.stamp.fresh = &v.array.stamps
 	s.file.dirty.Store(true)
 	s.tracks = map[int64][]fragment{}
-	s.hurry = make(chan struct{}, 1)
 }
 
 // openStages takes over what a process that did not end well left staged.
@@ -180,9 +178,9 @@ func (v *volume) loadStage(name string, announced bool) error {
 		// Behind the end there may be records of the same salt, and what is
 		// before it may have been promised.
 		if a := &s.areas[i]; a.used() {
-			a.sealed, a.promised, a.durable = true, true, a.end
+			a.state, a.promised, a.durable = areaSealed, true, a.end
 		} else if err := v.renew(i); err != nil && disk.IsFull(err) {
-			a.stale = true
+			a.state = areaApplied // it takes no writes before it has a new header
 		} else if err != nil {
 			return err
 		}
@@ -301,6 +299,7 @@ func (v *volume) indexArea(i int, name string) error {
 			return disk.Corrupt(name, "the write at offset %d is beyond the end of the volume", begin+a.end)
 		}
 		s.index(i, off, begin+a.end+disk.RecordHeaderSize+8, length)
+		a.state = areaOpen
 		a.end += int64(n)
 	}
 	if a.end < int64(len(b)) && disk.WasDurable(b, int(a.end), a.salt) {
@@ -341,13 +340,13 @@ func (v *volume) closeStage() error {
 
 // dropStage forgets what is staged for a volume that is deleted.
 func (v *volume) dropStage() {
-	for _, step := range []*sync.Mutex{&v.stage.saving, &v.stage.marking, &v.stage.applying} {
-		step.Lock()
-		defer step.Unlock()
+	s := &v.stage
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.running {
+		s.changed.Wait()
 	}
-	v.stage.mu.Lock()
-	defer v.stage.mu.Unlock()
-	v.stage.drop()
+	s.drop()
 }
 
 func (s *stage) drop() {
@@ -356,6 +355,7 @@ func (s *stage) drop() {
 	}
 	s.file, s.tracks, s.areas = nil, nil, nil
 	s.pending.Store(0)
+	s.changed.Broadcast()
 }
 
 // trimStage gives back the space of a stage that is empty and not needed.

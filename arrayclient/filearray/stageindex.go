@@ -69,19 +69,16 @@ func (s *stage) fragments(list []fragment, off, n int64) []fragment {
 
 // stagedTracks returns the tracks of area i in order.
 func (s *stage) stagedTracks(i int) []int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	list := slices.Clone(s.areas[i].tracks)
 	slices.Sort(list)
 	return slices.Compact(list)
 }
 
-// unapplied reports whether area i still is of generation gen and has to be
-// applied. A gate must be held for the answer to last.
-func (s *stage) unapplied(i int, gen uint64) bool {
+// setState notes how far area i is.
+func (s *stage) setState(i int, state areaState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.file != nil && s.areas[i].gen == gen && !s.areas[i].applied
+	s.areas[i].state = state
 }
 
 // letPast notes that a write to n tracks goes past the stage.
@@ -99,24 +96,25 @@ func (s *stage) passing(first, n int64) bool {
 
 // room reports whether a write of n bytes, which fits into an empty area, fits
 // now, if need be into another area.
-func (s *stage) room(n int) bool {
+func (v *volume) room(n int) bool {
+	s := &v.stage
 	a := &s.areas[s.active]
-	full := a.unsynced || a.sealed || a.end+recordLength(n) > s.size
-	if full && a.used() {
-		a.sealed = true
+	full := a.unsynced || a.state > areaOpen || a.end+recordLength(n) > s.size
+	if full && a.state == areaOpen {
+		a.state = areaSealed
 	}
-	if s.heldBack > 0 && (full || !a.used()) && s.usedAreas() > 1 {
+	switch {
+	case s.closed > 0:
 		return false
-	}
-	if !full {
+	case s.heldBack > 0 && (full || !a.used()) && s.usedAreas() > 1:
+		return false
+	case !full:
 		return true
-	}
-	if !s.moveOn() {
+	case !s.moveOn():
 		return false
 	}
-	select {
-	case s.hurry <- struct{}{}:
-	default:
+	if v.array.staging.after >= 0 { // the area before need not wait for its time
+		v.want(s.areas[s.active].gen - 1)
 	}
 	return true
 }
@@ -169,80 +167,40 @@ func (s *stage) promise() {
 	}
 }
 
-// seal returns the oldest area that f picks of those with records; after that
-// it takes no more writes. ok is false when there is none.
+// seal returns the oldest area that f picks of those in use; after that it takes no
+// more writes, and its steps begin anew. ok is false when there is none.
 func (s *stage) seal(f func(*area) bool) (i int, gen uint64, ok bool) {
 	i = s.oldest(func(a *area) bool { return a.used() && f(a) })
 	if i < 0 {
 		return 0, 0, false
 	}
-	s.areas[i].sealed = true
+	s.areas[i].state = areaSealed
 	if i == s.active {
 		s.moveOn()
 	}
 	return i, s.areas[i].gen, true
 }
 
-// rest ends the background's work if there is none left, or no use in it.
-func (s *stage) rest(useless bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.scheduled = s.usedAreas() > 0
-	return !s.scheduled || useless
-}
-
-// newest returns the generation of the area that was written to last, and how
-// many have records.
-func (s *stage) newest() (gen uint64, used int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// newest returns the generation of the area in use that was written to last, 0 when
+// none is.
+func (s *stage) newest() (gen uint64) {
 	for i := range s.areas {
 		if a := &s.areas[i]; a.used() {
-			gen, used = max(gen, a.gen), used+1
+			gen = max(gen, a.gen)
 		}
 	}
-	return gen, used
-}
-
-func (s *stage) hasRoom(n int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.file == nil || s.room(n)
-}
-
-// take returns the oldest area that nobody has taken, which takes no more
-// writes then. saving is locked.
-func (s *stage) take(newest uint64) (i int, gen uint64, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i, gen, ok = s.seal(func(a *area) bool { return !a.taken && a.gen <= newest })
-	if ok {
-		s.areas[i].taken = true
-	}
-	return i, gen, ok
-}
-
-func (s *stage) giveBack(i int, gen uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i < len(s.areas) && s.areas[i].gen == gen {
-		s.areas[i].taken = false
-	}
+	return gen
 }
 
 func (s *stage) leftUpTo(newest uint64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	return s.oldest(func(a *area) bool { return a.used() && a.gen <= newest }) >= 0
 }
 
-// isOldest reports whether no area older than gen is left.
-func (s *stage) isOldest(gen uint64) bool { return !s.leftUpTo(gen - 1) }
-
-func (s *stage) sealOldest() (i int, gen uint64, ok bool) {
+// wantAll raises what is wanted to all that is staged.
+func (s *stage) wantAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.seal(func(*area) bool { return true })
+	s.wanted = max(s.wanted, s.newest())
 }
 
 // forget takes the fragments of area i, which are in tracks, out of the index.

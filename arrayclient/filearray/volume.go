@@ -7,9 +7,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"copyservices/arrayclient/filearray/bitmap"
-
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/lockorder"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -27,11 +26,11 @@ type volume struct {
 	// gate is held for reading by every I/O, for a piece of it (io.go), and for
 	// writing by whoever changes the volume's relationships or files. Nobody
 	// waits for a second gate while holding one for reading.
-	gate sync.RWMutex
+	gate lockorder.RWMutex[gateRank]
 	// files is held for reading by whoever syncs the volume's files without
 	// the gate, so that nobody waits for the gate as long as a disk takes, and
 	// for writing while the files are replaced or closed.
-	files  sync.RWMutex
+	files  lockorder.RWMutex[filesRank]
 	frozen atomic.Pointer[freeze]
 	// sources are the relationships whose source this volume is, target is the
 	// one whose target it is, or nil. They change while Array.mu and the gates
@@ -39,7 +38,7 @@ type volume struct {
 	sources []*relationship
 	target  *relationship
 
-	tracks bitmap.RangeLock // of this volume as a source
+	tracks tracksLock // of this volume as a source
 	// length is the size as hosts are told it, and space the storage that the
 	// files occupied when they were last looked at: both without a lock.
 	length, space atomic.Int64
