@@ -18,30 +18,29 @@ import (
 // closed and emptied before the gates are locked (closeStages), so no area is ever
 // on its way while the targets of a volume change from none to some.
 
-// want sees that areas up to generation gen are destaged. stage.mu is held.
-func (v *volume) want(gen uint64) {
-	s := &v.stage
+// want sees that areas up to generation gen are destaged. mu is held.
+func (s *stage) want(gen uint64) {
 	s.wanted = max(s.wanted, gen)
 	select {
 	case s.nudge <- struct{}{}:
 	default: // it has not looked yet
 	}
-	v.startDestager()
+	s.startDestager()
 }
 
-// startDestager starts the goroutine if it is not there. stage.mu is held.
-func (v *volume) startDestager() {
-	if !v.stage.running {
-		v.stage.running = true
-		v.array.destages.Go(v.runDestager)
+// startDestager starts the goroutine if it is not there. mu is held.
+func (s *stage) startDestager() {
+	if !s.running {
+		s.running = true
+		s.start()
 	}
 }
 
 // destageSoon lets what is staged be destaged in a while, if the background does that.
-// stage.mu is held.
-func (v *volume) destageSoon() {
-	if v.array.staging.after >= 0 {
-		v.startDestager()
+// mu is held.
+func (s *stage) destageSoon() {
+	if s.background {
+		s.startDestager()
 	}
 }
 
@@ -50,7 +49,7 @@ func (v *volume) resumeDestage() {
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
 	if v.stage.usedAreas() > 0 {
-		v.destageSoon()
+		v.stage.destageSoon()
 	}
 }
 
@@ -66,7 +65,7 @@ func (v *volume) runDestager() {
 		if err != nil { // it may have been of the moment
 			err = v.destageWanted()
 		}
-		if err == nil && v.lacksSync() {
+		if err == nil && s.lacksSync() {
 			err = v.syncStaged()
 		}
 		if err != nil {
@@ -103,11 +102,10 @@ func (a *Array) pauseDestage(d time.Duration, nudge <-chan struct{}) bool {
 }
 
 // lacksSync reports whether there is no room because no empty area has a durable header.
-func (v *volume) lacksSync() bool {
-	s := &v.stage
+func (s *stage) lacksSync() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.file != nil && s.unsynced() && !v.room(1)
+	return s.file != nil && s.unsynced() && !s.room(1)
 }
 
 // destagerEnds reports whether the goroutine that destages ends, and tells those who
@@ -122,8 +120,8 @@ func (v *volume) destagerEnds(err error) bool {
 	}
 	s.changed.Broadcast()
 	useless := v.err() != nil || v.array.committer.err() != nil
-	background := v.array.staging.after >= 0 && v.array.ctx.Err() == nil && !useless
-	if err == nil && s.leftUpTo(s.wanted) || background && s.usedAreas() > 0 {
+	goesOn := s.background && v.array.ctx.Err() == nil && !useless
+	if err == nil && s.leftUpTo(s.wanted) || goesOn && s.usedAreas() > 0 {
 		return false
 	}
 	s.running = false
@@ -149,7 +147,7 @@ func (v *volume) destage() error {
 	defer s.mu.Unlock()
 	newest := s.newest()
 	if newest > 0 {
-		v.want(newest)
+		s.want(newest)
 	}
 	if err := s.await(func() bool { return !s.leftUpTo(newest) }); err != nil {
 		return err
@@ -164,13 +162,13 @@ func (v *volume) destageRoom(n int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.await(func() bool {
-		if s.file == nil || v.room(n) {
+		if s.file == nil || s.room(n) {
 			return true
 		}
 		if i := s.oldest((*area).used); i >= 0 {
-			v.want(s.areas[i].gen)
+			s.want(s.areas[i].gen)
 		} else if s.unsynced() {
-			v.want(s.wanted)
+			s.want(s.wanted)
 		}
 		return false
 	})

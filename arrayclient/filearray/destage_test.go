@@ -301,5 +301,5 @@ func TestHeadersFirst(t *testing.T) {
 func hasRoom(v *volume, n int) bool {
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
-	return v.room(n)
+	return v.stage.room(n)
 }

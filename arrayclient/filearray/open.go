@@ -202,6 +202,8 @@ func (a *Array) newVolume(rec *disk.VolumeRecord, segs []*segment) *volume {
 	v.stage.noted = rec.StageStamp
 	v.stage.nudge = make(chan struct{}, 1)
 	v.stage.changed.L = &v.stage.mu
+	v.stage.background = a.staging.after >= 0
+	v.stage.start = func() { a.destages.Go(v.runDestager) }
 	v.absent = segs == nil
 	v.setFiles(rec.Size, segs)
 	return v

@@ -76,8 +76,11 @@ type stage struct {
 	past      []bitmap.Range // of writes that are not staged
 	buf       []byte
 
-	running  bool          // somebody destages; see destage.go
-	wanted   uint64        // up to this generation
+	start      func() // starts the goroutine that destages; see destage.go
+	background bool   // it does so without being asked
+
+	running  bool          // it is there
+	wanted   uint64        // areas up to this generation are to be empty
 	nudge    chan struct{} // that it was raised
 	failures int           // of destaging, so far
 	failed   error         // the last of them
@@ -159,11 +162,11 @@ func (v *volume) put(p []byte, off int64) (outcome, error) {
 	}
 	if len(p) <= v.array.staging.longest && !s.passing(first, n) && v.stageReady() &&
 		recordLength(len(p)) <= s.size-stageStart {
-		if !v.room(len(p)) {
+		if !s.room(len(p)) {
 			return stageFull, nil
 		}
 		if v.stageAppend(p, off) == nil {
-			v.destageSoon()
+			s.destageSoon()
 			return staged, nil
 		}
 	}

@@ -96,8 +96,7 @@ func (s *stage) passing(first, n int64) bool {
 
 // room reports whether a write of n bytes, which fits into an empty area, fits
 // now, if need be into another area.
-func (v *volume) room(n int) bool {
-	s := &v.stage
+func (s *stage) room(n int) bool {
 	a := &s.areas[s.active]
 	full := a.unsynced || a.state > areaOpen || a.end+recordLength(n) > s.size
 	if full && a.state == areaOpen {
@@ -113,8 +112,8 @@ func (v *volume) room(n int) bool {
 	case !s.moveOn():
 		return false
 	}
-	if v.array.staging.after >= 0 { // the area before need not wait for its time
-		v.want(s.areas[s.active].gen - 1)
+	if s.background { // the area before need not wait for its time
+		s.want(s.areas[s.active].gen - 1)
 	}
 	return true
 }
