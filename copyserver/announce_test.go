@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/api"
-	"copyservices/copyserver/auth"
 )
 
 // Until the first password is changed, the log begins with who can log in, and a
@@ -32,7 +32,7 @@ func TestFirstUserIsAnnounced(t *testing.T) {
 	if !server.DefaultPassword {
 		t.Error("the user is not told that the password is the default one")
 	}
-	w.refused("PATCH", "/v1/users/superuser", api.UserChange{Password: auth.DefaultPassword},
+	w.refused("PATCH", "/v1/users/superuser", api.UserChange{Password: access.DefaultPassword},
 		400, fault.Usage, "which everybody knows")
 	w.do("PATCH", "/v1/users/superuser", api.UserChange{Password: "own"}, 200, nil)
 	w.as("superuser", "own").do("GET", "/v1/server", nil, 200, &server)

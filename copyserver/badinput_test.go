@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/api"
-	"copyservices/copyserver/auth"
 	"copyservices/taskstore"
 )
 
@@ -196,7 +196,7 @@ func TestBodyThatNeverComes(t *testing.T) {
 }
 
 var basicAuth = base64.StdEncoding.EncodeToString(
-	[]byte(auth.DefaultUser + ":" + auth.DefaultPassword))
+	[]byte(access.DefaultUser + ":" + access.DefaultPassword))
 
 func TestBadRuns(t *testing.T) {
 	w := start(t, t.TempDir())

@@ -15,9 +15,9 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/announce"
 	"copyservices/copyserver/arrays"
-	"copyservices/copyserver/auth"
 	"copyservices/copyserver/core"
 	"copyservices/copyserver/exports"
 	"copyservices/copyserver/rest"
@@ -68,7 +68,7 @@ type cleanup struct {
 // seams are what tests replace.
 type seams struct {
 	fsys atomicfile.FS
-	cost auth.Cost
+	cost access.Cost
 	// wrap goes around the embedded array; nil for nothing.
 	wrap func(*filearray.Array) arrayclient.Array
 	// bodyTimeout, places and memory are those of rest.Options, where given.
@@ -82,7 +82,7 @@ type seams struct {
 // options that cannot be, Busy for a state folder that is in use, Failed for
 // one that cannot be taken.
 func New(opts Options) (*Server, error) {
-	return newServer(opts, seams{fsys: atomicfile.OS(), cost: auth.DefaultCost()})
+	return newServer(opts, seams{fsys: atomicfile.OS(), cost: access.DefaultCost()})
 }
 
 func newServer(opts Options, seams seams) (*Server, error) {
@@ -122,8 +122,8 @@ func (s *Server) setUp(seams seams) error {
 	}
 	parts := core.Parts{
 		Store: folder.Store, Box: folder.Box, Attached: export.NewAttachments(),
-		Passwords: auth.New(folder.Store.Users(), seams.cost), Issuer: folder.Authority,
-		Logger: s.logger, Reassigned: func() { s.nbd.Recheck() },
+		Passwords: access.New(folder.Store.Users(), seams.cost), Logger: s.logger,
+		Access: access.NewHosts(folder.Store, folder.Authority),
 	}
 	if err := s.setUpArrays(ctx, &parts, embedded); err != nil {
 		return err

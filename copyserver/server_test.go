@@ -16,14 +16,14 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/api"
-	"copyservices/copyserver/auth"
 	"copyservices/copyserver/secrets"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
 )
 
-var testSeams = seams{fsys: atomicfile.OS(), cost: auth.Cost{Memory: 64, Time: 1, Threads: 1}}
+var testSeams = seams{fsys: atomicfile.OS(), cost: access.Cost{Memory: 64, Time: 1, Threads: 1}}
 
 func testOptions(dir string) Options {
 	o := DefaultOptions()
@@ -61,7 +61,7 @@ func startOptions(t *testing.T, seams seams, dir string, change func(*Options)) 
 	s, err := newServer(opts, seams)
 	must(t, err)
 	must(t, s.Start())
-	w := &world{T: t, Server: s, log: log, user: auth.DefaultUser, pass: auth.DefaultPassword}
+	w := &world{T: t, Server: s, log: log, user: access.DefaultUser, pass: access.DefaultPassword}
 	w.client = pinned(s)
 	t.Cleanup(w.end)
 	return w

@@ -18,9 +18,9 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/arrays"
-	"copyservices/copyserver/auth"
 	"copyservices/copyserver/core"
 	"copyservices/copyserver/runner"
 	"copyservices/copyserver/state"
@@ -174,7 +174,7 @@ func refusalsOfRules(t *testing.T, dir string) []fault.Detail {
 			t.Fatal(err)
 		}
 	}
-	ctx, cost := t.Context(), auth.Cost{Memory: 64, Time: 1, Threads: 1}
+	ctx, cost := t.Context(), access.Cost{Memory: 64, Time: 1, Threads: 1}
 	quiet := slog.New(slog.DiscardHandler)
 	f, err := state.Open(ctx, state.Opening{
 		Dir: dir, ArraySerial: "13698", FS: atomicfile.OS(), Cost: cost, Logger: quiet,
@@ -189,7 +189,8 @@ func refusalsOfRules(t *testing.T, dir string) []fault.Detail {
 	defer func() { must(tasks.Stop(context.Background())) }()
 	c := core.New(core.Parts{
 		Store: f.Store, Box: f.Box, Arrays: registry, Runner: tasks, Attached: exports.NewAttachments(),
-		Passwords: auth.New(f.Store.Users(), cost), Issuer: f.Authority, Logger: quiet,
+		Passwords: access.New(f.Store.Users(), cost), Logger: quiet,
+		Access: access.NewHosts(f.Store, f.Authority),
 	})
 	must(fillForRefusals(ctx, c))
 	var out []fault.Detail

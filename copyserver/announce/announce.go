@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/auth"
+	"copyservices/copyserver/access"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
 )
@@ -78,7 +78,7 @@ func FirstUser(log *slog.Logger, users taskstore.Collection[taskstore.User], add
 		if u.DefaultPassword {
 			login, change := firstLogin(addr, standard, u.Name)
 			log.Warn("the first user has a password that everybody knows: log in on this machine "+
-				"and change it", "user", u.Name, "password", auth.DefaultPassword,
+				"and change it", "user", u.Name, "password", access.DefaultPassword,
 				"login", login, "change", change)
 		}
 	}

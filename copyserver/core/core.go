@@ -12,27 +12,24 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/arrays"
-	"copyservices/copyserver/auth"
 	"copyservices/copyserver/runner"
 	"copyservices/copyserver/secrets"
 	"copyservices/export"
 	"copyservices/taskstore"
 )
 
-// Parts are what a Core works with. None may be nil but Reassigned.
+// Parts are what a Core works with. None may be nil.
 type Parts struct {
 	Store     taskstore.Store
 	Box       *secrets.Box // seals passwords of registered arrays and servers
 	Arrays    *arrays.Registry
 	Runner    *runner.Runner
 	Attached  *export.Attachments
-	Passwords *auth.Authenticator
-	Issuer    *secrets.Authority // of credentials for hosts
+	Passwords *access.Authenticator
+	Access    *access.Hosts // of hosts to volumes
 	Logger    *slog.Logger
-	// Reassigned is called after a change that may have taken volumes from hosts
-	// which have them attached.
-	Reassigned func()
 }
 
 // Core is a server without a way in. Its methods may be called from many goroutines.
@@ -49,9 +46,6 @@ type Core struct {
 // New returns a Core of its parts. Runs of tasks warn of attached hosts from then on.
 func New(parts Parts) *Core {
 	parts.Runner.Overwritten = parts.Attached.Overwritten
-	if parts.Reassigned == nil {
-		parts.Reassigned = func() {}
-	}
 	return &Core{Parts: parts}
 }
 

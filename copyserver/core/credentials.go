@@ -31,7 +31,7 @@ func (c *Core) IssueCredential(by Caller, host, request string) (Pending[Issued]
 	if err := taskstore.ValidHostName(host); err != nil {
 		return nil, err
 	}
-	issued, err := c.Issuer.Issue(host, request)
+	issued, err := c.Access.Authority.Issue(host, request)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (c *Core) IssueCredential(by Caller, host, request string) (Pending[Issued]
 		record := taskstore.Credential{
 			Serial: issued.Serial, Host: host, Created: issued.Created, Expires: issued.Expires,
 		}
-		return Issued{record, issued.PEM, c.Issuer.PEM()}, c.Store.Credentials().Create(record)
+		return Issued{record, issued.PEM, c.Access.Authority.PEM()}, c.Store.Credentials().Create(record)
 	}, nil
 }
 
@@ -61,41 +61,12 @@ func (c *Core) RevokeCredential(by Caller, serial string) error {
 			return err
 		}
 	}
-	c.Reassigned()
+	c.Access.Changed()
 	return nil
 }
 
-// Credential returns the record of a certificate that is good. One without a
-// record is not: of its issue nobody was told.
-func (c *Core) Credential(serial string) (taskstore.Credential, error) {
-	record, err := c.Store.Credentials().Get(serial)
-	if err != nil {
-		return record, fault.New(fault.Denied, "the credential %s is not known", serial)
-	}
-	if !record.Revoked.IsZero() {
-		return record, fault.New(fault.Denied, "the credential %s of host %s was revoked", serial, record.Host)
-	}
-	return record, nil
-}
-
-// HostAccess tells what the owner of a credential may do with a volume; ok is false
-// where that is nothing.
-func (c *Core) HostAccess(
-	credential string, volume arrayclient.Serial,
-) (access taskstore.HostAccess, ok bool) {
-	record, err := c.Credential(credential)
-	if err != nil {
-		return access, false
-	}
-	a, err := c.Store.Assignments().Get(string(volume))
-	if err != nil {
-		return access, false
-	}
-	return a.Access(record.Host)
-}
-
 // assign is the step that replaces the hosts which may attach a volume. The
-// caller tells Reassigned when all is done.
+// caller tells Access.Changed when all is done.
 func (c *Core) assign(volume arrayclient.Serial, hosts []taskstore.HostAccess) step {
 	put := func(hosts []taskstore.HostAccess) error {
 		if len(hosts) > 0 {

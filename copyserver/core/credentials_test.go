@@ -38,16 +38,16 @@ func TestIssueCredential(t *testing.T) {
 	block, _ := pem.Decode([]byte(issued.Certificate))
 	cert, err := x509.ParseCertificate(block.Bytes)
 	must(t, err)
-	chain := x509.VerifyOptions{Roots: w.Issuer.Pool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	chain := x509.VerifyOptions{Roots: w.Access.Authority.Pool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	if _, err := cert.Verify(chain); err != nil || cert.Subject.CommonName != "vm" ||
-		cert.SerialNumber.Text(16) != issued.Serial || issued.Authority != w.Issuer.PEM() {
+		cert.SerialNumber.Text(16) != issued.Serial || issued.Authority != w.Access.Authority.PEM() {
 		t.Errorf("issued %+v, %v", issued, err)
 	}
 	all, err := w.Credentials(admin)
 	if err != nil || len(all) != 1 || all[0] != issued.Credential || all[0].Host != "vm" {
 		t.Errorf("credentials %+v, %v", all, err)
 	}
-	if record, err := w.Credential(issued.Serial); err != nil || record != issued.Credential {
+	if record, err := w.Access.Credential(issued.Serial); err != nil || record != issued.Credential {
 		t.Errorf("credential %+v, %v", record, err)
 	}
 }
@@ -75,16 +75,16 @@ func TestRevokedCredential(t *testing.T) {
 	if w.reassigned != 1 {
 		t.Error("the hosts that have volumes attached were not looked at again")
 	}
-	record, err := w.Credential(revoked.Serial)
+	record, err := w.Access.Credential(revoked.Serial)
 	wantFault(t, err, fault.Denied, "of host vm was revoked", "")
 	must(t, w.RevokeCredential(admin, revoked.Serial))
 	all, err := w.Credentials(admin)
 	if err != nil || len(all) != 2 || record.Revoked.IsZero() || all[0] != record && all[1] != record {
 		t.Errorf("after a second time %+v, %v; before %+v", all, err, record)
 	}
-	must(t, failed(w.Credential(good.Serial)))
+	must(t, failed(w.Access.Credential(good.Serial)))
 	must(t, w.Store.Credentials().Delete(good.Serial))
-	wantFault(t, failed(w.Credential(good.Serial)), fault.Denied, "is not known", "")
+	wantFault(t, failed(w.Access.Credential(good.Serial)), fault.Denied, "is not known", "")
 	w.refused(fault.NotFound, "no credential named", "esscli list credential", func() error {
 		return w.RevokeCredential(admin, good.Serial)
 	})
@@ -100,22 +100,22 @@ func TestHostAccess(t *testing.T) {
 	w.change(v[0], core.VolumeChange{Assigned: &[]taskstore.HostAccess{
 		{Host: "VM"}, {Host: "other", ReadOnly: true},
 	}})
-	if access, ok := w.HostAccess(vm, v[0]); !ok || access.ReadOnly {
+	if access, ok := w.Access.May(vm, v[0]); !ok || access.ReadOnly {
 		t.Errorf("vm has %+v, %t", access, ok)
 	}
-	if access, ok := w.HostAccess(other, v[0]); !ok || !access.ReadOnly {
+	if access, ok := w.Access.May(other, v[0]); !ok || !access.ReadOnly {
 		t.Errorf("other has %+v, %t", access, ok)
 	}
 	for _, credential := range []string{revoked, "", "1234"} {
-		if access, ok := w.HostAccess(credential, v[0]); ok {
+		if access, ok := w.Access.May(credential, v[0]); ok {
 			t.Errorf("credential %q has %+v", credential, access)
 		}
 	}
-	if access, ok := w.HostAccess(vm, v[1]); ok {
+	if access, ok := w.Access.May(vm, v[1]); ok {
 		t.Errorf("of a volume for nobody vm has %+v", access)
 	}
 	w.change(v[0], core.VolumeChange{Assigned: hostsOf("other")})
-	if access, ok := w.HostAccess(vm, v[0]); ok {
+	if access, ok := w.Access.May(vm, v[0]); ok {
 		t.Errorf("of a volume of another vm has %+v", access)
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/arrays"
-	"copyservices/copyserver/auth"
 	"copyservices/copyserver/core"
 	"copyservices/copyserver/runner"
 	"copyservices/copyserver/state"
@@ -38,7 +38,7 @@ var (
 )
 
 // cheap is what a password hash takes here.
-var cheap = auth.Cost{Memory: 64, Time: 1, Threads: 1}
+var cheap = access.Cost{Memory: 64, Time: 1, Threads: 1}
 
 // world is a Core on a state folder of its own, whose array has the serial 13698.
 type world struct {
@@ -99,10 +99,10 @@ func newWorldOn(t *testing.T, store taskstore.Store, list ...arrayclient.Array) 
 	t.Cleanup(func() { must(t, tasks.Stop(context.Background())) })
 	w.Core = core.New(core.Parts{
 		Store: store, Box: empty.Box, Arrays: registry, Runner: tasks, Attached: export.NewAttachments(),
-		Passwords: auth.New(store.Users(), cheap), Issuer: empty.Authority,
-		Logger:     slog.New(slog.NewTextHandler(&w.log, nil)),
-		Reassigned: func() { w.reassigned++ },
+		Passwords: access.New(store.Users(), cheap), Access: access.NewHosts(store, empty.Authority),
+		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})
+	w.Access.Watch(func() { w.reassigned++ })
 	return w
 }
 

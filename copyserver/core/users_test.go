@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"copyservices/arrayclient/fault"
-	"copyservices/copyserver/auth"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/core"
 	"copyservices/taskstore"
 )
@@ -79,7 +79,7 @@ func TestUsersThatCannotBe(t *testing.T) {
 		{core.UserChange{Password: "p"}, "a user needs a name", ""},
 		{core.UserChange{Name: "a:b", Password: "p"}, "name of a user has no ':'", ""},
 		{core.UserChange{Name: "a"}, "a user needs a password", ""},
-		{core.UserChange{Name: "a", Password: strings.Repeat("p", auth.MaxPassword+1)},
+		{core.UserChange{Name: "a", Password: strings.Repeat("p", access.MaxPassword+1)},
 			"a password has at most 1024 bytes", ""},
 		{core.UserChange{Name: "a", Password: "p", Role: "root"}, `"root" is no role`, "admin, operator and"},
 		{core.UserChange{Name: "SuperUser", Password: "p"}, "a user named superuser exists already", ""},

@@ -166,7 +166,7 @@ func (c *Core) ChangeVolume(
 	}
 	err = all(ctx, steps)
 	if change.Assigned != nil {
-		c.Reassigned() // whatever came of it: a host may have come in meanwhile
+		c.Access.Changed() // whatever came of it: a host may have come in meanwhile
 	}
 	if err != nil {
 		return v, err

@@ -72,8 +72,8 @@ func (n *NBD) Start(l net.Listener, c *core.Core, cert tls.Certificate) (err err
 	n.volumes = Volumes{Arrays: c.Arrays, Attached: c.Attached}
 	switch {
 	case n.opts.HostTLS:
-		n.volumes.Access = c.HostAccess
-		n.tls, err = hostTLS(c, n.opts.Names)
+		n.volumes.Access = c.Access.May
+		n.tls, err = c.Access.TLS(n.opts.Names)
 	case n.tls != nil && n.tls.Certificates == nil:
 		n.tls.Certificates = []tls.Certificate{cert}
 	}
@@ -83,6 +83,9 @@ func (n *NBD) Start(l net.Listener, c *core.Core, cert tls.Certificate) (err err
 	if n.server, err = nbd.New(n.options(l.(*net.TCPListener)), n.volumes); err != nil {
 		return err
 	}
+	if n.opts.HostTLS {
+		c.Access.Watch(n.recheck)
+	}
 	n.server.Start()
 	return nil
 }
@@ -91,41 +94,12 @@ func (n *NBD) Start(l net.Listener, c *core.Core, cert tls.Certificate) (err err
 // ended; see nbd.Server.Stop.
 func (n *NBD) Stop(ctx context.Context) error { return n.server.Stop(ctx) }
 
-// Recheck cuts off the clients whose access is no longer what it was. It may be called
-// on nil.
-func (n *NBD) Recheck() {
-	if n == nil || n.volumes.Access == nil {
-		return
-	}
+// recheck cuts off the clients whose access is no longer what it was.
+func (n *NBD) recheck() {
 	n.server.Recheck(func(peer nbd.Peer, export string, readOnly bool) bool {
 		access, ok := n.volumes.of(peer, arrayclient.Serial(export))
 		return ok && access.ReadOnly == readOnly
 	})
-}
-
-// Who may attach what over NBD with HostTLS: a host shows a certificate that this
-// server issued and has on record, and sees the volumes that are assigned to
-// it. Both are asked for at each connection and each export; a change cuts off
-// those whom it locks out.
-
-// hostTLS demands a credential of every client.
-func hostTLS(c *core.Core, names []string) (*tls.Config, error) {
-	cert, err := c.Issuer.Server(names)
-	if err != nil {
-		return nil, err
-	}
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: c.Issuer.Pool(),
-		// Unlike VerifyPeerCertificate it is called for resumed sessions too.
-		VerifyConnection: func(state tls.ConnectionState) error {
-			if len(state.VerifiedChains) == 0 {
-				return fault.New(fault.Denied, "no credential was shown")
-			}
-			_, err := c.Credential(state.VerifiedChains[0][0].SerialNumber.Text(16))
-			return err
-		},
-	}, nil
 }
 
 // config returns nil where no option asks for TLS. What comes from the state folder

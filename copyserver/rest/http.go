@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/api"
-	"copyservices/copyserver/auth"
 	"copyservices/copyserver/core"
 	"copyservices/copyserver/runner"
 	"copyservices/export/quota"
@@ -285,7 +285,7 @@ func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter 
 // statusOf is the HTTP status for a failure. Clients go by the kind in the
 // body; the status is for proxies and people.
 func statusOf(err error) int {
-	var tooMany *auth.TooMany
+	var tooMany *access.TooMany
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooMany):
@@ -325,7 +325,7 @@ func statusOf(err error) int {
 }
 
 func writeError(w http.ResponseWriter, err error) {
-	var tooMany *auth.TooMany
+	var tooMany *access.TooMany
 	if errors.As(err, &tooMany) {
 		seconds := int(tooMany.RetryAfter.Seconds()) + 1
 		w.Header().Set("Retry-After", strconv.Itoa(seconds))

@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/api"
-	"copyservices/copyserver/auth"
 	"copyservices/copyserver/core"
 	"copyservices/export/quota"
 )
@@ -29,7 +29,7 @@ const (
 // Options of an API. None may be left out but those that say so.
 type Options struct {
 	Core   *core.Core
-	Auth   *auth.Authenticator
+	Auth   *access.Authenticator
 	Logger *slog.Logger
 	Cert   tls.Certificate
 	// Server describes the server, as far as that does not change; every answer carries
@@ -47,7 +47,7 @@ type Options struct {
 // API is the REST API over a Core. Make one with New.
 type API struct {
 	core        *core.Core
-	auth        *auth.Authenticator
+	auth        *access.Authenticator
 	logger      *slog.Logger
 	server      api.Server
 	bodyTimeout time.Duration

@@ -22,7 +22,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray"
-	"copyservices/copyserver/auth"
+	"copyservices/copyserver/access"
 	"copyservices/copyserver/secrets"
 	"copyservices/taskstore/atomicfile"
 	"copyservices/taskstore/filestore"
@@ -73,7 +73,7 @@ type Opening struct {
 	ArraySerial string   // of an array to create; empty: random
 	Names       []string // for the certificate, if it is to be created
 	FS          atomicfile.FS
-	Cost        auth.Cost
+	Cost        access.Cost
 	Logger      *slog.Logger
 	Lock        *Lock // of a folder that is locked already; else nil
 }
@@ -267,7 +267,7 @@ func (s *Folder) initialise(ctx context.Context, o Opening) (identity, error) {
 		return id, err
 	}
 	if len(users) == 0 {
-		first, err := auth.New(s.Store.Users(), o.Cost).FirstUser(ctx)
+		first, err := access.New(s.Store.Users(), o.Cost).FirstUser(ctx)
 		if err != nil {
 			return id, err
 		}

@@ -1,7 +1,8 @@
-// Package auth decides who a request comes from: users with argon2id hashes,
-// a memory of good passwords so that repeated calls do not pay for the hash,
-// and a slow-down after failed logins.
-package auth
+// Package access tells who may. Users log in with passwords: there are argon2id
+// hashes, a memory of good passwords so that repeated calls do not pay for the hash,
+// and a slow-down after failed logins. Hosts show credentials, and reach the volumes
+// that are assigned to them. What a user may do by their role is a rule of core.
+package access
 
 import (
 	"context"
