@@ -101,6 +101,10 @@ var layers = []layer{
 		"the conformance suite holds for every driver because it knows none"},
 	{"arrayclient/filearray/bitmap", append([]string{"arrayclient/filearray/disk"}, driverImports...),
 		"bits say which tracks are copied, not who copies them: they know their file and no engine"},
+	{"arrayclient/filearray/segments", append([]string{"arrayclient/filearray/bitmap",
+		"arrayclient/filearray/disk"}, driverImports...),
+		"the bytes of a volume are kept without regard to what they are an image of: who may " +
+			"change them, and when, is the engine's"},
 	{"arrayclient/filearray/disk", driverImports,
 		"what is on the disk, and what it means, is read without the engine, which no format may " +
 			"depend on"},

@@ -15,6 +15,7 @@ import (
 
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/lockorder"
+	"copyservices/arrayclient/filearray/segments"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -70,8 +71,7 @@ type Array struct {
 	staging  staging
 	// cannotClone is set when the file system turned out not to share blocks.
 	cannotClone atomic.Bool
-	sharing     *sharing
-	stamps      freshStamps
+	folder      *segments.Folder
 	slots       chan struct{} // background copies at work at a time
 	finishing   relQueue
 	rate        rate // of all background copying
@@ -262,7 +262,7 @@ func (a *Array) closeFiles() error {
 		}
 	}
 	errs = append(errs, sideBySide(a.allVolumes(), func(v *volume) error {
-		return errors.Join(v.closeStage(), v.close())
+		return errors.Join(v.closeStage(), v.data.Close())
 	}))
 	return errors.Join(errs...)
 }
@@ -341,7 +341,7 @@ func (a *Array) applyState(r disk.Record) {
 	}
 	switch r.Kind {
 	case disk.RecSharing, disk.RecEnded, disk.RecVolumeDeleted:
-		a.sharing.notePartners(a.state)
+		a.folder.NotePartners(a.state)
 	}
 }
 

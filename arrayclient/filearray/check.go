@@ -5,6 +5,7 @@ import (
 	"path"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/segments"
 
 	"copyservices/arrayclient"
 )
@@ -20,12 +21,13 @@ func Check(fsys disk.FS) []error {
 	}
 	defer l.close()
 	var problems []error
+	folder := segments.NewFolder(fsys, l.serial, nil)
 	for _, id := range sortedKeys(l.state.Volumes) {
 		rec := l.state.Volumes[id]
-		segs, err := openChecked(fsys, l.serial, l.state, rec)
+		files, err := folder.Open(rec, l.state)
 		if err == nil {
-			err = l.checkStage(rec, segs)
-			closeSegments(segs)
+			err = l.checkStage(rec, files)
+			segments.CloseFiles(files)
 		}
 		if ofVolume(err) {
 			err = lostVolume(arrayclient.MakeSerial(id, l.serial), err)

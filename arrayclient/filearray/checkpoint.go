@@ -89,7 +89,7 @@ func (a *Array) beginCheckpoint() error {
 
 // newCheckpoint takes down what checkpoint gen has to write.
 func (a *Array) newCheckpoint(gen uint64) *checkpoint {
-	a.stamps.noteAll()
+	a.folder.Stamps.NoteAll()
 	c := &checkpoint{gen: gen, state: a.snapshot(), ended: a.ended, done: make(chan struct{})}
 	c.pages = a.takeDirty(c.state)
 	a.ended = nil

@@ -6,6 +6,7 @@ import (
 
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/lockorder"
+	"copyservices/arrayclient/filearray/segments"
 
 	"copyservices/arrayclient/fault"
 )
@@ -24,7 +25,7 @@ type committer struct {
 	// reports whether there was any.
 	release func() bool
 	// stamps are taken down with what is committed. It may be nil.
-	stamps *freshStamps
+	stamps *segments.Stamps
 
 	mu      sync.Mutex
 	running bool
@@ -154,8 +155,8 @@ func (c *committer) record(b *batch) error {
 	records, good := b.marksRecord()
 	records = append(records, b.records...)
 	var stamped []disk.StampChange
-	if len(records) > 0 {
-		stamped = c.stamps.some()
+	if len(records) > 0 && c.stamps != nil {
+		stamped = c.stamps.Some()
 	}
 	if len(stamped) > 0 {
 		records = append(records, disk.JSONRecord(disk.RecStamped, stamped))
@@ -178,7 +179,7 @@ func (c *committer) record(b *batch) error {
 		if err != nil {
 			return c.breakDown(err)
 		}
-		c.stamps.noted(stamped)
+		c.stamps.Noted(stamped)
 	}
 	for _, m := range good {
 		if m.changed {
@@ -224,7 +225,7 @@ func (b *batch) marksRecord() (records []disk.Record, good []mark) {
 	for _, m := range b.marks {
 		if m.changed {
 			changed = disk.AppendMark(changed, m.rel.uid, m.first, m.n)
-		} else if err := m.rel.target.err(); err != nil {
+		} else if err := m.rel.target.data.Err(); err != nil {
 			if !failed[m.rel] {
 				b.fail(m.rel, err)
 			}

@@ -164,7 +164,7 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 	}
 	n, hole := r.plan(t, n)
 	if !hole && r.array.cannotClone.Load() {
-		r.source.readAhead((t+n)*trackSize, n*trackSize)
+		r.source.data.ReadAhead((t+n)*trackSize, n*trackSize)
 	}
 	copied, err := r.copyLocked(t, n)
 	if err != nil {
@@ -176,7 +176,7 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 		return piece{n: n}, nil
 	}
 	if copied > 0 {
-		r.target.writeOut(t*trackSize, min(n*trackSize, r.source.size-t*trackSize))
+		r.target.data.WriteOut(t*trackSize, min(n*trackSize, r.source.data.Size-t*trackSize))
 	}
 	return piece{n, copied * trackSize}, nil
 }
@@ -190,11 +190,11 @@ func (r *relationship) copyLocked(t, n int64) (copied int64, err error) {
 // plan returns how many of n tracks to copy in one go: few enough not to keep
 // writers waiting, but any number of which neither side has data.
 func (r *relationship) plan(t, n int64) (step int64, hole bool) {
-	holes := r.source.holeTracks(t, n)
+	holes := r.source.data.HoleTracks(t, n)
 	if holes == 0 {
 		return min(n, saveTracks, r.rate.tracks(), r.array.rate.tracks()), false
 	}
-	if empty := r.target.holeTracks(t, holes); empty > 0 {
+	if empty := r.target.data.HoleTracks(t, holes); empty > 0 {
 		return empty, true
 	}
 	return min(holes, clearTracks), true

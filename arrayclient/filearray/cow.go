@@ -1,12 +1,12 @@
 package filearray
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"sync"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/segments"
 
 	"copyservices/arrayclient"
 )
@@ -36,6 +36,17 @@ var trackBuffers = sync.Pool{New: func() any {
 // clearTracks is how many tracks of data a target's range is cleared of in
 // one go.
 const clearTracks = 1024
+
+// clearable returns how many of n tracks from first on can be cleared in one
+// piece.
+func (v *volume) clearable(first, n int64) int64 {
+	off := first * trackSize
+	length := min(n*trackSize, v.data.Size-off)
+	if part := v.data.Bound(off, length, clearTracks*trackSize); part < length {
+		return max(1, part/trackSize)
+	}
+	return n
+}
 
 // apply calls the functions of a batch that was filled outside the committer.
 func (b *batch) apply() {
@@ -120,18 +131,18 @@ func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []erro
 	off := t * trackSize
 	v.array.spare.Hope() // refused, they fail for good
 	for i, r := range rels {
-		errs[i] = r.target.roomFor(off, min(limit*trackSize, v.size-off))
+		errs[i] = r.target.roomFor(off, min(limit*trackSize, v.data.Size-off))
 	}
-	each := func(f func(d *data) error) {
+	each := func(f func(d *segments.Data) error) {
 		for i, r := range rels {
 			if errs[i] == nil {
-				errs[i] = f(&r.target.data)
+				errs[i] = f(r.target.data)
 			}
 		}
 	}
 	if limit > 1 {
-		if n := v.holeTracks(t, limit); n > 0 {
-			each(func(d *data) error { return d.clear(off, min(n*trackSize, v.size-off)) })
+		if n := v.data.HoleTracks(t, limit); n > 0 {
+			each(func(d *segments.Data) error { return d.Clear(off, min(n*trackSize, v.data.Size-off)) })
 			return n, errs
 		}
 	}
@@ -142,31 +153,17 @@ func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []erro
 	}
 	buf := pool.Get().(*[]byte)
 	defer pool.Put(buf)
-	for end := min(off+n*trackSize, v.size); off < end; {
+	for end := min(off+n*trackSize, v.data.Size); off < end; {
 		p := (*buf)[:min(int64(len(*buf)), end-off)]
-		if err := v.readAt(p, off); err != nil {
+		if err := v.data.ReadAt(p, off); err != nil {
 			err = fmt.Errorf("source %s cannot be read: %w", v.serial, err)
-			each(func(*data) error { return err })
+			each(func(*segments.Data) error { return err })
 			return n, errs
 		}
-		each(func(d *data) error { return d.store(p, off) })
+		each(func(d *segments.Data) error { return d.Store(p, off) })
 		off += int64(len(p))
 	}
 	return n, errs
-}
-
-// alike returns how many bytes at the beginning of p are tracks of zeros, or
-// are not.
-func alike(p []byte) (n int, zero bool) {
-	isZero := func(p []byte) bool {
-		track := p[:min(len(p), trackSize)]
-		return bytes.Equal(track, disk.Zeros[:len(track)])
-	}
-	zero = isZero(p)
-	for n < len(p) && isZero(p[n:]) == zero {
-		n += min(len(p)-n, trackSize)
-	}
-	return n, zero
 }
 
 // readTarget reads from the target. A track that is not copied comes from the
@@ -179,7 +176,7 @@ func (r *relationship) readTarget(p []byte, off int64) error {
 	return r.parts(off, int64(len(p)), func(at, n int64, own bool) error {
 		part := p[at-off : at-off+n]
 		for !own {
-			if err := r.source.readAt(part, at); err != nil {
+			if err := r.source.data.ReadAt(part, at); err != nil {
 				return err
 			}
 			if r.unchanged(at, n) {
@@ -190,7 +187,7 @@ func (r *relationship) readTarget(p []byte, off int64) error {
 				return r.readTarget(part, at)
 			}
 		}
-		return r.target.readAt(part, at)
+		return r.target.data.ReadAt(part, at)
 	})
 }
 
@@ -205,10 +202,10 @@ func (r *relationship) unchanged(off, n int64) bool {
 // that the target itself holds them.
 func (r *relationship) parts(off, n int64, f func(off, n int64, own bool) error) error {
 	end := off + n
-	for off < min(end, r.source.size) {
+	for off < min(end, r.source.data.Size) {
 		t := off / trackSize
 		own, same := r.copied.Run(t, (end-1)/trackSize-t+1)
-		stop := min(end, (t+same)*trackSize, r.source.size)
+		stop := min(end, (t+same)*trackSize, r.source.data.Size)
 		if err := f(off, stop-off, own); err != nil {
 			return err
 		}
@@ -252,11 +249,11 @@ const minClone = 16
 // can do that, and returns for how many of n tracks; 0 means that they are to
 // be copied. They are locked.
 func (r *relationship) cloneTracks(first, n int64) int64 {
-	n = min(n, r.source.size/trackSize-first)
+	n = min(n, r.source.data.Size/trackSize-first)
 	if n < minClone || r.array.cannotClone.Load() || r.array.spare.Spent() || !r.noteSharing() {
 		return 0
 	}
-	err := r.target.clone(&r.source.data, first*trackSize, n*trackSize)
+	err := r.target.data.Clone(r.source.data, first*trackSize, n*trackSize)
 	if errors.Is(err, errors.ErrUnsupported) {
 		r.array.cannotClone.Store(true)
 	}
@@ -264,6 +261,24 @@ func (r *relationship) cloneTracks(first, n int64) int64 {
 		return 0
 	}
 	return n
+}
+
+// noteSharing makes it durable that the target may share the source's blocks,
+// and reports whether it is.
+func (r *relationship) noteSharing() bool {
+	if r.mayShare.Load() {
+		return true
+	}
+	a := r.array
+	a.stateMu.RLock()
+	rec := a.state.Relationships[r.uid]
+	noted := rec != nil && a.state.Shares(rec)
+	a.stateMu.RUnlock()
+	if !noted && (rec == nil || a.commitRecord(disk.JSONRecord(disk.RecSharing, r.uid), nil) != nil) {
+		return false
+	}
+	r.mayShare.Store(true)
+	return true
 }
 
 // targetExtents reports the extents of the image.
@@ -278,7 +293,7 @@ func (r *relationship) targetExtents(off, n int64, f func(int64, bool) bool) err
 			return nil
 		}
 		if own {
-			return r.target.extents(at, n, g)
+			return r.target.data.Extents(at, n, g)
 		}
 		return r.uncopiedExtents(at, n, g)
 	})
@@ -293,7 +308,7 @@ func (r *relationship) uncopiedExtents(off, n int64, f func(int64, bool) bool) e
 	for n > 0 {
 		list = list[:0]
 		var length int64
-		err := r.source.extents(off, n, func(l int64, hole bool) bool {
+		err := r.source.data.Extents(off, n, func(l int64, hole bool) bool {
 			list = append(list, extent{l, hole})
 			length += l
 			return len(list) < extentsAtOnce

@@ -95,7 +95,7 @@ func (r *crashRun) setUp() {
 		r.t.Fatal(err)
 	}
 	r.array = openStagingArray(r.t, r.fsys, crashStaging)
-	r.array.stamps.after = 0 // each sync gives stamps
+	r.array.folder.Stamps.After = 0 // each sync gives stamps
 	r.serials = mustCreate(r.t, r.array, crashVolume, 4)
 	r.now = map[arrayclient.Serial]*oracle{}
 	for _, s := range r.serials {

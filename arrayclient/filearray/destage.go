@@ -119,7 +119,7 @@ func (v *volume) destagerEnds(err error) bool {
 		s.failures++
 	}
 	s.changed.Broadcast()
-	useless := v.err() != nil || v.array.committer.err() != nil
+	useless := v.data.Err() != nil || v.array.committer.err() != nil
 	goesOn := s.background && v.array.ctx.Err() == nil && !useless
 	if err == nil && s.leftUpTo(s.wanted) || goesOn && s.usedAreas() > 0 {
 		return false
@@ -152,7 +152,7 @@ func (v *volume) destage() error {
 	if err := s.await(func() bool { return !s.leftUpTo(newest) }); err != nil {
 		return err
 	}
-	return v.err()
+	return v.data.Err()
 }
 
 // destageRoom waits until there is room in the stage, which was full, for a write of n
@@ -187,7 +187,7 @@ func (v *volume) settle() error {
 func (v *volume) unsettled() bool {
 	v.files.RLock()
 	defer v.files.RUnlock()
-	return v.stage.pending.Load() > 0 || v.isExposed() || v.stageDirty()
+	return v.stage.pending.Load() > 0 || v.data.IsExposed() || v.stageDirty()
 }
 
 // settleAll settles volumes side by side; no lock is held, for a disk may take

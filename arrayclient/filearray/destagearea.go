@@ -109,7 +109,7 @@ func (v *volume) markArea(j *job) error {
 func (v *volume) applyArea(j *job) error {
 	for part := range slices.Chunk(j.tracks, destageTracks) {
 		for _, t := range part {
-			v.share.makeWay(t*trackSize, trackSize)
+			v.data.MakeWay(t*trackSize, trackSize)
 		}
 		if err := v.withGate(func() error { return v.applyTracks(j.i, part) }); err != nil {
 			return err
@@ -133,7 +133,7 @@ func (v *volume) saveArea(j *job) error {
 		next := min(done+destageTracks, len(tracks))
 		err := v.withGate(func() (err error) {
 			for ; ahead < min(next+tracksAhead, len(tracks)); ahead++ {
-				v.readAhead(tracks[ahead]*trackSize, trackSize)
+				v.data.ReadAhead(tracks[ahead]*trackSize, trackSize)
 			}
 			j.marks, err = v.saveTracks(j.marks, tracks[done:next])
 			targets = int64(len(v.sources))
@@ -194,7 +194,7 @@ func (v *volume) applyTracks(i int, tracks []int64) error {
 			if _, err := s.file.ReadAt(p, f.at); err != nil {
 				return err
 			}
-			if err := v.applyAt(p, f.off); err != nil {
+			if err := v.data.ApplyAt(p, f.off); err != nil {
 				return err
 			}
 		}
@@ -235,14 +235,14 @@ func (v *volume) recycle(i int, synced bool) (emptying, error) {
 	defer s.recycling.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := v.err(); err != nil {
+	if err := v.data.Err(); err != nil {
 		return emptied, err // nothing is known about what is in the files
 	}
 	if s.unsynced() {
 		return syncStageFirst, nil
 	}
 	if !s.areas[i].promised {
-		v.expose()
+		v.data.Expose()
 	} else if !synced {
 		return syncFilesFirst, nil
 	}
@@ -261,5 +261,5 @@ func (v *volume) recycle(i int, synced bool) (emptying, error) {
 func (v *volume) syncFiles() error {
 	v.files.RLock()
 	defer v.files.RUnlock()
-	return v.sync()
+	return v.data.Sync()
 }

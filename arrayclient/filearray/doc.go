@@ -43,12 +43,8 @@
 // while an area is on its way.
 //
 // The background copy lets targets share the source's blocks where the file
-// system can do that (XFS, btrfs). A later write to the source then takes new
-// space, as its target would have before. Volumes may share blocks long after
-// their relationship has ended. A power cut can bring a volume back to a block
-// that it had left, if that was not synced, and a partner may have been written
-// there. So of volumes that may share blocks only one at a time has changes to a
-// track that are not synced; the others are synced first (sharing.go).
+// system can do that. Package segments sees to it that a power cut shows no volume
+// what was written to another one.
 //
 // Establish syncs the sources before it returns, and notes in the journal that
 // it has. What hosts write is durable when a flush that came after it has
@@ -92,7 +88,7 @@
 // them may look at them. Listing, attaching and releasing a freeze take mu alone.
 // Data is synced under files, which acts take for moments; under a gate only for a
 // partner that shares blocks and has changed again since it was synced without one
-// (sharing.go).
+// (package segments).
 //
 // # Files
 //
@@ -115,7 +111,7 @@
 //
 // So are files of an older backup beside newer ones. Sessions tell the meta files, the
 // journals and the folder of volumes (disk/generation.go), generations and counts the
-// bitmaps, stamps each file of a volume (stamp.go), which then fails alone. A file of
+// bitmaps, stamps each file of a volume (package segments), which then fails alone. A file of
 // a volume on which no image and no staged write counts may be older: it is taken as
 // it is.
 package filearray

@@ -84,7 +84,7 @@ func (a *Array) newRelationships(recs []disk.RelationshipRecord) []*relationship
 	uid := a.takeUIDs(len(recs))
 	for i := range recs {
 		recs[i].UID = uid + uint64(i)
-		copied, changed := newBitmaps(&recs[i], a.volumes[recs[i].Source].size)
+		copied, changed := newBitmaps(&recs[i], a.volumes[recs[i].Source].data.Size)
 		rels[i] = a.newRelationship(&recs[i], copied, changed)
 	}
 	return rels

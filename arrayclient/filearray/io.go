@@ -14,11 +14,10 @@ const (
 	readPiece  = 1 << 20
 	writePiece = 4 << 20
 	// zeroData is how much data is made holes in one piece, of which the rest
-	// are holes already, and zeroExtents in how many extents.
-	zeroData    = 16 << 20
-	zeroExtents = 256
+	// are holes already.
+	zeroData = 16 << 20
 	// zeroClaimed is how much is zeroed in one piece where each track has to be
-	// claimed (sharing.go).
+	// claimed because a partner may share it.
 	zeroClaimed = 1 << 30
 	// saveWork is how many tracks are copied in one piece, to all targets
 	// together, and saveAtOnce how many before they are synced.
@@ -143,7 +142,7 @@ func (v *volume) follow(how outcome, off, n int64) (again bool, err error) {
 	case targetBefore:
 		return true, v.readyTarget(off, n)
 	case partnerBefore:
-		v.share.makeWay(off, n) // an error is the partner's
+		v.data.MakeWay(off, n) // an error is the partner's
 		return true, nil
 	case markAfter:
 		return false, v.markWritten(off, n)
@@ -165,11 +164,11 @@ func (v *volume) tryWrite(p []byte, off int64, polite bool) (outcome, error) {
 		return notStaged, err
 	}
 	if v.target != nil {
-		if polite && v.share.blocked(off, n) {
+		if polite && v.data.Blocked(off, n) {
 			return partnerBefore, nil
 		}
 		return v.target.writeTarget(off, n, func(at, n int64) error {
-			return v.writeAt(p[at-off:at-off+n], at)
+			return v.data.WriteAt(p[at-off:at-off+n], at)
 		})
 	}
 	how, err := v.put(p, off)
@@ -179,10 +178,10 @@ func (v *volume) tryWrite(p []byte, off int64, polite bool) (outcome, error) {
 	case how == pastStage:
 		defer v.passed(off, n)
 	}
-	if polite && v.share.blocked(off, n) {
+	if polite && v.data.Blocked(off, n) {
 		return partnerBefore, nil
 	}
-	return how, v.writeAt(p, off)
+	return how, v.data.WriteAt(p, off)
 }
 
 // tryZero zeroes a piece of a range, and returns its length, unless something
@@ -193,14 +192,14 @@ func (v *volume) tryZero(off, n int64, punch, polite bool) (int64, outcome, erro
 	if err := v.check(off, n); err != nil {
 		return 0, notStaged, err
 	}
-	write := func(at, n int64) error { return v.zero(at, n, punch) }
+	write := func(at, n int64) error { return v.data.Zero(at, n, punch) }
 	n = v.zeroPiece(off, n, punch)
 	if err := v.roomFor(off, n); err != nil && !punch {
 		return 0, notStaged, err
 	}
 	defer v.array.spare.Hope()
 	if v.target != nil {
-		if polite && v.share.blocked(off, n) {
+		if polite && v.data.Blocked(off, n) {
 			return n, partnerBefore, nil
 		}
 		how, err := v.target.writeTarget(off, n, write)
@@ -215,7 +214,7 @@ func (v *volume) tryZero(off, n int64, punch, polite bool) (int64, outcome, erro
 		return saved, how, nil
 	}
 	defer v.passed(off, saved)
-	if polite && v.share.blocked(off, saved) {
+	if polite && v.data.Blocked(off, saved) {
 		return saved, partnerBefore, nil
 	}
 	return saved, how, write(off, saved)
@@ -226,34 +225,14 @@ func (v *volume) zeroPiece(off, n int64, punch bool) int64 {
 	if !punch {
 		return pieceOf(off, n, writePiece)
 	}
-	part := v.bound(off, n, zeroData)
-	if v.share != nil && !v.share.alone() {
+	part := v.data.Bound(off, n, zeroData)
+	if v.data.Shares() {
 		part = min(part, zeroClaimed)
 	}
 	if part < n {
 		part = max(part-(off+part)%trackSize, min(n, trackSize-off%trackSize))
 	}
 	return part
-}
-
-// bound returns how much of a range has no more than most bytes of data, in few
-// extents.
-func (d *data) bound(off, n, most int64) int64 {
-	var length, sum int64
-	extents := 0
-	err := d.extents(off, n, func(l int64, hole bool) bool {
-		if !hole {
-			l = min(l, most-sum)
-			sum += l
-		}
-		length += l
-		extents++
-		return sum < most && extents < zeroExtents
-	})
-	if err != nil {
-		return min(n, most)
-	}
-	return length
 }
 
 // Flush makes the writes that returned before it durable.
@@ -314,7 +293,7 @@ func (v *volume) someExtents(list []extent, off, n int64) ([]extent, error) {
 	case v.overlapsStaged(off, n): // written to meanwhile; there may be data anywhere
 		return append(list, extent{n, false}), nil
 	}
-	err := v.extents(off, n, add)
+	err := v.data.Extents(off, n, add)
 	return list, err
 }
 

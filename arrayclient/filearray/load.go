@@ -9,6 +9,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/segments"
 )
 
 // loaded is what the files of an array say, before anything is changed.
@@ -246,13 +247,13 @@ func (l *loaded) open(opts OpenOptions) (*Array, error) {
 	a.committer.journal = l.journal
 	a.committer.between = a.makeRoom
 	a.committer.release = a.spare.Release
-	a.stamps.after, a.stamps.apply = stampAfter, a.applyState
-	a.committer.stamps = &a.stamps
+	a.folder = segments.NewFolder(a.fsys, a.serial, a.applyState)
+	a.committer.stamps = &a.folder.Stamps
 	a.spare.Open(a.fsys)
 	if err := a.fsys.Mkdir(stageDir); err != nil {
 		return nil, err
 	}
-	a.openSharing()
+	a.probeSharing()
 	if err := a.openVolumes(); err != nil {
 		a.closeVolumes()
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/segments"
 
 	"copyservices/arrayclient/filearray/disk"
 )
@@ -106,6 +107,19 @@ func (a *Array) writeFirst() error {
 	return err
 }
 
+// probeSharing finds out whether volumes can share blocks. Those that were made
+// before it was noted who does are taken to share with each other.
+func (a *Array) probeSharing() {
+	err := disk.ProbeClone(a.fsys, stageDir)
+	a.cannotClone.Store(err != nil)
+	if a.state.SharingSince == 0 {
+		a.state.SharingSince = a.state.NextUID
+		if errors.Is(err, errors.ErrUnsupported) {
+			a.state.SharingSince = 1
+		}
+	}
+}
+
 // syncImages makes the sources durable from which targets are still read,
 // where nothing says that the establish did: it may have been cut off.
 func (a *Array) syncImages() {
@@ -118,7 +132,7 @@ func (a *Array) syncImages() {
 	sideBySide(sources, (*volume).syncFiles) // an error stays in the volume
 	var durable []uint64
 	for uid, r := range a.rels {
-		if unsure(r) && r.source.err() == nil {
+		if unsure(r) && r.source.data.Err() == nil {
 			durable = append(durable, uid)
 		}
 	}
@@ -174,8 +188,8 @@ func ofVolume(err error) bool {
 // was.
 func lostVolume(serial arrayclient.Serial, cause error) error {
 	lost := fault.New(fault.Failed, "volume %s has failed: %w", serial, cause)
-	var older *olderFileError
-	if errors.As(cause, &older) && !older.staged {
+	var older *segments.OlderError
+	if errors.As(cause, &older) && !older.Staged {
 		return lost.WithHint("stop copyserver, put the newest file back and start copyserver again; "+
 			"or withdraw the relationships of %s and start copyserver again, to use the file as it is; "+
 			"or give the volume up: esscli delete volume %s", serial, serial)
@@ -185,27 +199,25 @@ func lostVolume(serial arrayclient.Serial, cause error) error {
 }
 
 func (a *Array) openVolume(rec *disk.VolumeRecord) (*volume, error) {
-	segs, err := openChecked(a.fsys, a.serial, a.state, rec)
+	files, err := a.folder.Open(rec, a.state)
 	if err != nil {
 		return nil, err
 	}
-	return a.newVolume(rec, segs), nil
+	return a.newVolume(rec, files), nil
 }
 
-func (a *Array) newVolume(rec *disk.VolumeRecord, segs []*segment) *volume {
+func (a *Array) newVolume(rec *disk.VolumeRecord, files []*segments.File) *volume {
 	v := &volume{
 		array: a, id: rec.ID, uid: rec.UID, serial: arrayclient.MakeSerial(rec.ID, a.serial),
 	}
-	if a.sharing != nil {
-		v.join(a.sharing, rec, a.state.SharingSince)
-	}
+	v.data = a.folder.NewData(rec, a.state.SharingSince, v.syncFiles)
 	v.stage.noted = rec.StageStamp
 	v.stage.nudge = make(chan struct{}, 1)
 	v.stage.changed.L = &v.stage.mu
 	v.stage.background = a.staging.after >= 0
 	v.stage.start = func() { a.destages.Go(v.runDestager) }
-	v.absent = segs == nil
-	v.setFiles(rec.Size, segs)
+	v.absent = files == nil
+	v.setFiles(rec.Size, files)
 	return v
 }
 
@@ -214,7 +226,7 @@ func (a *Array) closeVolumes() {
 	a.spare.Close()
 	for _, v := range a.volumes {
 		v.dropStage()
-		v.close()
+		v.data.Close()
 	}
 	for _, r := range a.rels {
 		for _, b := range r.bitmaps() {
@@ -231,7 +243,7 @@ func (a *Array) purge() {
 }
 
 func (a *Array) purgeVolume(rec *disk.VolumeRecord) {
-	err := removeSegments(a.fsys, rec)
+	err := a.folder.Remove(rec)
 	if rm := a.fsys.Remove(stageName(rec.ID, rec.UID)); !disk.IsNotExist(rm) {
 		err = errors.Join(err, rm)
 	}
@@ -252,7 +264,7 @@ func (a *Array) purgeVolume(rec *disk.VolumeRecord) {
 // refused. Nobody else uses the array yet.
 func (a *Array) takeOlder() {
 	for id, v := range a.volumes {
-		if slices.ContainsFunc(v.segs, func(s *segment) bool { return s.stamp.older }) {
+		if v.data.Older() {
 			a.log.Warn("an older file is taken as it is", "volume", string(v.serial))
 			rec := *a.state.Volumes[id]
 			rec.Stamps = nil

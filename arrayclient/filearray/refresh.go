@@ -57,7 +57,7 @@ func (r *relationship) checkRecording(what string) error {
 			WithHint("withdraw it and establish it again")
 	}
 	for _, v := range []*volume{r.source, r.target} {
-		if err := v.err(); err != nil {
+		if err := v.data.Err(); err != nil {
 			return fault.New(fault.Refused, "relationship %s cannot be %s: %w", r.pair(), what, err)
 		}
 	}
@@ -75,7 +75,7 @@ func (r *relationship) checkReversible() error {
 	case len(r.source.sources) > 1:
 		return fault.New(fault.Refused, "relationship %s cannot be reversed: %s is the source of others",
 			r.pair(), r.source.serial).WithHint("withdraw the others first")
-	case r.source.size < r.target.size:
+	case r.source.data.Size < r.target.data.Size:
 		return fault.New(fault.Refused, "relationship %s cannot be reversed: %s is smaller than %s",
 			r.pair(), r.source.serial, r.target.serial)
 	}

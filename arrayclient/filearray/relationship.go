@@ -46,15 +46,6 @@ type relationship struct {
 	rate   rate // of the background copy
 }
 
-func tracksOf(size int64) int64 {
-	return (size + arrayclient.TrackSize - 1) / arrayclient.TrackSize
-}
-
-// tracksAt returns the tracks that [off, off+n) of a volume touches.
-func tracksAt(off, n int64) bitmap.Range {
-	return bitmap.Range{First: off / trackSize, N: tracksOf(off%trackSize + n)}
-}
-
 // newRelationship makes the relationship of rec, not yet linked, with the
 // given bitmaps; changed is nil without change recording.
 func (a *Array) newRelationship(
@@ -79,9 +70,9 @@ func (a *Array) newRelationship(
 
 // newBitmaps returns the bitmaps of a relationship as it begins.
 func newBitmaps(rec *disk.RelationshipRecord, sourceSize int64) (copied, changed *bitmap.Bitmap) {
-	copied = bitmap.New(copiedName(rec.UID), rec.UID, tracksOf(sourceSize))
+	copied = bitmap.New(copiedName(rec.UID), rec.UID, bitmap.Tracks(sourceSize))
 	if rec.Options.Record {
-		changed = bitmap.New(changedName(rec.UID), rec.UID, tracksOf(sourceSize))
+		changed = bitmap.New(changedName(rec.UID), rec.UID, bitmap.Tracks(sourceSize))
 	}
 	return copied, changed
 }
@@ -146,10 +137,10 @@ func (r *relationship) err() error {
 // failed: the files of one of its volumes have. When they are there again, so is
 // the image.
 func (r *relationship) lost() error {
-	if err := r.target.err(); err != nil || r.copied.Full() {
+	if err := r.target.data.Err(); err != nil || r.copied.Full() {
 		return err
 	}
-	return r.source.err()
+	return r.source.data.Err()
 }
 
 // describe returns r as the interface shows it.

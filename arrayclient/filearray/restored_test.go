@@ -296,8 +296,9 @@ func TestStamps(t *testing.T) {
 	vol := volumeOf(t, a, v[2])
 	stamp := func() uint64 {
 		t.Helper()
-		s := vol.segs[0].stamp
-		n, err := disk.ReadStamp(vol.segs[0], "the file", s.at, s.Header)
+		at := disk.HeaderOffset(vol.data.Size) + disk.StampStart
+		file := vol.data.Files()[0]
+		n, err := disk.ReadStamp(file, "the file", at, disk.StampHeader(a.serial, vol.uid, 0))
 		if err != nil {
 			t.Fatal(err)
 		}

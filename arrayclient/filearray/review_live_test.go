@@ -115,24 +115,6 @@ func TestFreezeOutlivesCopy(t *testing.T) {
 	}
 }
 
-// TestSyncFailsForAll: when a sync fails it fails for whoever waited for it,
-// too.
-func TestSyncFailsForAll(t *testing.T) {
-	fsys := newCrashFS()
-	a := createTestArray(t, fsys)
-	defer a.kill()
-	v := mustCreate(t, a, 1<<20, 1)
-	writeOnes(t, a, v[0], 1)
-	fsys.setFault(failing("sync", "000", syscall.EIO))
-	s := a.volumes[0].segs[0]
-	for range 2 {
-		if s.sync() == nil {
-			t.Fatal("a sync that failed succeeds for the next one")
-		}
-		fsys.setFault(nil)
-	}
-}
-
 // once makes one op on a file fail, the first that is called.
 func once(op, name string, err error) func(string, string) error {
 	done := false
@@ -240,9 +222,9 @@ func TestCopyGoesOn(t *testing.T) {
 
 // recorded makes two relationships with change recording, whose sources were
 // written to since.
-func recorded(t *testing.T) (*crashFS, *Array, []arrayclient.Serial, []arrayclient.Pair) {
+func recorded(t *testing.T) (*stallFS, *Array, []arrayclient.Serial, []arrayclient.Pair) {
 	t.Helper()
-	fsys := newCrashFS()
+	fsys := &stallFS{crashFS: newCrashFS()}
 	a := createTestArray(t, fsys)
 	v := mustCreate(t, a, 1<<20, 4)
 	pairs := []arrayclient.Pair{{Source: v[0], Target: v[1]}, {Source: v[2], Target: v[3]}}
@@ -265,7 +247,7 @@ func recorded(t *testing.T) (*crashFS, *Array, []arrayclient.Serial, []arrayclie
 func TestResyncSourceFails(t *testing.T) {
 	fsys, a, v, pairs := recorded(t)
 	defer a.kill()
-	source, syncs := volumeOf(t, a, v[0]).segs[0], 0
+	syncs := 0
 	fsys.setFault(func(op, name string) error {
 		if op != "sync" || !strings.HasPrefix(name, disk.VolumeDir+"/000") {
 			return nil
@@ -273,10 +255,15 @@ func TestResyncSourceFails(t *testing.T) {
 		if syncs++; syncs > 1 {
 			return syscall.EIO
 		}
-		source.expose() // as if a host wrote before the instant
 		return nil
 	})
-	if err := a.Resync(context.Background(), pairs); err == nil {
+	begun, release := fsys.arm("sync", disk.VolumeDir+"/000")
+	resynced := make(chan error, 1)
+	go func() { resynced <- a.Resync(context.Background(), pairs) }()
+	<-begun
+	mustWrite(t, mustOpen(t, a, v[0]), 0, 512, 3) // a host writes before the instant
+	release()
+	if err := <-resynced; err == nil {
 		t.Fatal("the resync did not notice")
 	}
 	a.copies.Wait()

@@ -111,9 +111,9 @@ func (p *planner) add(src, tgt *volume) error {
 		return refuse("volume %s can have one relationship with change recording, not another to %s",
 			src.serial, tgt.serial)
 	}
-	if tgt.size < src.size {
+	if tgt.data.Size < src.data.Size {
 		return refuse("target %s (%d bytes) is smaller than source %s (%d bytes)",
-			tgt.serial, tgt.size, src.serial, src.size).
+			tgt.serial, tgt.data.Size, src.serial, src.data.Size).
 			WithHint("take a target that is at least as large as its source")
 	}
 	if err := src.usable(); err != nil {

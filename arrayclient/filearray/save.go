@@ -67,7 +67,7 @@ func (v *volume) saveAhead(off, n int64) error {
 func (v *volume) saveSome(first, n int64, marks *[]mark, work *int64) (int64, error) {
 	v.gate.RLock()
 	defer v.gate.RUnlock()
-	if err := v.err(); err != nil {
+	if err := v.data.Err(); err != nil {
 		return 0, err
 	}
 	if saved := v.savedTracks(first, n); saved > 0 {
@@ -92,7 +92,7 @@ func (v *volume) commitFailures(failures *batch) error {
 // work that is: holes cost nothing but what the targets have there.
 func (v *volume) saveStep(first, n int64) (step, work int64) {
 	targets := int64(max(1, len(v.sources)))
-	holes := v.holeTracks(first, n)
+	holes := v.data.HoleTracks(first, n)
 	if holes == 0 {
 		step = min(n, max(1, saveWork/targets))
 		return step, step * targets
@@ -101,15 +101,4 @@ func (v *volume) saveStep(first, n int64) (step, work int64) {
 		holes = min(holes, r.target.clearable(first, holes))
 	}
 	return holes, 1
-}
-
-// clearable returns how many of n tracks from first on can be cleared in one
-// piece.
-func (d *data) clearable(first, n int64) int64 {
-	off := first * trackSize
-	length := min(n*trackSize, d.size-off)
-	if part := d.bound(off, length, clearTracks*trackSize); part < length {
-		return max(1, part/trackSize)
-	}
-	return n
 }

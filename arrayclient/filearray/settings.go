@@ -2,11 +2,9 @@ package filearray
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"slices"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/segments"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -81,7 +79,7 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 	if size == old.Size && old.ZeroFrom == 0 {
 		return nil
 	}
-	if err := v.err(); err != nil {
+	if err := v.data.Err(); err != nil {
 		return fault.New(fault.Refused, "volume %s has failed: %w", serial, err)
 	}
 	if old.ZeroFrom > 0 {
@@ -113,17 +111,17 @@ func (a *Array) settleVolume(serial arrayclient.Serial) error {
 func (a *Array) expand(v *volume, old *disk.VolumeRecord, size int64) error {
 	grown := *old
 	grown.Size, grown.ZeroFrom = size, old.Size
-	segs, err := a.growSegments(v, &grown)
+	files, err := a.folder.Grow(v.data, &grown)
 	if err == nil {
 		err = a.commitRecord(disk.JSONRecord(disk.RecVolumeExpanded, grown), nil)
 	}
 	if err != nil {
-		closeSegments(segs)
-		a.dropSegments(&grown, len(v.segs))
-		v.holdStamps(false)
+		segments.CloseFiles(files)
+		a.dropSegments(&grown, len(v.data.Files()))
+		v.data.HoldStamps(false)
 		return err
 	}
-	v.replaceFiles(v.size, segs)
+	v.replaceFiles(v.data.Size, files)
 	return a.finishExpansion(v, &grown)
 }
 
@@ -134,22 +132,17 @@ func (a *Array) finishExpansion(v *volume, rec *disk.VolumeRecord) error {
 		return fault.New(fault.KindOf(err), "volume %s is not expanded yet: %w", v.serial, err).
 			WithHint("expand it once more, or start copyserver again")
 	}
-	v.replaceFiles(rec.Size, v.segs)
+	v.replaceFiles(rec.Size, v.data.Files())
 	return nil
 }
 
 // replaceFiles gives the volume other files, or another size. Array.acts is held.
-func (v *volume) replaceFiles(size int64, segs []*segment) {
+func (v *volume) replaceFiles(size int64, files []*segments.File) {
 	v.gate.Lock()
 	defer v.gate.Unlock()
 	v.files.Lock()
 	defer v.files.Unlock()
-	for _, s := range v.segs {
-		if !slices.Contains(segs, s) {
-			s.Close()
-		}
-	}
-	v.setFiles(size, segs)
+	v.setFiles(size, files)
 }
 
 // usable returns why v cannot be in a relationship, or nil.
@@ -158,22 +151,7 @@ func (v *volume) usable() error {
 		return fault.New(fault.Refused, "its expansion is not finished").
 			WithHint("expand it once more to the same size")
 	}
-	return v.err()
-}
-
-// growSegments makes the files of the grown volume and opens them. Those that v has
-// get no new stamps from then on.
-func (a *Array) growSegments(v *volume, grown *disk.VolumeRecord) ([]*segment, error) {
-	v.holdStamps(true)
-	for i := len(v.segs) - 1; i < disk.Segments(grown.Size); i++ {
-		if err := a.growSegment(v, grown, i); err != nil {
-			return nil, err
-		}
-	}
-	if err := a.fsys.SyncDir(disk.VolumeDir); err != nil {
-		return nil, err
-	}
-	return openSegments(a.fsys, a.serial, grown)
+	return v.data.Err()
 }
 
 // dropSegments removes the files from number n on, unless it is not known
@@ -189,43 +167,12 @@ func (a *Array) dropSegments(rec *disk.VolumeRecord, n int) {
 	}
 }
 
-// growSegment writes the header of segment i as it is in the grown volume.
-func (a *Array) growSegment(v *volume, grown *disk.VolumeRecord, i int) error {
-	if i >= len(v.segs) {
-		err := createSegment(a.fsys, a.serial, grown, i)
-		if errors.Is(err, fs.ErrExist) { // of an expansion that was cut off
-			if err = a.fsys.Remove(disk.SegmentName(grown, i)); err == nil {
-				err = createSegment(a.fsys, a.serial, grown, i)
-			}
-		}
-		return err
-	}
-	if i == len(v.segs)-1 && disk.DataLength(grown.Size, i) == disk.DataLength(v.size, i) {
-		return nil
-	}
-	s := v.segs[i]
-	at := disk.HeaderOffset(disk.DataLength(grown.Size, i))
-	if at == disk.HeaderOffset(disk.DataLength(v.size, i)) {
-		return fault.New(fault.Refused, "volume %s can grow by 4 KiB at least, not by %d bytes",
-			v.serial, grown.Size-v.size)
-	}
-	// What an expansion that was cut off left behind the header goes.
-	end := disk.HeaderOffset(disk.DataLength(v.size, i)) + disk.SegmentTailSize
-	if err := s.Truncate(end); err != nil {
-		return err
-	}
-	if err := s.write(disk.SegmentTail(a.serial, grown, i, s.stamp.Length), at); err != nil {
-		return err
-	}
-	return v.sync()
-}
-
 // finishExpansions does what a crash left to do.
 func (a *Array) finishExpansions() {
 	for _, id := range sortedKeys(a.volumes) {
 		v, rec := a.volumes[id], a.volumeRecord(id)
-		if rec.ZeroFrom > 0 && v.err() == nil {
-			v.setFiles(rec.ZeroFrom, v.segs)
+		if rec.ZeroFrom > 0 && v.data.Err() == nil {
+			v.setFiles(rec.ZeroFrom, v.data.Files())
 			if err := a.finishExpansion(v, rec); err != nil {
 				a.log.Error("volume not expanded", "volume", string(v.serial), "error", err)
 			}
@@ -240,10 +187,10 @@ func (a *Array) zeroOldHeader(v *volume, rec *disk.VolumeRecord) error {
 	end := min(header+disk.HeaderAlignment, disk.DataLength(rec.Size, last))
 	base := int64(last) * disk.SegmentSize
 	if n := base + end - rec.ZeroFrom; n > 0 {
-		if err := v.zero(rec.ZeroFrom, n, false); err != nil {
+		if err := v.data.Zero(rec.ZeroFrom, n, false); err != nil {
 			return err
 		}
-		if err := v.sync(); err != nil {
+		if err := v.data.Sync(); err != nil {
 			return err
 		}
 	}

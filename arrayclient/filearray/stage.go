@@ -11,6 +11,7 @@ import (
 
 	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/lockorder"
+	"copyservices/arrayclient/filearray/segments"
 
 	"copyservices/arrayclient/filearray/disk"
 
@@ -58,12 +59,12 @@ type stage struct {
 	recycling lockorder.RWMutex[recyclingRank]
 
 	mu   lockorder.Mutex[stageRank] // guards all that follows
-	file *segment                   // nil before the first write that is staged
+	file *segments.File             // nil before the first write that is staged
 	// refused is why the file could not be made, nil when that was not tried or
 	// worked; it is tried again after retry.
 	refused error
 	retry   time.Time
-	// noted is the stamp that the opening found taken down; see stamp.go.
+	// noted is the stamp that the opening found taken down.
 	noted uint64
 	// announced says that the journal has it that the file must be there.
 	announced bool
@@ -143,11 +144,11 @@ const (
 // put stages a write to v if it needs to be. The gate is held.
 func (v *volume) put(p []byte, off int64) (outcome, error) {
 	s := &v.stage
-	first, n := off/trackSize, tracksOf(off%trackSize+int64(len(p)))
+	first, n := off/trackSize, bitmap.Tracks(off%trackSize+int64(len(p)))
 	if len(v.sources) == 0 && s.pending.Load() == 0 {
 		return notStaged, nil
 	}
-	if err := v.err(); err != nil {
+	if err := v.data.Err(); err != nil {
 		return notStaged, err
 	}
 	needed := v.needsSaving(first, n)
@@ -179,7 +180,7 @@ func (v *volume) put(p []byte, off int64) (outcome, error) {
 // putZeros is put for what is not staged in any case. The tracks are saved.
 func (v *volume) putZeros(off, n int64) outcome {
 	s := &v.stage
-	first, n := off/trackSize, tracksOf(off%trackSize+n)
+	first, n := off/trackSize, bitmap.Tracks(off%trackSize+n)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.overlaps(first, n) {
@@ -193,7 +194,7 @@ func (v *volume) passed(off, n int64) {
 	s := &v.stage
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := slices.Index(s.past, tracksAt(off, n))
+	i := slices.Index(s.past, bitmap.RangeAt(off, n))
 	s.past = slices.Delete(s.past, i, i+1)
 }
 
@@ -209,7 +210,7 @@ func (v *volume) stageAppend(p []byte, off int64) error {
 	binary.LittleEndian.PutUint64(where[:], uint64(off))
 	s.buf = disk.AppendRecord(s.buf[:0], a.salt, a.durable, disk.RecStaged, where[:], p)
 	begin := s.offset(s.active)
-	if err := s.file.write(s.buf, begin+a.end); err != nil {
+	if err := s.file.Write(s.buf, begin+a.end); err != nil {
 		return err
 	}
 	s.index(s.active, off, begin+a.end+disk.RecordHeaderSize+8, int64(len(p)))
@@ -237,8 +238,8 @@ func (v *volume) syncStaged() error {
 	if file == nil {
 		return nil
 	}
-	if err := file.sync(); err != nil {
-		v.fail(err)
+	if err := file.Sync(); err != nil {
+		v.data.Fail(err)
 		return err
 	}
 	if !announced {
@@ -263,7 +264,7 @@ func (v *volume) syncStaged() error {
 func (v *volume) announceStage() error {
 	if err := v.array.fsys.SyncDir(stageDir); err != nil {
 		if !errors.Is(err, disk.ErrUntried) {
-			v.fail(err)
+			v.data.Fail(err)
 		}
 		return err
 	}
@@ -275,7 +276,7 @@ func (v *volume) announceStage() error {
 func (v *volume) stageDirty() bool {
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
-	return v.stage.file != nil && v.stage.file.dirty.Load()
+	return v.stage.file != nil && v.stage.file.Dirty()
 }
 
 // syncAll makes the writes that returned before it durable, staged or not. It
@@ -285,12 +286,12 @@ func (v *volume) syncAll() error {
 	defer v.files.RUnlock()
 	v.stage.promise()
 	// Also what has nothing to do is called: another one's sync may be under way.
-	if !v.stageDirty() || !v.isExposed() {
-		return errors.Join(v.syncStaged(), v.flush())
+	if !v.stageDirty() || !v.data.IsExposed() {
+		return errors.Join(v.syncStaged(), v.data.Flush())
 	}
 	done := make(chan error, 1)
 	go func() { done <- v.syncStaged() }()
-	err := v.flush()
+	err := v.data.Flush()
 	return errors.Join(err, <-done)
 }
 
@@ -309,7 +310,7 @@ func (v *volume) overlapsStaged(off, n int64) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.overlaps(off/trackSize, tracksOf(off%trackSize+n))
+	return s.overlaps(off/trackSize, bitmap.Tracks(off%trackSize+n))
 }
 
 // readStaged reads what hosts see of a volume that is no target. The gate is
@@ -317,7 +318,7 @@ func (v *volume) overlapsStaged(off, n int64) bool {
 func (v *volume) readStaged(p []byte, off int64) error {
 	s := &v.stage
 	if s.pending.Load() == 0 {
-		return v.readAt(p, off)
+		return v.data.ReadAt(p, off)
 	}
 	s.recycling.RLock()
 	defer s.recycling.RUnlock()
@@ -325,7 +326,7 @@ func (v *volume) readStaged(p []byte, off int64) error {
 	// destaged meanwhile is then read twice, not missed.
 	var few [8]fragment
 	list := s.fragments(few[:0], off, int64(len(p)))
-	if err := v.readAt(p, off); err != nil {
+	if err := v.data.ReadAt(p, off); err != nil {
 		return err
 	}
 	for _, f := range list {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/segments"
 )
 
 // A stage file has some areas: one takes writes, after which the next one
@@ -63,7 +64,7 @@ func (v *volume) renew(i int) error {
 	s := &v.stage
 	newest := slices.MaxFunc(s.areas, func(a, b area) int { return cmp.Compare(a.gen, b.gen) })
 	fresh := newArea(newest.gen + 1)
-	err := s.file.write(v.stageHeader(&fresh).Encode(), s.offset(i))
+	err := s.file.Write(v.stageHeader(&fresh).Encode(), s.offset(i))
 	if err == nil {
 		s.areas[i] = fresh
 	}
@@ -97,9 +98,8 @@ func (v *volume) createStage() error {
 	v.openStageFile(f)
 	s.size, s.areas, s.active = a.staging.area, make([]area, a.staging.areas), 0
 	err = f.Truncate(int64(a.staging.areas) * s.size)
-	if s.file.stamp.Length = s.noted; err == nil {
-		err = s.file.stamp.give(f)
-		s.file.stamp.given = time.Time{} // the first sync gives one that is taken down
+	if err == nil {
+		err = s.file.GiveStamp(s.noted)
 	}
 	for i := range s.areas {
 		if err == nil {
@@ -116,9 +116,7 @@ func (v *volume) createStage() error {
 
 func (v *volume) openStageFile(f disk.File) {
 	s := &v.stage
-	s.file = &segment{File: f, stamp: newStamp(v.array.serial, v.id, v.uid, disk.OfStage, 0)}
-	s.file.stamp.fresh = &v.array.stamps
-	s.file.dirty.Store(true)
+	s.file = v.array.folder.NewStageFile(f, v.id, v.uid)
 	s.tracks = map[int64][]fragment{}
 }
 
@@ -146,7 +144,7 @@ func (a *Array) openStages() error {
 func (v *volume) openStage(there map[string]bool) error {
 	name, announced := stageName(v.id, v.uid), v.array.state.Volumes[v.id].Staged
 	switch {
-	case v.err() != nil:
+	case v.data.Err() != nil:
 		return nil
 	case there[name]:
 		return v.loadStage(name, announced)
@@ -167,7 +165,7 @@ func (v *volume) loadStage(name string, announced bool) error {
 	if err := v.readStage(f, name); err != nil {
 		s.drop()
 		var damage *disk.CorruptError
-		var older *olderFileError
+		var older *segments.OlderError
 		if !announced && (errors.As(err, &damage) || errors.As(err, &older)) {
 			return v.array.fsys.Remove(name)
 		}
@@ -190,7 +188,7 @@ func (v *volume) loadStage(name string, announced bool) error {
 }
 
 // checkStage reads what is staged for a volume, if anything is.
-func (l *loaded) checkStage(rec *disk.VolumeRecord, segs []*segment) error {
+func (l *loaded) checkStage(rec *disk.VolumeRecord, files []*segments.File) error {
 	name := stageName(rec.ID, rec.UID)
 	f, err := l.fsys.Open(name)
 	if disk.IsNotExist(err) && !rec.Staged {
@@ -204,7 +202,8 @@ func (l *loaded) checkStage(rec *disk.VolumeRecord, segs []*segment) error {
 	}
 	defer f.Close()
 	a := &Array{fsys: l.fsys, serial: l.serial, state: l.state}
-	err = a.newVolume(rec, segs).readStage(f, name)
+	a.folder = segments.NewFolder(l.fsys, l.serial, nil)
+	err = a.newVolume(rec, files).readStage(f, name)
 	if rec.Staged {
 		return err
 	}
@@ -218,11 +217,8 @@ func (v *volume) readStage(f disk.File, name string) error {
 	if err := v.readHeaders(name); err != nil {
 		return err
 	}
-	if err := s.file.stamp.open(f, name, s.noted); err != nil {
+	if err := s.file.OpenStamp(name, s.noted); err != nil {
 		return err
-	}
-	if s.file.stamp.older {
-		return &olderFileError{name, true}
 	}
 	order := make([]int, len(s.areas)) // a track's older fragments come first
 	for i := range order {
@@ -280,7 +276,7 @@ func (v *volume) readHeaders(name string) error {
 func (v *volume) indexArea(i int, name string) error {
 	s, a := &v.stage, &v.stage.areas[i]
 	begin := s.offset(i)
-	b, err := readData(s.file, begin, s.size)
+	b, err := disk.ReadData(s.file, begin, s.size)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 package filearray
 
-import "copyservices/arrayclient/fault"
+import (
+	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/bitmap"
+)
 
 // writeTarget lets write change the target's range, unless something else has
 // to be done before. Of tracks that are not copied yet it covers all or
@@ -32,7 +35,7 @@ func (r *relationship) writeTarget(
 // tracksOfRange returns the tracks of the target's range that the source has
 // too.
 func (r *relationship) tracksOfRange(off, n int64) (first, tracks int64) {
-	end := min(off+n, r.source.size)
+	end := min(off+n, r.source.data.Size)
 	if off >= end {
 		return 0, 0
 	}
@@ -57,14 +60,14 @@ func (r *relationship) ready(off, n int64) bool {
 
 // inPart appends the tracks of which a range covers only a part.
 func (r *relationship) inPart(list []int64, off, n int64) []int64 {
-	end := min(off+n, r.source.size)
+	end := min(off+n, r.source.data.Size)
 	if off >= end {
 		return list
 	}
 	if off%trackSize != 0 {
 		list = append(list, off/trackSize)
 	}
-	if t := end / trackSize; end%trackSize != 0 && end != r.source.size &&
+	if t := end / trackSize; end%trackSize != 0 && end != r.source.data.Size &&
 		(len(list) == 0 || list[0] != t) {
 		list = append(list, t)
 	}
@@ -74,7 +77,7 @@ func (r *relationship) inPart(list []int64, off, n int64) []int64 {
 // overwrite writes whole tracks that are not marked yet. Nobody copies them
 // after that; markWritten marks them.
 func (r *relationship) overwrite(off, n int64, write func(off, n int64) error) error {
-	first, tracks := off/trackSize, tracksOf(n)
+	first, tracks := off/trackSize, bitmap.Tracks(n)
 	r.source.tracks.Lock(first, tracks)
 	defer r.source.tracks.Unlock(first, tracks)
 	if err := write(off, n); err != nil {

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"copyservices/arrayclient/filearray/segments"
+
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/lockorder"
 
@@ -16,7 +18,7 @@ import (
 
 // volume is a volume as hosts use it.
 type volume struct {
-	data
+	data   *segments.Data
 	stage  stage
 	id     uint16
 	uid    uint64
@@ -92,8 +94,8 @@ func (v *volume) Size() int64 { return v.length.Load() }
 
 // setFiles gives the volume the files of its size. Nobody else uses it, or the
 // gate and files are held for writing.
-func (v *volume) setFiles(size int64, segs []*segment) {
-	v.size, v.segs = size, v.adopt(segs)
+func (v *volume) setFiles(size int64, files []*segments.File) {
+	v.data.SetFiles(size, files)
 	v.length.Store(size)
 }
 
@@ -104,7 +106,7 @@ func (v *volume) allocatedSoon() (int64, error) {
 		return v.space.Load(), nil
 	}
 	defer v.files.RUnlock()
-	n, err := v.allocated()
+	n, err := v.data.Allocated()
 	v.space.Store(n)
 	return n, err
 }
@@ -114,15 +116,13 @@ func (v *volume) allocatedSoon() (int64, error) {
 func (v *volume) closeFiles() error {
 	v.files.Lock()
 	defer v.files.Unlock()
-	err := v.close()
-	v.segs = nil
-	return err
+	return v.data.Drop()
 }
 
 func (v *volume) check(off, n int64) error {
-	if off < 0 || n < 0 || off > v.size-n {
+	if off < 0 || n < 0 || off > v.data.Size-n {
 		return fault.New(fault.Usage, "volume %s: %d bytes at offset %d are beyond its end at %d: %w",
-			v.serial, n, off, v.size, io.ErrUnexpectedEOF)
+			v.serial, n, off, v.data.Size, io.ErrUnexpectedEOF)
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (v *volume) check(off, n int64) error {
 // room for, nil when it may be tried. The gate is held.
 func (v *volume) roomFor(off, n int64) error {
 	r := &v.array.spare
-	if r.Full() || !r.CopiesOnWrite && v.filled(off, n) {
+	if r.Full() || !r.CopiesOnWrite && v.data.Filled(off, n) {
 		return nil
 	}
 	return disk.FullError(syscall.ENOSPC)
@@ -141,7 +141,7 @@ func (v *volume) roomFor(off, n int64) error {
 // files stay as they are.
 func (v *volume) giveUp(cause error) {
 	cause = lostVolume(v.serial, cause)
-	v.fail(cause)
+	v.data.Fail(cause)
 	v.array.log.Error("volume failed", "volume", string(v.serial), "error", cause,
 		"hint", fault.HintOf(cause))
 }

@@ -66,7 +66,7 @@ func (a *Array) describeVolume(v listedVolume) (arrayclient.Volume, error) {
 		Serial: v.serial, Size: rec.Size, Allocated: allocated,
 		Label: rec.Label, Created: rec.Created,
 	}
-	if err := v.err(); err != nil {
+	if err := v.data.Err(); err != nil {
 		d.Failed = err.Error()
 	}
 	if last := rec.LastCopy; last != nil {
@@ -127,7 +127,7 @@ func (a *Array) addVolumes(created []*volume, recs []disk.VolumeRecord) error {
 	a.acts.Unlock()
 	if err != nil {
 		for i, v := range created {
-			v.close()
+			v.data.Close()
 			a.dropSegments(&recs[i], 0)
 		}
 	}
@@ -241,8 +241,8 @@ func (a *Array) createFiles(recs []disk.VolumeRecord) ([]*volume, error) {
 	}
 	for i, v := range list {
 		if v != nil {
-			v.close()
-			removeSegments(a.fsys, &recs[i])
+			v.data.Close()
+			a.folder.Remove(&recs[i])
 		}
 	}
 	return nil, err
@@ -250,12 +250,12 @@ func (a *Array) createFiles(recs []disk.VolumeRecord) ([]*volume, error) {
 
 // createVolume makes the files of a volume, or none.
 func (a *Array) createVolume(rec *disk.VolumeRecord) (*volume, error) {
-	if err := createSegments(a.fsys, a.serial, rec); err != nil {
+	if err := a.folder.Create(rec); err != nil {
 		return nil, err
 	}
 	v, err := a.openVolume(rec)
 	if err != nil {
-		removeSegments(a.fsys, rec)
+		a.folder.Remove(rec)
 	}
 	return v, err
 }
@@ -363,7 +363,7 @@ func (a *Array) OpenVolume(
 	if err != nil {
 		return nil, err
 	}
-	if err := v.err(); err != nil && v.absent {
+	if err := v.data.Err(); err != nil && v.absent {
 		return nil, err
 	}
 	if v.deleting {

@@ -317,7 +317,7 @@ func (f *slowFile) ReadAt(p []byte, off int64) (int, error) {
 
 func (f *slowFile) WriteAt(p []byte, off int64) (int, error) {
 	f.takeTime(int64(len(p)))
-	f.data.Add(off/trackSize, tracksOf(off%trackSize+int64(len(p))))
+	f.data.Add(off/trackSize, bitmap.Tracks(off%trackSize+int64(len(p))))
 	return len(p), nil
 }
 
@@ -329,7 +329,7 @@ func (f *slowFile) Punch(off, n int64) error {
 
 func (f *slowFile) NextData(off, end int64) (start, stop int64, err error) {
 	for start = off; start < end; {
-		data, n := f.data.Run(start/trackSize, tracksOf(end-start)+1)
+		data, n := f.data.Run(start/trackSize, bitmap.Tracks(end-start)+1)
 		stop = min(end, (start/trackSize+n)*trackSize)
 		if data {
 			return start, stop, nil

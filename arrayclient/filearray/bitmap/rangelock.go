@@ -1,6 +1,10 @@
 package bitmap
 
-import "sync"
+import (
+	"sync"
+
+	"copyservices/arrayclient"
+)
 
 // RangeLock locks ranges of a source's tracks while they are being copied.
 // Few ranges are locked at a time, so a list of them does.
@@ -12,6 +16,16 @@ type RangeLock struct {
 
 // Range is N tracks from First on.
 type Range struct{ First, N int64 }
+
+// Tracks returns how many tracks size bytes take.
+func Tracks(size int64) int64 {
+	return (size + arrayclient.TrackSize - 1) / arrayclient.TrackSize
+}
+
+// RangeAt returns the tracks that [off, off+n) of a volume touches.
+func RangeAt(off, n int64) Range {
+	return Range{First: off / arrayclient.TrackSize, N: Tracks(off%arrayclient.TrackSize + n)}
+}
 
 // Overlaps reports whether a and b have a track in common.
 func (a Range) Overlaps(b Range) bool {

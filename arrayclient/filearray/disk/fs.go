@@ -81,6 +81,26 @@ func CreateAnew(fsys FS, name string) (File, error) {
 	return f, err
 }
 
+// ReadData reads n bytes of f from off, but for a hole at their end.
+func ReadData(f File, off, n int64) ([]byte, error) {
+	end := off
+	for at := off; at < off+n; {
+		start, stop, err := f.NextData(at, off+n)
+		if err != nil {
+			return nil, err
+		}
+		if start < stop {
+			end = stop
+		}
+		at = max(stop, at+1)
+	}
+	b := make([]byte, end-off)
+	if _, err := f.ReadAt(b, off); err != nil && err != io.EOF {
+		return nil, err
+	}
+	return b, nil
+}
+
 func createOrOpen(fsys FS, name string) (File, error) {
 	f, err := fsys.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -1,4 +1,4 @@
-package filearray
+package segments
 
 import (
 	"errors"
@@ -30,37 +30,36 @@ import (
 // from the last one.
 const stampAfter = time.Minute
 
-// fileStamp is the stamp of a file. The segment's syncMu guards it.
-type fileStamp struct {
+// stamp is the stamp of a file, whose syncMu guards it.
+type stamp struct {
 	disk.Header       // as it is in the file, but for a damaged one; length is the stamp
 	at          int64 // where it is in the file
 	older       bool  // the file was opened with an older stamp than was taken down
 	held        bool  // the file gets no new one
 
 	volume  uint16
-	fresh   *freshStamps
+	all     *Stamps
 	given   time.Time   // when this process gave the last one
 	changed atomic.Bool // the file, since then
 }
 
-func newStamp(serial string, volume uint16, uid uint64, segment int, at int64) *fileStamp {
-	h := disk.StampHeader(serial, uid, segment)
-	return &fileStamp{Header: h, volume: volume, at: at + disk.StampStart}
+// newStamp returns the stamp behind the header at an offset of a file.
+func (f *Folder) newStamp(volume uint16, uid uint64, segment int, at int64) stamp {
+	h := disk.StampHeader(f.serial, uid, segment)
+	return stamp{Header: h, volume: volume, at: at + disk.StampStart, all: &f.Stamps}
 }
 
-// openStamp reads the stamp of segment i.
-func openStamp(f disk.File, serial string, v *disk.VolumeRecord, i int) (*fileStamp, error) {
-	s := newStamp(serial, v.ID, v.UID, i, disk.HeaderOffset(disk.DataLength(v.Size, i)))
-	var noted uint64
+// notedStamp returns the stamp that was taken down of segment i, 0 for none.
+func notedStamp(v *disk.VolumeRecord, i int) uint64 {
 	if i < len(v.Stamps) {
-		noted = v.Stamps[i]
+		return v.Stamps[i]
 	}
-	return s, s.open(f, disk.SegmentName(v, i), noted)
+	return 0
 }
 
 // open reads the stamp of a file. A damaged one tells nothing, and is taken for the
 // one that was taken down.
-func (s *fileStamp) open(f disk.File, name string, noted uint64) error {
+func (s *stamp) open(f disk.File, name string, noted uint64) error {
 	found, err := disk.ReadStamp(f, name, s.at, s.Header)
 	var damage *disk.CorruptError
 	if errors.As(err, &damage) {
@@ -74,15 +73,15 @@ func (s *fileStamp) open(f disk.File, name string, noted uint64) error {
 // renew gives the file a new stamp if it is time for one, and reports whether it
 // did. Without, the file can be taken for an older one's equal, which is no reason
 // to refuse a sync.
-func (s *fileStamp) renew(f disk.File) bool {
-	if s == nil || s.held || !s.changed.Load() || time.Since(s.given) < s.fresh.after {
+func (s *stamp) renew(f disk.File) bool {
+	if s.held || !s.changed.Load() || time.Since(s.given) < s.all.After {
 		return false
 	}
 	return s.give(f) == nil
 }
 
 // give gives the file a new stamp.
-func (s *fileStamp) give(f disk.File) error {
+func (s *stamp) give(f disk.File) error {
 	s.changed.Store(false)
 	s.Length = disk.NextStamp(s.Length)
 	if _, err := f.WriteAt(s.Encode(), s.at); err != nil {
@@ -94,96 +93,99 @@ func (s *fileStamp) give(f disk.File) error {
 }
 
 // change notes that the file was changed.
-func (s *fileStamp) change() {
-	if s != nil && !s.changed.Load() {
+func (s *stamp) change() {
+	if !s.changed.Load() {
 		s.changed.Store(true)
 	}
 }
 
-// freshStamps are those that are durable and not taken down yet.
-type freshStamps struct {
-	after time.Duration // stampAfter
-	apply func(disk.Record)
+// OpenStamp reads the stamp of a stage file. It returns an OlderError when the stamp
+// noted is newer.
+func (s *File) OpenStamp(name string, noted uint64) error {
+	if err := s.stamp.open(s.File, name, noted); err != nil {
+		return err
+	}
+	if s.stamp.older {
+		return &OlderError{name, true}
+	}
+	return nil
+}
+
+// GiveStamp gives a new stage file a stamp after the one noted. Its first sync gives
+// it another one, which is taken down.
+func (s *File) GiveStamp(noted uint64) error {
+	s.stamp.Length = noted
+	err := s.stamp.give(s.File)
+	s.stamp.given = time.Time{}
+	return err
+}
+
+// Stamps are those of an array that are durable and not taken down yet.
+type Stamps struct {
+	// After is how long a file that changes all the time has the same stamp.
+	After time.Duration
+	note  func(disk.Record)
 
 	mu   sync.Mutex
 	list []disk.StampChange
 }
 
-func (f *freshStamps) add(s *fileStamp) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.list = append(f.list, disk.StampChange{
-		ID: s.volume, UID: s.ID, Segment: int(s.Extra), Stamp: s.Length,
+func (s *Stamps) add(one *stamp) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, disk.StampChange{
+		ID: one.volume, UID: one.ID, Segment: int(one.Extra), Stamp: one.Length,
 	})
 }
 
 // stampsAtOnce bounds what one commit takes down.
 const stampsAtOnce = 1024
 
-// some returns some of them, or none.
-func (f *freshStamps) some() []disk.StampChange {
-	if f == nil {
-		return nil
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.list[:min(len(f.list), stampsAtOnce)])
+// Some returns some of them, or none.
+func (s *Stamps) Some() []disk.StampChange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.list[:min(len(s.list), stampsAtOnce)])
 }
 
-// noted has the state take down stamps whose record is durable, or is about to be.
-func (f *freshStamps) noted(list []disk.StampChange) {
+// Noted has the state take down stamps whose record is durable, or is about to be.
+func (s *Stamps) Noted(list []disk.StampChange) {
 	if len(list) == 0 {
 		return
 	}
-	f.apply(disk.JSONRecord(disk.RecStamped, list))
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	s.note(disk.JSONRecord(disk.RecStamped, list))
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	gone := make(map[disk.StampChange]bool, len(list))
 	for _, c := range list {
 		gone[c] = true
 	}
-	f.list = slices.DeleteFunc(f.list, func(c disk.StampChange) bool { return gone[c] })
+	s.list = slices.DeleteFunc(s.list, func(c disk.StampChange) bool { return gone[c] })
 }
 
-// noteAll has the state take down all of them, for a checkpoint.
-func (f *freshStamps) noteAll() {
-	for list := f.some(); len(list) > 0; list = f.some() {
-		f.noted(list)
+// NoteAll has the state take down all of them, for a checkpoint.
+func (s *Stamps) NoteAll() {
+	for list := s.Some(); len(list) > 0; list = s.Some() {
+		s.Noted(list)
 	}
 }
 
-// olderFileError is a file of a volume that is older than what counts on it.
-type olderFileError struct {
+// OlderError tells of a file of a volume that is older than what counts on it.
+type OlderError struct {
 	name   string
-	staged bool // by writes that are staged, or with them
+	Staged bool // by writes that are staged, or with them
 }
 
-func (e *olderFileError) Error() string {
+func (e *OlderError) Error() string {
 	return fmt.Sprintf("%s is older than what the array has noted of it: was it restored from a backup?", e.name)
-}
-
-// openChecked opens the files of a volume unless they are older than what counts on
-// them.
-func openChecked(
-	fsys disk.FS, serial string, s *disk.State, rec *disk.VolumeRecord,
-) ([]*segment, error) {
-	segs, err := openSegments(fsys, serial, rec)
-	if err == nil {
-		err = checkStamps(s, rec, segs)
-	}
-	if err != nil {
-		closeSegments(segs)
-		return nil, err
-	}
-	return segs, nil
 }
 
 // checkStamps refuses files that are older than what images or staged writes count
 // on. Where nothing does, an older file is as good as any.
-func checkStamps(s *disk.State, rec *disk.VolumeRecord, segs []*segment) error {
-	i := slices.IndexFunc(segs, func(s *segment) bool { return s.stamp.older })
+func checkStamps(s *disk.State, rec *disk.VolumeRecord, files []*File) error {
+	i := slices.IndexFunc(files, func(s *File) bool { return s.stamp.older })
 	if i < 0 || !rec.Staged && !s.Related(rec) {
 		return nil
 	}
-	return &olderFileError{disk.SegmentName(rec, i), rec.Staged}
+	return &OlderError{disk.SegmentName(rec, i), rec.Staged}
 }

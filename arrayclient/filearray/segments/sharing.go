@@ -1,4 +1,4 @@
-package filearray
+package segments
 
 import (
 	"slices"
@@ -6,15 +6,14 @@ import (
 	"sync/atomic"
 
 	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/disk"
 )
 
-// Where the file system can do it, the background copy lets a target share the
-// source's blocks, and they may go on sharing them when the relationship has
-// long ended. Readers do not see that. A power cut can: XFS gives a file that is
-// written to at a shared block a new one, in memory. On the disk the file still
-// has the old block, which in memory is its partner's alone by then, so that the
-// partner is written in place there. When the power goes before the first file is
-// synced, that file has the old block again, with what the partner wrote.
+// XFS gives a file that is written to at a shared block a new one, in memory. On the
+// disk the file still has the old block, which in memory is its partner's alone by
+// then, so that the partner is written in place there. When the power goes before the
+// first file is synced, that file has the old block again, with what the partner
+// wrote.
 //
 // So of all files that may share a block, only one at a time may have changes
 // there that are not synced. Then each of the others has on the disk the blocks
@@ -49,8 +48,8 @@ type sharer struct {
 	hub  *sharing
 	uid  uint64
 	old  bool
-	data *data
-	// sync is data.sync for others, who hold no gate of the volume.
+	data *Data
+	// sync is Data.Sync for others, who hold no gate of the volume.
 	sync func() error
 	// partners are the uids of the volumes that it may share blocks with beside
 	// the old ones; nil for none.
@@ -76,6 +75,46 @@ type claimant struct {
 	*sharer
 	bitmap.Range
 }
+
+// NewData returns the data of a volume, without files, as one of those that may share
+// blocks. Those with uids before since are taken to share with each other. sync syncs
+// it for others, who hold no gate of it.
+func (f *Folder) NewData(rec *disk.VolumeRecord, since uint64, sync func() error) *Data {
+	d, h := &Data{}, f.sharing
+	s := &sharer{hub: h, uid: rec.UID, old: rec.UID < since, data: d, sync: sync}
+	d.share = s
+	h.mu.Lock()
+	h.all[s.uid], h.unsure[s] = s, true
+	h.mu.Unlock()
+	if s.old {
+		h.old.Add(1)
+	}
+	s.setPartners(rec.Shares)
+	return d
+}
+
+// NotePartners takes over whose blocks volumes may share from the state.
+func (f *Folder) NotePartners(s *disk.State) {
+	h := f.sharing
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, rec := range s.Volumes {
+		if v := h.all[rec.UID]; v != nil {
+			v.setPartners(rec.Shares)
+		}
+	}
+}
+
+func (s *sharer) setPartners(list []uint64) {
+	if len(list) == 0 {
+		s.partners.Store(nil)
+		return
+	}
+	s.partners.Store(&list)
+}
+
+// Shares reports whether the volume may share blocks with another one.
+func (d *Data) Shares() bool { return !d.share.alone() }
 
 func newSharing() *sharing {
 	h := &sharing{
@@ -120,7 +159,7 @@ func (s *sharer) claim(off, n int64) bitmap.Range {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(s.tracks) > maxClaims {
-		h.without(s.data.sync)
+		h.without(s.data.Sync)
 	}
 	h.waiting = append(h.waiting, c)
 	for {
@@ -138,10 +177,10 @@ func (s *sharer) claim(off, n int64) bitmap.Range {
 	return c.Range
 }
 
-// blocked reports whether a partner has to be synced before [off, off+n) may change.
-// s may be nil.
-func (s *sharer) blocked(off, n int64) bool {
-	if s == nil || n == 0 || s.alone() {
+// Blocked reports whether a partner has to be synced before [off, off+n) may change.
+func (d *Data) Blocked(off, n int64) bool {
+	s := d.share
+	if n == 0 || s.alone() {
 		return false
 	}
 	s.hub.mu.Lock()
@@ -150,11 +189,12 @@ func (s *sharer) blocked(off, n int64) bool {
 	return rival != nil && !busy
 }
 
-// makeWay syncs the partners that have to be before [off, off+n) may change, so that
-// claim, who has a gate, need not. Any of them may have changed again at the end, and
-// then is synced by claim all the same. No gate is held.
-func (s *sharer) makeWay(off, n int64) {
-	if s == nil || n == 0 || s.alone() {
+// MakeWay syncs the partners that have to be before [off, off+n) may change, so that
+// the change, which is made with a gate held, need not. Any of them may have changed
+// again at the end, and then is synced by the change all the same. No gate is held.
+func (d *Data) MakeWay(off, n int64) {
+	s := d.share
+	if n == 0 || s.alone() {
 		return
 	}
 	s.hub.mu.Lock()
@@ -171,7 +211,7 @@ func (s *sharer) makeWay(off, n int64) {
 }
 
 func (s *sharer) claimantOf(off, n int64) *claimant {
-	return &claimant{s, tracksAt(off, n)}
+	return &claimant{s, bitmap.RangeAt(off, n)}
 }
 
 // without calls sync while mu is not held. An error stays in the volume, which
