@@ -84,12 +84,23 @@ type Run struct {
 	// held before the run, zero for none: what is there now tells by it whether
 	// the run got to the array. Runs of early servers have none.
 	Before []time.Time `yaml:"before,omitempty"`
+	// Phase is how far a run has got that is not over. Runs of early servers have none.
+	Phase Phase `yaml:"phase,omitempty"`
 	// Untouched: the server ended before the run got to the array, so that the
 	// request for it may still be carried out.
 	Untouched bool `yaml:"untouched,omitempty"`
 	// Percent copied over all pairs; of a running run, as of the answer.
 	Percent int `yaml:"percent"`
 }
+
+// Phase is a step of a run, which is recorded before it begins.
+type Phase string
+
+// The phases of a run, in their order.
+const (
+	PhaseArray Phase = "array" // the array is told what to do
+	PhaseCopy  Phase = "copy"  // it has done that, and the run lasts until the copies are complete
+)
 
 // ResolvedPair is a pair of a task with the volumes it stood for.
 type ResolvedPair struct {

@@ -48,20 +48,93 @@ func (l *live) change(f func(*taskstore.Run)) {
 	f(&l.run)
 }
 
-// execute does the run's work, and with Wait leaves a goroutine behind that
-// follows its copies.
-func (r *Runner) execute(ctx context.Context, l *live, q Request, do act) {
+// step is one part of what a run does. The run is on disk in the step's phase before
+// the step begins, so that the next server knows where this one ended.
+type step struct {
+	phase taskstore.Phase // empty: the step changes nothing, and is not written down
+	// do does the step. The run ends with its error; with errLeft it is left to the
+	// next server.
+	do func(context.Context, *live) error
+	// lasts: whoever asked for the run does not wait for the step.
+	lasts bool
+	// after tells what became of a step that an earlier process began; nil: it is done
+	// again.
+	after func(context.Context, taskstore.Run, Resolved) trace
+}
+
+// errLeft ends the work on a run, not the run.
+var errLeft = errors.New("left to the next server")
+
+// stepsOf returns the steps of a run. do is what it does to the array; nil for a run
+// whose array has done its part.
+func (r *Runner) stepsOf(run taskstore.Run, q Request, do act) []step {
+	steps := []step{{
+		phase: taskstore.PhaseArray, after: r.traceOf,
+		do: func(ctx context.Context, l *live) error { return r.act(ctx, l, q, do) },
+	}}
+	if run.Wait && copies(run.Type) {
+		return append(steps, step{phase: taskstore.PhaseCopy, do: r.follow, lasts: true})
+	}
+	return append(steps, step{do: r.noteCopied})
+}
+
+// proceed does the steps one after the other, up to the first that fails, and records
+// the end of the run.
+func (r *Runner) proceed(ctx context.Context, l *live, steps []step) {
+	if len(steps) == 0 {
+		r.finish(l, nil)
+		return
+	}
+	now := func() {
+		r.enter(l, steps[0].phase)
+		err := steps[0].do(ctx, l)
+		switch {
+		case errors.Is(err, errLeft):
+		case err != nil:
+			r.finish(l, err)
+		default:
+			r.proceed(ctx, l, steps[1:])
+		}
+	}
+	if steps[0].lasts {
+		r.work.Go(now)
+		return
+	}
+	now()
+}
+
+// enter records the phase of a run. Where the disk does not take it the run goes on:
+// the next server then finds out more from the array.
+func (r *Runner) enter(l *live, phase taskstore.Phase) {
+	l.mu.Lock()
+	known := phase == "" || l.run.Phase == phase
+	if !known {
+		l.run.Phase = phase
+	}
+	run := l.run
+	l.mu.Unlock()
+	if known {
+		return
+	}
+	if err := r.store.Runs().Put(run); err != nil {
+		r.logger.Error("cannot record how far a run has got", "run", run.ID, "phase", phase, "error", err)
+	}
+}
+
+// act is the step in which the array does its part.
+func (r *Runner) act(ctx context.Context, l *live, q Request, do act) error {
 	warnings, err := inTime(ctx, l.resolved, q, do)
 	l.change(func(run *taskstore.Run) { run.Warnings = warnings })
 	close(l.acted)
-	if err != nil || !l.run.Wait || !copies(l.run.Type) {
-		if err == nil {
-			l.change(func(run *taskstore.Run) { run.Percent = r.percentNow(ctx, l) })
-		}
-		r.finish(l, err)
-		return
-	}
-	r.work.Go(func() { r.follow(l) })
+	return err
+}
+
+// noteCopied is the step in which a run that does not last learns how far its copies
+// are.
+func (r *Runner) noteCopied(ctx context.Context, l *live) error {
+	percent := r.percentNow(ctx, l)
+	l.change(func(run *taskstore.Run) { run.Percent = percent })
+	return nil
 }
 
 // inTime does what do says, unless it is too late to begin. The array is told
@@ -94,17 +167,17 @@ func (r *Runner) percentNow(ctx context.Context, l *live) int {
 	return p.percent
 }
 
-// follow ends with the copies, or with the server: then the run stays running
-// on disk, and the next server follows it.
-func (r *Runner) follow(l *live) {
+// follow is the step that ends with the copies, or with the server: then the run stays
+// running on disk, and the next server follows it.
+func (r *Runner) follow(_ context.Context, l *live) error {
 	resolved := l.resolved.copying(l.run.Type)
 	_, err := follow(r.stopping, resolved, time.Time{}, l.looks, func(p progress) {
 		l.change(func(run *taskstore.Run) { run.Percent = p.percent })
 	})
 	if r.stopping.Err() != nil {
-		return
+		return errLeft
 	}
-	r.finish(l, err)
+	return err
 }
 
 // endCopies withdraws. Runs that wait for those copies have ended when it

@@ -1,7 +1,9 @@
 package runner
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"copyservices/arrayclient"
@@ -12,7 +14,8 @@ import (
 // What becomes of the runs that the end of the server cut off. A run is recorded
 // before the array is touched, together with when the copies were established
 // that the targets held then. What they hold now tells whether the array did
-// its part, whatever the clocks say.
+// its part, whatever the clocks say. A run that is on disk in a later phase needs no
+// such look.
 
 // marks returns when the copies were established that the targets of r hold,
 // zero for those that hold none.
@@ -83,9 +86,9 @@ func (r *Runner) traceOf(ctx context.Context, run taskstore.Run, resolved Resolv
 // resume goes on with a run of an earlier process as far as that can be.
 func (r *Runner) resume(ctx context.Context, run taskstore.Run) {
 	resolved, err := resolvedOf(r.arrays, run)
-	what := unknown
+	what, steps := unknown, []step(nil)
 	if err == nil {
-		what = r.traceOf(ctx, run, resolved)
+		what, steps = r.left(ctx, run, resolved)
 	}
 	switch {
 	case what == untouched && !run.Queued.IsZero():
@@ -93,31 +96,42 @@ func (r *Runner) resume(ctx context.Context, run taskstore.Run) {
 	case what != acted:
 		r.interrupted(run, what == untouched)
 	default:
-		r.goOn(ctx, run, resolved)
+		r.goOn(ctx, run, resolved, steps)
 	}
 }
 
-// goOn takes up a run whose part in the array was done. The error of a copy
-// that has come to nothing is the run's.
-func (r *Runner) goOn(ctx context.Context, run taskstore.Run, resolved Resolved) {
+// left tells what became of the step at which an earlier process left a run, and which
+// steps there are still to do.
+func (r *Runner) left(ctx context.Context, run taskstore.Run, on Resolved) (trace, []step) {
+	steps := r.stepsOf(run, Request{}, nil)
+	// Early servers wrote no phase, nor anything between the record of a run and its end.
+	phase := cmp.Or(run.Phase, steps[0].phase)
+	at := slices.IndexFunc(steps, func(s step) bool { return s.phase == phase })
+	if at < 0 {
+		return unknown, nil
+	}
+	if steps[at].after == nil {
+		return acted, steps[at:]
+	}
+	return steps[at].after(ctx, run, on), steps[at+1:]
+}
+
+// goOn does the steps that are left of a run whose part in the array was done. The
+// error of a copy that has come to nothing is the run's.
+func (r *Runner) goOn(ctx context.Context, run taskstore.Run, resolved Resolved, steps []step) {
 	l := newLive(run, resolved.copying(run.Type)) // which turns a reverse back
 	close(l.acted)
 	r.mu.Lock()
 	r.live[run.ID], r.busy[taskstore.Key(run.Task)] = l, l
 	r.mu.Unlock()
 	r.logger.Info("run goes on after a restart", "run", run.ID, "task", run.Task)
-	if run.Wait && copies(run.Type) {
-		r.work.Go(func() { r.follow(l) })
-		return
-	}
-	l.run.Percent = r.percentNow(ctx, l)
-	r.finish(l, nil)
+	r.proceed(ctx, l, steps)
 }
 
 // backInLine puts a run that had its turn, but did not get to the array, where
 // it was.
 func (r *Runner) backInLine(run taskstore.Run) {
-	run.State, run.Started, run.Before = taskstore.RunQueued, run.Queued, nil
+	run.State, run.Started, run.Before, run.Phase = taskstore.RunQueued, run.Queued, nil, ""
 	if err := r.store.Runs().Put(run); err != nil {
 		r.logger.Error("cannot put a run back in line", "run", run.ID, "error", err)
 	}

@@ -282,9 +282,10 @@ func (r *Runner) launch(
 	ctx context.Context, l *live, q Request, do act,
 ) (taskstore.Run, error) {
 	r.settle(ctx, l.run.Task)
+	steps := r.stepsOf(l.run, q, do)
 	before, err := marks(ctx, l.resolved.copying(l.run.Type))
 	if err == nil {
-		l.change(func(run *taskstore.Run) { run.Before = before })
+		l.change(func(run *taskstore.Run) { run.Before, run.Phase = before, steps[0].phase })
 		err = r.store.Runs().Put(l.run)
 	}
 	if err != nil {
@@ -292,7 +293,7 @@ func (r *Runner) launch(
 		return taskstore.Run{}, err
 	}
 	defer r.work.Done()
-	r.execute(context.WithoutCancel(ctx), l, q, do)
+	r.proceed(context.WithoutCancel(ctx), l, steps)
 	return l.snapshot(), nil
 }
 
