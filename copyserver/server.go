@@ -160,15 +160,13 @@ func (s *Server) setUpArrays(
 	if parts.Arrays, err = arrays.New(ctx, embedded); err != nil {
 		return err
 	}
-	_, id, err := parts.Arrays.Named("")
-	if err != nil {
-		return err
-	}
+	_, id := parts.Arrays.Own()
 	if want := s.opts.ArraySerial; want != "" && want != id.Serial {
 		return fault.New(fault.Usage, "the array in %s has the serial %s, not %s",
 			s.opts.State, id.Serial, want).
 			WithHint("an array keeps the serial it was created with; leave --array-serial out")
 	}
+	s.onStop("arrays", parts.Arrays.Close)
 	if parts.Runner, err = runner.New(ctx, parts.Store, parts.Arrays, s.logger); err != nil {
 		return err
 	}
@@ -270,9 +268,8 @@ func (s *Server) thaw() {
 	if s.core == nil {
 		return
 	}
-	for _, arr := range s.core.Arrays.All() {
-		if t, ok := arrayclient.As[arrayclient.Thawer](arr); ok {
-			t.Thaw()
-		}
+	own, _ := s.core.Arrays.Own()
+	if t, ok := arrayclient.As[arrayclient.Thawer](own); ok {
+		t.Thaw()
 	}
 }

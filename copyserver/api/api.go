@@ -25,6 +25,10 @@ const KeyHeader = "Idempotency-Key"
 // beyond the limit of the list.
 const TotalHeader = "X-Total-Count"
 
+// WarningHeader is in the answer with a list that is not complete, once for each array
+// that does not answer: which it is, and why.
+const WarningHeader = "Server-Warning"
+
 // ClockHeader is in every answer: a stamp of the server's clock, which was read
 // before the answer was sent.
 const ClockHeader = "Server-Clock"
@@ -192,7 +196,7 @@ type CredentialIssued struct {
 // VolumeCreate is the body of POST /v1/volumes; the answer is a list of
 // Volume.
 type VolumeCreate struct {
-	Array string `json:"array,omitempty"` // may be empty where there is only one
+	Array string `json:"array,omitempty"` // empty: the server's own
 	Size  int64  `json:"size"`            // bytes
 	Count int    `json:"count,omitempty"`
 	Label string `json:"label,omitempty"`
@@ -252,8 +256,7 @@ type PairsResult struct {
 	Warnings []string       `json:"warnings,omitempty"`
 }
 
-// Array as listed: an array this server drives, or one that is only
-// registered.
+// Array as listed: one that this server drives.
 type Array struct {
 	ID         string   `json:"id"` // "2105.13698"
 	Driver     string   `json:"driver"`
@@ -267,7 +270,18 @@ type Array struct {
 	Capacity        int64 `json:"capacity"` // bytes underneath
 	Free            int64 `json:"free"`
 	CopyRate        int64 `json:"copy_rate"` // of all background copying, bytes a second; 0: no bound
+	// State is ArrayAnswers or ArraySilent. What stands above is then what the array
+	// said last, and Reason why it does not answer.
+	State  string    `json:"state"`
+	Since  time.Time `json:"since,omitzero"` // of that state; zero for the server's own array
+	Reason string    `json:"reason,omitempty"`
 }
+
+// The states of an array.
+const (
+	ArrayAnswers = "answers"
+	ArraySilent  = "silent"
+)
 
 // ArrayChange is the body of PATCH /v1/arrays/{id}.
 type ArrayChange struct {

@@ -50,6 +50,9 @@ type Options struct {
 	// is asked than the one before, that a server is away and is waited for, and
 	// that it is back.
 	Warn func(text string)
+	// Missing, if not nil, is told for each array that does not answer, which it is and
+	// why: what was just returned is not complete.
+	Missing func(text string)
 	// Known, if not nil, returns the certificate (in DER, by its SHA-256) that a
 	// server showed in the past; ok is false where it is not known.
 	Known func(addr string) (sum [sha256.Size]byte, ok bool)

@@ -35,7 +35,13 @@ func (c *Client) do(ctx context.Context, q call) error {
 	r := &request{
 		method: q.method, path: q.path, repeat: q.repeat, limit: c.opts.Timeout + q.wait,
 		take: func(server string, resp *http.Response, _ func()) error {
-			return c.readAnswer(server, resp, q.out)
+			err := c.readAnswer(server, resp, q.out)
+			if err == nil && c.opts.Missing != nil {
+				for _, text := range resp.Header.Values(WarningHeader) {
+					c.opts.Missing(text)
+				}
+			}
+			return err
 		},
 	}
 	if len(q.query) > 0 {

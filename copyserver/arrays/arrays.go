@@ -1,136 +1,227 @@
 // Package arrays is the registry of the arrays that a server drives: which there are,
-// which one a volume is in.
+// which one a volume is in, and which of them answer. Arrays that are reached over a
+// network come and go while the server runs; one that does not answer holds up nobody
+// but who needs it.
 package arrays
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"sync"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
 
-// Registry holds the arrays that the server drives. It does not change once made.
+// Registry holds the arrays that the server drives. Its methods may be called from many
+// goroutines.
 type Registry struct {
-	list []arrayclient.Array
-	ids  []arrayclient.ArrayID
+	closing sync.WaitGroup // arrays that were removed
+
+	mu      sync.RWMutex
+	members []*member // replaced as a whole, never written to
 }
 
-// New asks every array of list who it is.
+// New asks every array of list who it is. The Registry does not close them, and their
+// calls have no limit.
 func New(ctx context.Context, list ...arrayclient.Array) (*Registry, error) {
-	a := &Registry{list: list}
+	r := &Registry{}
 	for _, arr := range list {
 		p, err := arr.Properties(ctx)
 		if err != nil {
 			return nil, err
 		}
-		a.ids = append(a.ids, p.ID)
+		r.members = append(r.members, &member{id: p.ID, array: arr})
 	}
-	return a, nil
+	return r, nil
 }
 
-// All returns the arrays in their order.
-func (a *Registry) All() []arrayclient.Array { return a.list }
+// Add makes an array known and has it asked whether it is there. The error is of kind
+// Usage for one that is known already.
+func (r *Registry) Add(a Added) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range r.members {
+		if m.id.Serial == a.ID.Serial {
+			return fault.New(fault.Usage, "array %s %w on this server", m.id, fault.ErrExists)
+		}
+	}
+	r.members = append(slices.Clone(r.members), newMember(a))
+	return nil
+}
 
-// Names returns the ids of the arrays as text, in the order of All.
-func (a *Registry) Names() []string {
-	names := make([]string, len(a.ids))
-	for i, id := range a.ids {
-		names[i] = id.String()
+// Settle waits until every array that was added has been asked once, or ctx ends.
+func (r *Registry) Settle(ctx context.Context) {
+	for _, m := range r.all() {
+		if m.Added == nil {
+			continue
+		}
+		select {
+		case <-m.asked:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Remove forgets an array that was added, and closes it when its calls have ended; those
+// that only read are cut off. It is refused while one changes something or a volume is
+// open, and when idle, which is called with the array still there, returns an error.
+func (r *Registry) Remove(id arrayclient.ArrayID, idle func() error) error {
+	m, err := r.named(id)
+	if err != nil {
+		return err
+	}
+	if m.Added == nil {
+		return fault.New(fault.Refused, "array %s is the server's own", id)
+	}
+	if err := idle(); err != nil {
+		return err
+	}
+	if err := m.stopCalls(); err != nil {
+		return err
+	}
+	// What has come since it was asked the first time was let in.
+	if err := idle(); err != nil {
+		m.letCalls()
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.members = slices.DeleteFunc(slices.Clone(r.members), func(o *member) bool { return o == m })
+	r.closing.Go(m.close)
+	return nil
+}
+
+// Close removes all arrays that were added, and waits until they are closed or ctx ends.
+func (r *Registry) Close(ctx context.Context) error {
+	r.mu.Lock()
+	for _, m := range r.members {
+		if m.Added != nil {
+			m.refuseCalls()
+			r.closing.Go(m.close)
+		}
+	}
+	r.members = slices.DeleteFunc(slices.Clone(r.members), func(m *member) bool { return m.Added != nil })
+	r.mu.Unlock()
+	closed := make(chan struct{})
+	go func() {
+		r.closing.Wait()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		return nil
+	case <-ctx.Done():
+		return fault.New(fault.Server, "the driver of an array does not end")
+	}
+}
+
+func (r *Registry) all() []*member {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.members
+}
+
+// Own returns the server's own array, which is always there, and its id.
+func (r *Registry) Own() (arrayclient.Array, arrayclient.ArrayID) {
+	m := r.all()[0]
+	return m.array, m.id
+}
+
+// Names returns the ids of the arrays as text, the server's own first.
+func (r *Registry) Names() []string {
+	var names []string
+	for _, m := range r.all() {
+		names = append(names, m.id.String())
 	}
 	return names
 }
 
-// Named returns the array of that id; the empty name stands for the only one.
-func (a *Registry) Named(name string) (arrayclient.Array, arrayclient.ArrayID, error) {
-	if name == "" && len(a.list) == 1 {
-		return a.list[0], a.ids[0], nil
-	}
-	if name == "" {
-		return nil, arrayclient.ArrayID{}, fault.New(fault.Usage, "which array?").
-			WithHint("there are %s", strings.Join(a.Names(), ", "))
+// Named returns the array of that id; the empty name stands for the server's own.
+func (r *Registry) Named(name string) (arrayclient.Array, arrayclient.ArrayID, error) {
+	if all := r.all(); name == "" && len(all) > 0 {
+		return all[0].array, all[0].id, nil
 	}
 	id, err := arrayclient.ParseArrayID(name)
 	if err != nil {
 		return nil, id, err
 	}
-	for i := range a.ids {
-		if a.ids[i] == id {
-			return a.list[i], id, nil
+	m, err := r.named(id)
+	if err != nil {
+		return nil, id, err
+	}
+	return m.array, id, nil
+}
+
+func (r *Registry) named(id arrayclient.ArrayID) (*member, error) {
+	for _, m := range r.all() {
+		if m.id == id {
+			return m, nil
 		}
 	}
-	return nil, id, fault.New(fault.NotFound, "no array %s on this server", id).
-		WithHint("there are %s", strings.Join(a.Names(), ", "))
+	return nil, fault.New(fault.NotFound, "no array %s on this server", id).
+		WithHint("there are %s", strings.Join(r.Names(), ", "))
 }
 
 // Of returns the array that a volume belongs to. serial must be valid.
-func (a *Registry) Of(serial arrayclient.Serial) (arrayclient.Array, arrayclient.ArrayID, error) {
-	for i := range a.ids {
-		if a.ids[i].Serial == serial.ArraySerial() {
-			return a.list[i], a.ids[i], nil
-		}
+func (r *Registry) Of(serial arrayclient.Serial) (arrayclient.Array, arrayclient.ArrayID, error) {
+	m, err := r.of(serial)
+	if err != nil {
+		return nil, arrayclient.ArrayID{}, err
 	}
-	return nil, arrayclient.ArrayID{}, fault.New(fault.NotFound,
-		"volume %s belongs to no array of this server", serial).
-		WithHint("there are %s; esscli list volume shows their volumes",
-			strings.Join(a.Names(), ", "))
+	return m.array, m.id, nil
 }
 
-// Found is a volume and the array it is in.
-type Found struct {
-	arrayclient.Volume
-	Array arrayclient.ArrayID
-}
-
-// Volumes returns the volumes named, in that order; all of them, ordered by
-// array and serial, when none is. The serials must be valid. The error is of
-// kind NotFound for one that is not there.
-func (a *Registry) Volumes(ctx context.Context, serials ...arrayclient.Serial) ([]Found, error) {
-	var all []Found
-	for i, arr := range a.list {
-		volumes, err := arr.Volumes(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range volumes {
-			all = append(all, Found{v, a.ids[i]})
+func (r *Registry) of(serial arrayclient.Serial) (*member, error) {
+	for _, m := range r.all() {
+		if m.id.Serial == serial.ArraySerial() {
+			return m, nil
 		}
 	}
-	if len(serials) == 0 {
-		return all, nil
-	}
-	index := make(map[arrayclient.Serial]Found, len(all))
-	for _, f := range all {
-		index[f.Serial] = f
-	}
-	wanted := make([]Found, len(serials))
-	for i, serial := range serials {
-		f, ok := index[serial]
-		if _, _, err := a.Of(serial); err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, NoVolume(serial)
-		}
-		wanted[i] = f
-	}
-	return wanted, nil
+	return nil, fault.New(fault.NotFound, "volume %s belongs to no array of this server", serial).
+		WithHint("there are %s; esscli list volume shows their volumes", strings.Join(r.Names(), ", "))
 }
 
 // Open opens the content of a volume, whose serial must be valid. The error is of kind
 // Refused where its array does not give any.
-func (a *Registry) Open(
+func (r *Registry) Open(
 	ctx context.Context, serial arrayclient.Serial,
 ) (arrayclient.VolumeIO, error) {
-	arr, id, err := a.Of(serial)
+	m, err := r.of(serial)
 	if err != nil {
 		return nil, err
 	}
-	opener, ok := arrayclient.As[arrayclient.Opener](arr)
+	opener, ok := arrayclient.As[arrayclient.Opener](m.array)
 	if !ok {
-		return nil, fault.New(fault.Refused, "the content of volumes of array %s is not within reach", id)
+		return nil, fault.New(fault.Refused, "the content of volumes of array %s is not within reach", m.id)
 	}
-	return opener.OpenVolume(ctx, serial)
+	release, err := m.hold()
+	if err != nil {
+		return nil, err
+	}
+	v, err := opener.OpenVolume(ctx, serial)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	if m.Added == nil {
+		return v, nil
+	}
+	return &heldVolume{v, sync.OnceFunc(release)}, nil
+}
+
+// heldVolume is an open volume, whose array is not removed until it is closed.
+type heldVolume struct {
+	arrayclient.VolumeIO
+	release func()
+}
+
+// Close closes the volume.
+func (v *heldVolume) Close() error {
+	defer v.release()
+	return v.VolumeIO.Close()
 }
 
 // NoVolume is the error for a volume that is in none of the arrays.

@@ -129,7 +129,9 @@ var acts = map[string]act{
 	"Completion": {taskstore.RoleMonitor, onRun(func(w *world, by core.Caller, run taskstore.Run) error {
 		return failed(w.Completion(w.Context(), by, run.Task, 0))
 	})},
-	"Runs": look(func(w *world, by core.Caller) error { _, _, err := w.Runs(by, "", 1); return err }),
+	"Runs": look(func(w *world, by core.Caller) error {
+		return failed(w.Runs(w.Context(), by, "", 1))
+	}),
 	"Run": {taskstore.RoleMonitor, onRun(func(w *world, by core.Caller, run taskstore.Run) error {
 		return failed(w.Core.Run(w.Context(), by, run.ID, 0))
 	})},

@@ -63,10 +63,9 @@ func TestCopyRateOfPairs(t *testing.T) {
 	w.establish(arrayclient.Options{NoCopy: true}, v[0], v[1])
 	result, err := finish(w.SetCopyRate(admin, pairs(v[0], v[1]), to(int64(1<<20))))
 	must(t, err)
-	rels, err := w.Relationships(w.Context(), monitor)
-	must(t, err)
-	if len(rels) != 1 || rels[0].CopyRate != 1<<20 || len(result.Pairs) != 1 || result.Warnings != nil {
-		t.Errorf("relationships %+v, result %+v", rels, result)
+	rel := w.relationship(v[0])
+	if rel.CopyRate != 1<<20 || len(result.Pairs) != 1 || result.Warnings != nil {
+		t.Errorf("relationship %+v, result %+v", rel, result)
 	}
 	for text, rate := range map[string]*int64{"no copy_rate is given": nil, "-1": to(int64(-1))} {
 		w.refused(fault.Usage, text, "", func() error {

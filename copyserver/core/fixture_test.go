@@ -401,10 +401,10 @@ func (w *world) relationship(serial arrayclient.Serial) arrayclient.Relationship
 	w.Helper()
 	rels, err := w.Relationships(w.Context(), monitor, serial)
 	must(w.T, err)
-	if len(rels) != 1 {
-		w.Fatalf("%d relationships of %s, want one", len(rels), serial)
+	if len(rels.All) != 1 {
+		w.Fatalf("%d relationships of %s, want one", len(rels.All), serial)
 	}
-	return rels[0]
+	return rels.All[0]
 }
 
 // attach lets a host attach a volume until the function that it returns is called.

@@ -2,37 +2,39 @@ package core
 
 import (
 	"context"
+	"strings"
 
 	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/arrays"
 	"copyservices/copyserver/runner"
 	"copyservices/taskstore"
 )
 
 // Relationships returns those of the volumes named, all when none is. The serials must
-// be valid.
+// be valid. Warnings are of arrays that do not answer; a volume named in one of those is
+// an error.
 func (c *Core) Relationships(
 	ctx context.Context, by Caller, volumes ...arrayclient.Serial,
-) ([]arrayclient.Relationship, error) {
+) (all arrays.Partial[arrayclient.Relationship], err error) {
 	if err := by.May(Look); err != nil {
-		return nil, err
+		return all, err
 	}
 	// Nobody shall take no answer for no relationship.
-	if _, err := c.Arrays.Volumes(ctx, volumes...); err != nil {
-		return nil, err
+	if _, err := c.Arrays.VolumesOf(ctx, volumes...); err != nil {
+		return all, err
 	}
-	var out []arrayclient.Relationship
-	for _, arr := range c.Arrays.All() {
-		mine := c.within(arr, volumes)
+	all, err = arrays.Collect(c.Arrays, func(a arrays.Asked) ([]arrayclient.Relationship, error) {
+		mine := c.within(a.Array, volumes)
 		if len(mine) == 0 && len(volumes) > 0 {
-			continue
+			return nil, nil
 		}
-		rels, err := arr.Relationships(ctx, mine...)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, rels...)
+		return a.Relationships(ctx, mine...)
+	})
+	if err == nil && len(volumes) > 0 && all.Warnings != nil {
+		err = fault.New(fault.Connection, "%s", strings.Join(all.Warnings, "; "))
 	}
-	return out, nil
+	return all, err
 }
 
 // within returns the volumes that are in arr.

@@ -26,7 +26,7 @@ func TestRelationshipsOfVolumes(t *testing.T) {
 		rels, err := w.Relationships(w.Context(), monitor, c.asked...)
 		must(t, err)
 		var targets []arrayclient.Serial
-		for _, r := range rels {
+		for _, r := range rels.All {
 			targets = append(targets, r.Target)
 		}
 		if !slices.Equal(targets, c.targets) {
@@ -120,7 +120,7 @@ func TestActsOnPairsWarn(t *testing.T) {
 	if !slices.Equal(result.Warnings, want) {
 		t.Errorf("warnings %q, want %q", result.Warnings, want)
 	}
-	if runs, _, err := w.Runs(monitor, "", 10); len(runs) != 0 || err != nil {
+	if runs, err := w.Runs(w.Context(), monitor, "", 10); len(runs.Newest) != 0 || err != nil {
 		t.Errorf("runs %+v, %v", runs, err)
 	}
 }
@@ -158,7 +158,7 @@ func TestActsOnPairsWithoutATask(t *testing.T) {
 			t.Errorf("after %s the state is %s, want %s", c.name, rel.State, c.state)
 		}
 	}
-	if runs, _, err := w.Runs(monitor, "", 10); len(runs) != 0 || err != nil {
+	if runs, err := w.Runs(w.Context(), monitor, "", 10); len(runs.Newest) != 0 || err != nil {
 		t.Errorf("runs %+v, %v", runs, err)
 	}
 }

@@ -33,15 +33,14 @@ func (c *Core) DryRun(
 	return c.Runner.DryRun(ctx, ask)
 }
 
-// Runs returns the newest runs of a task, of all tasks when it is empty, the newest
-// first, and how many there are beyond the limit too.
+// Runs returns the newest runs of a task, of all tasks when it is empty.
 func (c *Core) Runs(
-	by Caller, task string, limit int,
-) (newest []taskstore.Run, total int, err error) {
+	ctx context.Context, by Caller, task string, limit int,
+) (runner.RunList, error) {
 	if err := by.May(Look); err != nil {
-		return nil, 0, err
+		return runner.RunList{}, err
 	}
-	return c.Runner.List(task, limit)
+	return c.Runner.List(ctx, task, limit)
 }
 
 // Run returns a run; while it is running, when it has ended, or wait has passed.

@@ -71,10 +71,10 @@ func TestNewestRunsFirst(t *testing.T) {
 		{strings.ToUpper(names[0]), 10, []string{ids[2], ids[0]}},
 		{"none", 10, nil},
 	} {
-		runs, _, err := w.Runs(monitor, c.task, c.limit)
+		runs, err := w.Runs(w.Context(), monitor, c.task, c.limit)
 		must(t, err)
 		var got []string
-		for _, run := range runs {
+		for _, run := range runs.Newest {
 			got = append(got, run.ID)
 		}
 		if strings.Join(got, " ") != strings.Join(c.want, " ") {
@@ -153,7 +153,7 @@ func TestBusyTask(t *testing.T) {
 		})
 		wantFault(t, err, fault.Busy, text, "")
 	}
-	if runs, _, err := w.Runs(monitor, "", 10); len(runs) != 2 || err != nil {
+	if runs, err := w.Runs(w.Context(), monitor, "", 10); len(runs.Newest) != 2 || err != nil {
 		t.Errorf("runs %+v, %v", runs, err)
 	}
 }

@@ -20,23 +20,29 @@ type Volume struct {
 }
 
 // Volumes returns the volumes named, in that order; all of them, ordered by array and
-// serial, when none is. The serials must be valid.
+// serial, when none is. The serials must be valid. Warnings are of arrays that do not
+// answer; the volumes named in one of those are an error.
 func (c *Core) Volumes(
 	ctx context.Context, by Caller, serials ...arrayclient.Serial,
-) ([]Volume, error) {
+) (all arrays.Partial[Volume], err error) {
 	if err := by.May(Look); err != nil {
-		return nil, err
+		return all, err
 	}
-	return c.describeVolumes(ctx, serials...)
+	var found arrays.Partial[arrays.Found]
+	if len(serials) == 0 {
+		found, err = c.Arrays.Volumes(ctx)
+	} else {
+		found.All, err = c.Arrays.VolumesOf(ctx, serials...)
+	}
+	if err != nil {
+		return all, err
+	}
+	all.Warnings = found.Warnings
+	all.All, err = c.describeVolumes(found.All)
+	return all, err
 }
 
-func (c *Core) describeVolumes(
-	ctx context.Context, serials ...arrayclient.Serial,
-) ([]Volume, error) {
-	found, err := c.Arrays.Volumes(ctx, serials...)
-	if err != nil {
-		return nil, err
-	}
+func (c *Core) describeVolumes(found []arrays.Found) ([]Volume, error) {
 	seen, err := c.seen()
 	if err != nil {
 		return nil, err
@@ -70,11 +76,15 @@ func (c *Core) seen() (map[arrayclient.Serial][]string, error) {
 }
 
 func (c *Core) volume(ctx context.Context, serial arrayclient.Serial) (Volume, error) {
-	found, err := c.describeVolumes(ctx, serial)
+	found, err := c.Arrays.VolumesOf(ctx, serial)
 	if err != nil {
 		return Volume{}, err
 	}
-	return found[0], nil
+	all, err := c.describeVolumes(found)
+	if err != nil {
+		return Volume{}, err
+	}
+	return all[0], nil
 }
 
 // Volume returns one volume. The serial must be valid.
@@ -88,7 +98,7 @@ func (c *Core) Volume(
 }
 
 // CreateVolumes creates volumes in the array of that id; the empty one stands for the
-// only array.
+// server's own.
 func (c *Core) CreateVolumes(
 	by Caller, array string, spec arrayclient.VolumeSpec,
 ) (Pending[[]Volume], error) {

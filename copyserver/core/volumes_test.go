@@ -47,10 +47,7 @@ func TestVolumesTellWhoUsesThem(t *testing.T) {
 	w.prime("other", v[0])
 	w.change(v[0], core.VolumeChange{Assigned: hostsOf("vm")})
 	defer w.attach(v[0])()
-	all, err := w.Volumes(w.Context(), monitor)
-	must(t, err)
-	named, err := w.Volumes(w.Context(), monitor, v[1], v[0])
-	must(t, err)
+	all, named := w.described(), w.described(v[1], v[0])
 	one, err := w.Volume(w.Context(), monitor, v[0])
 	must(t, err)
 	if len(all) != 2 || len(named) != 2 || named[0].Serial != v[1] || asJSON(t, named[1]) != asJSON(t, one) ||
@@ -228,4 +225,12 @@ func TestVolumesOfABareArray(t *testing.T) {
 		w.unchanged(serial, change, fault.Refused, text, hint)
 	}
 	w.change(serial, core.VolumeChange{Assigned: hostsOf("vm")})
+}
+
+// described returns the volumes named, all when none is.
+func (w *world) described(serials ...arrayclient.Serial) []core.Volume {
+	w.Helper()
+	volumes, err := w.Volumes(w.Context(), monitor, serials...)
+	must(w.T, err)
+	return volumes.All
 }

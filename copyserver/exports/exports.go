@@ -33,25 +33,26 @@ func (e Volumes) of(
 	return e.Access(peer.Serial, serial)
 }
 
-// List returns the volumes ordered by array and serial.
+// List returns the volumes ordered by array and serial, without those of an array that
+// does not answer.
 func (e Volumes) List(ctx context.Context, peer nbd.Peer) ([]nbd.ExportInfo, error) {
+	all, err := arrays.Collect(e.Arrays, func(a arrays.Asked) ([]arrayclient.Volume, error) {
+		if _, ok := arrayclient.As[arrayclient.Opener](a.Array); !ok {
+			return nil, nil
+		}
+		return a.Volumes(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
 	var out []nbd.ExportInfo
-	for _, arr := range e.Arrays.All() {
-		if _, ok := arrayclient.As[arrayclient.Opener](arr); !ok {
+	for _, v := range all.All {
+		if _, ok := e.of(peer, v.Serial); !ok {
 			continue
 		}
-		all, err := arr.Volumes(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, v := range all {
-			if _, ok := e.of(peer, v.Serial); !ok {
-				continue
-			}
-			out = append(out, nbd.ExportInfo{
-				Name: string(v.Serial), Description: v.Label, Size: v.Size,
-			})
-		}
+		out = append(out, nbd.ExportInfo{
+			Name: string(v.Serial), Description: v.Label, Size: v.Size,
+		})
 	}
 	return out, nil
 }

@@ -18,7 +18,7 @@ func (s *API) listRelationships(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(list(all, wireRelationship))
+	return partial(q, all, wireRelationship)
 }
 
 // Acts on pairs leave no run behind, only the record of their key.

@@ -88,12 +88,13 @@ func (s *API) listRuns(q *call) (answer, error) {
 		}
 		limit = int(n)
 	}
-	newest, total, err := s.core.Runs(q.by, query.Get("task"), limit)
+	runs, err := s.core.Runs(q.Context(), q.by, query.Get("task"), limit)
 	if err != nil {
 		return answer{}, err
 	}
-	q.w.Header().Set(api.TotalHeader, strconv.Itoa(total))
-	return ok(list(newest, wireRun))
+	q.w.Header().Set(api.TotalHeader, strconv.Itoa(runs.Total))
+	q.warn(runs.Warnings)
+	return ok(list(runs.Newest, wireRun))
 }
 
 // getRun is a long poll while the run is running.

@@ -5,7 +5,9 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
+	"copyservices/copyserver/arrays"
 	"copyservices/copyserver/core"
+	"copyservices/taskstore/result"
 )
 
 func (s *API) listArrays(q *call) (answer, error) {
@@ -45,7 +47,21 @@ func (s *API) listVolumes(q *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(list(found, wireVolume))
+	return partial(q, found, wireVolume)
+}
+
+// partial answers with what the arrays hold, and says in the header which are missing.
+func partial[From, To any](
+	q *call, all arrays.Partial[From], convert func(From) To,
+) (answer, error) {
+	q.warn(all.Warnings)
+	return ok(list(all.All, convert))
+}
+
+func (q *call) warn(warnings []string) {
+	for _, text := range warnings {
+		q.w.Header().Add(api.WarningHeader, result.OneLine(text))
+	}
 }
 
 // serials reads volume serials of a query.

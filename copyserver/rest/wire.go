@@ -3,6 +3,7 @@ package rest
 import (
 	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
+	"copyservices/copyserver/arrays"
 	"copyservices/copyserver/core"
 	"copyservices/copyserver/runner"
 	"copyservices/taskstore"
@@ -57,13 +58,21 @@ func wireUser(u taskstore.User) api.User {
 	}
 }
 
-func wireArray(p core.Array) api.Array {
+func wireArray(p arrays.Description) api.Array {
 	return api.Array{
+		State: arrayState(p.State), Since: p.State.Since, Reason: p.State.Reason,
 		ID: p.ID.String(), Driver: p.Driver, Features: p.Features,
 		Volumes: p.Volumes, MaxVolumes: p.MaxVolumes, MaxTargets: p.MaxTargets,
 		TrackSize: p.TrackSize, EstimatedCounts: p.EstimatedCounts, Capacity: p.Capacity, Free: p.Free,
 		CopyRate: p.CopyRate,
 	}
+}
+
+func arrayState(s arrays.State) string {
+	if s.Answers {
+		return api.ArrayAnswers
+	}
+	return api.ArraySilent
 }
 
 func wireVolume(v core.Volume) api.Volume {

@@ -36,7 +36,7 @@ func lineKey(i int) string { return fmt.Sprintf("key-%02d", i) }
 func (w *world) inLine(n int) {
 	w.t.Helper()
 	synctest.Wait()
-	runs, _, err := w.List("fc", 1000)
+	runs, _, err := w.listed("fc", 1000)
 	must(w.t, err)
 	queued := 0
 	for _, run := range runs {
@@ -89,7 +89,7 @@ func TestLineIsServedInOrder(t *testing.T) {
 		if got := w.begun(); !slices.Equal(got, want) {
 			t.Errorf("the order was %q", got)
 		}
-		runs, _, err := w.List("fc", n)
+		runs, _, err := w.listed("fc", n)
 		must(t, err)
 		for i, run := range runs[:n-1] {
 			if gap := run.Started.Sub(runs[i+1].Ended); gap > 50*time.Millisecond {

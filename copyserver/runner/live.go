@@ -58,8 +58,8 @@ type step struct {
 	// lasts: whoever asked for the run does not wait for the step.
 	lasts bool
 	// after tells what became of a step that an earlier process began; nil: it is done
-	// again.
-	after func(context.Context, taskstore.Run, Resolved) trace
+	// again. Its error may be that of an array that does not answer.
+	after func(context.Context, taskstore.Run, Resolved) (trace, error)
 }
 
 // errLeft ends the work on a run, not the run.

@@ -19,6 +19,7 @@ type percents struct {
 	ctx    context.Context
 	arrays *arrays.Registry
 	read   map[arrayclient.Array]*arrayState
+	silent []string // of the arrays that do not answer, why not
 }
 
 // arrayState is what an array held when it was read.
@@ -29,7 +30,7 @@ type arrayState struct {
 }
 
 func (r *Runner) percents(ctx context.Context) *percents {
-	return &percents{ctx, r.arrays, map[arrayclient.Array]*arrayState{}}
+	return &percents{ctx: ctx, arrays: r.arrays, read: map[arrayclient.Array]*arrayState{}}
 }
 
 // of returns run with the percentage as of now, where that can be told.
@@ -69,15 +70,15 @@ func (p *percents) stateOf(arr arrayclient.Array) *arrayState {
 	p.read[arr] = nil
 	facts, err := arr.Properties(p.ctx)
 	if err != nil {
-		return nil
+		return p.unread(err)
 	}
 	rels, err := arr.Relationships(p.ctx)
 	if err != nil {
-		return nil
+		return p.unread(err)
 	}
 	volumes, err := arr.Volumes(p.ctx)
 	if err != nil {
-		return nil
+		return p.unread(err)
 	}
 	s := &arrayState{
 		facts, map[arrayclient.Pair]arrayclient.Relationship{},
@@ -91,6 +92,13 @@ func (p *percents) stateOf(arr arrayclient.Array) *arrayState {
 	}
 	p.read[arr] = s
 	return s
+}
+
+func (p *percents) unread(err error) *arrayState {
+	if isSilent(err) {
+		p.silent = append(p.silent, err.Error())
+	}
+	return nil
 }
 
 // progress returns how many tracks the copy of pair that run made has, and how

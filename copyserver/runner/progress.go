@@ -146,6 +146,7 @@ func (e *ended) read() error {
 // follow looks again and again, telling each what it saw, until the copies
 // are complete, hopeless or ctx ends, and returns the last. It looks at once when
 // looks, which may be nil, asks it to, and says so if that was not its last look.
+// An array that does not answer is waited for; the error says so when ctx ends meanwhile.
 func follow(
 	ctx context.Context, r Resolved, since time.Time, looks <-chan chan<- struct{},
 	each func(progress),
@@ -154,10 +155,13 @@ func follow(
 	var asked chan<- struct{}
 	for {
 		p, err := look(ctx, r, since)
-		if err != nil {
+		switch {
+		case isSilent(err):
+		case err != nil:
 			return p, err
+		default:
+			each(p)
 		}
-		each(p)
 		if p.complete {
 			return p, nil
 		}
@@ -172,8 +176,15 @@ func follow(
 			timer.Stop()
 		case <-ctx.Done():
 			timer.Stop()
-			return p, ctx.Err()
+			if err == nil {
+				err = ctx.Err()
+			}
+			return p, err
 		}
 		pause = min(2*pause, slowestLook)
 	}
 }
+
+// isSilent reports whether err is that of an array that does not answer: what its copies
+// do is not known until it does.
+func isSilent(err error) bool { return fault.KindOf(err) == fault.Connection }

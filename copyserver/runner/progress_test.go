@@ -118,7 +118,7 @@ func (w *world) cutOff(q runner.Request, touch bool) taskstore.Run {
 	release := w.array.hold()
 	go w.Start(w.t.Context(), q)
 	<-w.array.entered
-	runs, _, err := w.List(q.Task, 1)
+	runs, _, err := w.listed(q.Task, 1)
 	must(w.t, err)
 	record, err := w.store.Runs().Get(runs[0].ID)
 	must(w.t, err)
@@ -258,7 +258,7 @@ func TestPercentOfFinishedRuns(t *testing.T) {
 	first.Percent = 0
 	must(t, w.store.Runs().Put(first))
 	w.restart()
-	runs, _, err := w.List("fc", 1)
+	runs, _, err := w.listed("fc", 1)
 	if err != nil || runs[0].Percent != 100 {
 		t.Errorf("after a restart: %+v, %v", runs, err)
 	}

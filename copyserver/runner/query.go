@@ -61,29 +61,38 @@ func (r *Runner) ByKey(ctx context.Context, key string) (taskstore.Run, bool) {
 	return run, err == nil
 }
 
-// List returns the newest runs of a task, of all tasks when it is empty, the
-// newest first, and how many there are beyond the limit too.
-func (r *Runner) List(task string, limit int) (newest []taskstore.Run, total int, err error) {
+// RunList is a part of the history.
+type RunList struct {
+	Newest []taskstore.Run // the newest first
+	Total  int             // how many there are, beyond the limit too
+	// Warnings name arrays that do not answer: how far copies in them have come is what
+	// was recorded.
+	Warnings []string
+}
+
+// List returns the newest runs of a task, of all tasks when it is empty.
+func (r *Runner) List(ctx context.Context, task string, limit int) (out RunList, err error) {
 	all, err := r.store.Runs().List()
 	if err != nil {
-		return nil, 0, err
+		return out, err
 	}
 	slices.Reverse(all)
-	now := r.percents(context.Background())
-	out := make([]taskstore.Run, 0, min(limit, len(all)))
+	now := r.percents(ctx)
+	out.Newest = make([]taskstore.Run, 0, min(limit, len(all)))
 	for _, run := range all {
 		if task != "" && taskstore.Key(run.Task) != taskstore.Key(task) {
 			continue
 		}
-		if total++; total > limit {
+		if out.Total++; out.Total > limit {
 			continue
 		}
 		if l := r.liveRun(run.ID); l != nil {
 			run = l.snapshot()
 		}
-		out = append(out, now.of(run))
+		out.Newest = append(out.Newest, now.of(run))
 	}
-	return out, total, nil
+	out.Warnings = now.silent
+	return out, nil
 }
 
 // Delete removes a run from the history, its idempotency key with it. One that is
@@ -152,7 +161,7 @@ func (r *Runner) Completion(
 	if err != nil {
 		return out, err
 	}
-	run, err := r.lastCopying(t)
+	run, err := r.lastCopying(ctx, t)
 	if err != nil {
 		return out, err
 	}
@@ -169,6 +178,9 @@ func (r *Runner) Completion(
 		since = run.Started.Add(-clockSlack)
 	}
 	p, err := r.lookUntil(ctx, resolved, since, wait)
+	if isSilent(err) && wait > 0 && ctx.Err() == nil {
+		return recorded(t.Name, run), nil // whoever waits goes on waiting
+	}
 	if interrupted && fault.KindOf(err) == fault.Refused {
 		err = fault.New(fault.Refused, "the server ended in the middle of the last run of task %s: %w",
 			t.Name, err).WithHint("%s", fault.HintOf(err))
@@ -176,6 +188,18 @@ func (r *Runner) Completion(
 	return Completion{
 		Task: t.Name, Complete: p.complete, Percent: p.percent, Pairs: p.pairs,
 	}, err
+}
+
+// StateUnknown is the state of a pair whose array does not answer.
+const StateUnknown = "unknown"
+
+// recorded is how far the copies of run had come when that was last known.
+func recorded(task string, run taskstore.Run) Completion {
+	out := Completion{Task: task, Percent: run.Percent}
+	for _, p := range run.Pairs {
+		out.Pairs = append(out.Pairs, PairCompletion{Source: p.Source, Target: p.Target, State: StateUnknown})
+	}
+	return out
 }
 
 // lookUntil looks once, or again and again while wait lasts.
@@ -190,24 +214,25 @@ func (r *Runner) lookUntil(
 	defer context.AfterFunc(r.stopping, cancel)()
 	var last progress
 	p, err := follow(limited, resolved, since, nil, func(p progress) { last = p })
-	if last.pairs != nil && errors.Is(err, limited.Err()) && ctx.Err() == nil {
+	timeUp := isSilent(err) || errors.Is(err, limited.Err())
+	if last.pairs != nil && timeUp && ctx.Err() == nil {
 		return last, nil // the time is up, and that is an answer
 	}
 	return p, err
 }
 
 // lastCopying returns the last run of t that started copies, or may have.
-func (r *Runner) lastCopying(t taskstore.Task) (taskstore.Run, error) {
-	runs, _, err := r.List(t.Name, math.MaxInt)
+func (r *Runner) lastCopying(ctx context.Context, t taskstore.Task) (taskstore.Run, error) {
+	runs, err := r.List(ctx, t.Name, math.MaxInt)
 	if err != nil {
 		return taskstore.Run{}, err
 	}
-	for _, run := range runs {
+	for _, run := range runs.Newest {
 		if run.State != taskstore.RunFailed && run.State != taskstore.RunQueued && copies(run.Type) {
 			return run, nil
 		}
 	}
-	return taskstore.Run{}, noCopies(t, runs)
+	return taskstore.Run{}, noCopies(t, runs.Newest)
 }
 
 // noCopies says why there is nothing to wait for.

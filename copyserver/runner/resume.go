@@ -44,24 +44,26 @@ const (
 
 // traceOf finds out whether the array did its part of a run of an earlier
 // process. Nothing else has been done to the array since.
-func (r *Runner) traceOf(ctx context.Context, run taskstore.Run, resolved Resolved) trace {
+func (r *Runner) traceOf(
+	ctx context.Context, run taskstore.Run, resolved Resolved,
+) (trace, error) {
 	if run.Before == nil {
 		_, err := look(ctx, resolved, run.Started.Add(-clockSlack))
 		if run.Type == taskstore.TaskEstablish && err == nil {
-			return acted
+			return acted, nil
 		}
-		return unknown
+		return unknown, err
 	}
 	if run.Type == taskstore.TaskConsistencyCreated || len(run.Before) != len(resolved.Pairs) {
-		return unknown // a freeze has ended with its process
+		return unknown, nil // a freeze has ended with its process
 	}
 	now, err := marks(ctx, resolved)
 	if err != nil {
-		return unknown
+		return unknown, err
 	}
 	rels, err := resolved.Array.Relationships(ctx)
 	if err != nil {
-		return unknown
+		return unknown, err
 	}
 	found := make(map[arrayclient.Pair]arrayclient.Relationship, len(rels))
 	for _, rel := range rels {
@@ -77,43 +79,99 @@ func (r *Runner) traceOf(ctx context.Context, run taskstore.Run, resolved Resolv
 			same = exists && rel.Options.NoCopy
 		}
 		if same {
-			return untouched // all or nothing
+			return untouched, nil // all or nothing
 		}
 	}
-	return acted
+	return acted, nil
 }
 
-// resume goes on with a run of an earlier process as far as that can be.
+// resume goes on with a run of an earlier process as far as that can be. When its array
+// does not answer, that is found out as soon as it does; until then the run is running.
 func (r *Runner) resume(ctx context.Context, run taskstore.Run) {
 	resolved, err := resolvedOf(r.arrays, run)
-	what, steps := unknown, []step(nil)
+	var was remains
 	if err == nil {
-		what, steps = r.left(ctx, run, resolved)
+		was, err = r.left(ctx, run, resolved)
 	}
+	if isSilent(err) {
+		r.resumeLater(run, resolved)
+		return
+	}
+	r.resumeAs(ctx, run, resolved, was)
+}
+
+// resumeLater keeps the task busy until the array answers or is removed.
+func (r *Runner) resumeLater(run taskstore.Run, resolved Resolved) {
+	r.logger.Warn("what became of a run is known when its array answers", "run", run.ID, "task", run.Task)
+	l := newLive(run, resolved.copying(run.Type))
+	r.mu.Lock()
+	r.live[run.ID], r.busy[taskstore.Key(run.Task)] = l, l
+	r.mu.Unlock()
+	r.work.Go(func() {
+		for {
+			select {
+			case <-time.After(slowestLook):
+			case <-r.stopping.Done():
+				return
+			}
+			was, err := r.left(r.stopping, run, resolved)
+			if r.stopping.Err() == nil && !isSilent(err) {
+				r.resumeAs(r.stopping, run, resolved, was)
+				r.letGo(l)
+				r.lineUp()
+				return
+			}
+		}
+	})
+}
+
+// letGo ends what stood for a run of which nobody knew what became of it: whoever waits
+// for it looks again.
+func (r *Runner) letGo(l *live) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.live[l.run.ID] == l {
+		delete(r.live, l.run.ID)
+	}
+	if key := taskstore.Key(l.run.Task); r.busy[key] == l {
+		delete(r.busy, key)
+	}
+	close(l.acted)
+	close(l.over)
+}
+
+// resumeAs goes on with a run by what an earlier process left of it.
+func (r *Runner) resumeAs(ctx context.Context, run taskstore.Run, resolved Resolved, was remains) {
 	switch {
-	case what == untouched && !run.Queued.IsZero():
+	case was.trace == untouched && !run.Queued.IsZero():
 		r.backInLine(run)
-	case what != acted:
-		r.interrupted(run, what == untouched)
+	case was.trace != acted:
+		r.interrupted(run, was.trace == untouched)
 	default:
-		r.goOn(ctx, run, resolved, steps)
+		r.goOn(ctx, run, resolved, was.steps)
 	}
 }
 
-// left tells what became of the step at which an earlier process left a run, and which
-// steps there are still to do.
-func (r *Runner) left(ctx context.Context, run taskstore.Run, on Resolved) (trace, []step) {
+// remains are what an earlier process left of a run.
+type remains struct {
+	trace trace  // of the step that it was at
+	steps []step // that are still to do
+}
+
+// left finds out what an earlier process left of a run.
+func (r *Runner) left(ctx context.Context, run taskstore.Run, on Resolved) (remains, error) {
 	steps := r.stepsOf(run, Request{}, nil)
 	// Early servers wrote no phase, nor anything between the record of a run and its end.
 	phase := cmp.Or(run.Phase, steps[0].phase)
 	at := slices.IndexFunc(steps, func(s step) bool { return s.phase == phase })
 	if at < 0 {
-		return unknown, nil
+		return remains{}, nil
 	}
 	if steps[at].after == nil {
-		return acted, steps[at:]
+		return remains{acted, steps[at:]}, nil
 	}
-	return steps[at].after(ctx, run, on), steps[at+1:]
+	what, err := steps[at].after(ctx, run, on)
+	return remains{what, steps[at+1:]}, err
 }
 
 // goOn does the steps that are left of a run whose part in the array was done. The

@@ -13,6 +13,7 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/arrays"
+	"copyservices/copyserver/arrays/arraystest"
 	"copyservices/copyserver/runner"
 	"copyservices/taskstore"
 	"copyservices/taskstore/atomicfile"
@@ -25,6 +26,8 @@ type world struct {
 	fsys  *fullDisk
 	array *memArray
 	store *filestore.Dir
+	all   *arrays.Registry
+	away  *arraystest.Away // added to it where not nil
 	*runner.Runner
 }
 
@@ -51,9 +54,12 @@ func (w *world) start(list ...arrayclient.Array) {
 	var err error
 	w.store, err = filestore.OpenFS(w.dir, w.fsys)
 	must(w.t, err)
-	all, err := arrays.New(w.t.Context(), list...)
+	w.all, err = arrays.New(w.t.Context(), list...)
 	must(w.t, err)
-	w.Runner, err = runner.New(w.t.Context(), w.store, all, slog.New(slog.DiscardHandler))
+	if w.away != nil {
+		w.addAway()
+	}
+	w.Runner, err = runner.New(w.t.Context(), w.store, w.all, slog.New(slog.DiscardHandler))
 	must(w.t, err)
 	w.t.Cleanup(w.end)
 }
@@ -62,6 +68,7 @@ func (w *world) end() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	must(w.t, w.Stop(ctx))
+	must(w.t, w.all.Close(ctx))
 	must(w.t, w.store.Close())
 }
 
@@ -85,6 +92,12 @@ func (w *world) run(q runner.Request) taskstore.Run {
 	run, err := w.Start(w.t.Context(), q)
 	must(w.t, err)
 	return run
+}
+
+// listed returns the newest runs and how many there are.
+func (w *world) listed(task string, limit int) ([]taskstore.Run, int, error) {
+	runs, err := w.List(w.t.Context(), task, limit)
+	return runs.Newest, runs.Total, err
 }
 
 // remove deletes a run, whatever it is.
@@ -155,7 +168,7 @@ func TestRunsThatDoNotStart(t *testing.T) {
 			t.Errorf("%s: no hint", c.task)
 		}
 	}
-	if runs, _, err := w.List("", 100); len(runs) != 0 || err != nil || w.array.acts != 0 {
+	if runs, _, err := w.listed("", 100); len(runs) != 0 || err != nil || w.array.acts != 0 {
 		t.Errorf("%d runs (%v), %d acts", len(runs), err, w.array.acts)
 	}
 }
@@ -196,7 +209,7 @@ func TestDryRun(t *testing.T) {
 	w.task("gone", taskstore.TaskEstablish, arrayclient.Options{}, "20013698", "2FF13698")
 	_, err = w.DryRun(t.Context(), runner.Request{Task: "gone"})
 	wantKind(t, err, fault.NotFound, "2FF13698")
-	if runs, _, _ := w.List("", 100); len(runs) != 0 {
+	if runs, _, _ := w.listed("", 100); len(runs) != 0 {
 		t.Errorf("runs %+v", runs)
 	}
 }
@@ -243,7 +256,7 @@ func TestManyRunsAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	runs, _, err := w.List("", 100)
+	runs, _, err := w.listed("", 100)
 	must(t, err)
 	if states[taskstore.RunDone] != 4 || len(runs)+busy != 32 {
 		t.Errorf("states %v, %d busy, %d runs; want one done for each task", states, busy, len(runs))
@@ -293,7 +306,7 @@ func TestEndOfClientDoesNotEndTheRun(t *testing.T) {
 	cancel()
 	release()
 	wg.Wait()
-	runs, _, err := w.List("fc", 1)
+	runs, _, err := w.listed("fc", 1)
 	if err != nil || len(runs) != 1 || runs[0].State != taskstore.RunDone {
 		t.Errorf("runs %+v, %v", runs, err)
 	}
@@ -363,7 +376,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 	w.fsys.set(0)
 	w.restart()
 	for _, warnings := range []int{1, 0} {
-		runs, _, err := w.List("fc", 9)
+		runs, _, err := w.listed("fc", 9)
 		last := len(runs) - 1
 		if err != nil || runs[last].State != taskstore.RunInterrupted ||
 			len(runs[last].Warnings) != warnings {
@@ -391,7 +404,7 @@ func TestHistoryIsPruned(t *testing.T) {
 		must(t, w.store.Runs().Create(run))
 	}
 	w.restart()
-	runs, _, err := w.List("", 10000)
+	runs, _, err := w.listed("", 10000)
 	if err != nil || len(runs) != runner.KeepRuns {
 		t.Errorf("%d runs are left (%v), want %d", len(runs), err, runner.KeepRuns)
 	}

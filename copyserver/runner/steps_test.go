@@ -84,7 +84,7 @@ func TestCutOffInEachPhase(t *testing.T) {
 type mute struct{ *memArray }
 
 func (mute) Volumes(context.Context) ([]arrayclient.Volume, error) {
-	return nil, fault.New(fault.Connection, "the array does not answer: %w", errors.New("no route"))
+	return nil, fault.New(fault.Failed, "the array does not tell: %w", errors.New("it is damaged"))
 }
 
 // TestPhaseIsKnown: of a run that is recorded as copying nobody has to ask the array
@@ -97,7 +97,7 @@ func TestPhaseIsKnown(t *testing.T) {
 	w.start(mute{w.array})
 	got, err := w.Get(t.Context(), run.ID, 0)
 	if err != nil || got.State != taskstore.RunRunning {
-		t.Errorf("of a silent array: %+v, %v", got, err)
+		t.Errorf("of an array that does not tell: %+v, %v", got, err)
 	}
 	w.end()
 	atArray.Phase = taskstore.PhaseArray
@@ -138,7 +138,7 @@ func TestPhaseThatCannotBeRecorded(t *testing.T) {
 	w.array.letGo()
 	release()
 	must(t, <-started)
-	runs, _, err := w.List("fc", 1)
+	runs, _, err := w.listed("fc", 1)
 	must(t, err)
 	if got, err := w.Get(t.Context(), runs[0].ID, 0); err != nil || got.State != taskstore.RunRunning {
 		t.Errorf("on a full disk %+v, %v", got, err)

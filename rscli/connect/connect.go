@@ -105,6 +105,7 @@ func (s *Session) authenticate(ctx context.Context, e *program.Env, l Settings) 
 		TLS: s.trust.config, UserAgent: e.Name + "/" + program.Version,
 		Note:         func(text string) { e.Log.Warn(text) },
 		Warn:         func(text string) { e.Warn("%s", text) },
+		Missing:      e.Lack,
 		Known:        s.trust.known,
 		NoAnswerHint: s.noAnswerHint(),
 	}

@@ -51,7 +51,7 @@ func (x *essCLI) lists() []*program.Command {
 			func(ctx context.Context, _ *program.Env, s *connect.Session, _ []string) ([]api.Array, error) {
 				return s.Arrays(ctx)
 			},
-			[]string{"array", "driver", "volumes", "capacity", "free"}, arrayRow),
+			[]string{"array", "driver", "volumes", "capacity", "free", "state", "reason"}, arrayRow),
 		x.listRelationships(),
 		x.listRuns(),
 		x.listUsers(),
@@ -131,6 +131,7 @@ func hostRow(h api.Host) []string {
 func arrayRow(a api.Array) []string {
 	return []string{
 		a.ID, a.Driver, strconv.Itoa(a.Volumes), program.RoughSize(a.Capacity), program.RoughSize(a.Free),
+		a.State, a.Reason,
 	}
 }
 

@@ -237,6 +237,7 @@ func writeArray(w io.Writer, a api.Array) {
 	writeFields(w, []field{
 		{"capacity", exactSize(a.Capacity)}, {"free", exactSize(a.Free)},
 		{"copy rate", formatRate(a.CopyRate)},
+		{"state", a.State}, {"since", program.FormatTime(a.Since)}, {"reason", a.Reason},
 	})
 }
 

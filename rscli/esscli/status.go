@@ -126,6 +126,10 @@ func readStatus(ctx context.Context, s *connect.Session) (*statusReport, error) 
 
 func (r *statusReport) lookAtArrays() {
 	for _, a := range r.Arrays {
+		if a.State == api.ArraySilent {
+			r.found("see to the array and the network; it is asked again and again",
+				"array %s has not answered since %s: %s", a.ID, program.FormatTime(a.Since), a.Reason)
+		}
 		if a.Capacity > 0 && float64(a.Free) < littleRoom*float64(a.Capacity) {
 			r.found("delete volumes that nobody needs, or enlarge the file system of the state folder",
 				"array %s has room for %s only", a.ID, program.RoughSize(a.Free))

@@ -15,6 +15,8 @@ package program
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore/result"
@@ -38,8 +40,21 @@ func DetailOf(err error) ErrorDetail {
 	return ErrorDetail{d, d.Kind.ExitCode()}
 }
 
+// Lack says that the result has not got what an array holds, which does not answer. A
+// command that is done then ends as if no server had answered it, after it has printed
+// what there is.
+func (e *Env) Lack(text string) {
+	if !slices.Contains(e.lacking, text) {
+		e.lacking = append(e.lacking, text)
+	}
+}
+
 // end reports err, which may be nil, and returns the exit code.
 func (e *Env) end(err error) int {
+	if err == nil && e.lacking != nil {
+		err = fault.New(fault.Connection, "this is not all: %s", strings.Join(e.lacking, "; ")).
+			WithHint("esscli list array shows which arrays answer")
+	}
 	if err == nil {
 		e.logSink.put(severityInfo, "done")
 		return 0

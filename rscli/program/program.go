@@ -68,6 +68,7 @@ type Env struct {
 
 	out     *result.Writer
 	logSink *logSink // of --log; nil without
+	lacking []string // what the result does not have, and why
 	// FromLogin: the password in use is the one that "esscli login" stored.
 	FromLogin bool
 }
