@@ -103,6 +103,11 @@ var layers = []layer{
 		"the conformance suite holds for every driver because it knows none"},
 	{"arrayclient/filearray/bitmap", append([]string{"arrayclient/filearray/disk"}, driverImports...),
 		"bits say which tracks are copied, not who copies them: they know their file and no engine"},
+	{"arrayclient/filearray/parallel", nil,
+		"how many things wait for a disk at a time is the same whatever they are"},
+	{"arrayclient/filearray/recovery", append([]string{"arrayclient/filearray/bitmap",
+		"arrayclient/filearray/disk", "arrayclient/filearray/parallel"}, driverImports...),
+		"what the files say is found out before there is an engine that could change them"},
 	{"arrayclient/filearray/segments", append([]string{"arrayclient/filearray/bitmap",
 		"arrayclient/filearray/disk"}, driverImports...),
 		"the bytes of a volume are kept without regard to what they are an image of: who may " +

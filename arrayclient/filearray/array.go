@@ -15,6 +15,8 @@ import (
 
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/lockorder"
+	"copyservices/arrayclient/filearray/parallel"
+	"copyservices/arrayclient/filearray/recovery"
 	"copyservices/arrayclient/filearray/segments"
 
 	"copyservices/arrayclient"
@@ -100,7 +102,7 @@ func Create(fsys disk.FS, opts CreateOptions) error {
 		return fault.New(fault.Usage, "%q is not the serial of an array", opts.Serial).
 			WithHint("an array's serial is 5 upper-case letters or digits, like 13698")
 	}
-	for _, dir := range folders {
+	for _, dir := range recovery.Folders {
 		if err := fsys.Mkdir(dir); err != nil {
 			return err
 		}
@@ -117,9 +119,6 @@ func Create(fsys disk.FS, opts CreateOptions) error {
 	}
 	return disk.WriteMeta(fsys, opts.Serial, 1, disk.NewState())
 }
-
-// folders are the folders of an array.
-var folders = []string{disk.VolumeDir, bitmapDir, stageDir}
 
 // removeLeftovers removes what a Create made that was cut off.
 func removeLeftovers(fsys disk.FS) error {
@@ -231,7 +230,7 @@ func (a *Array) Close() error {
 }
 
 func (a *Array) lastCheckpoint() error {
-	sideBySide(a.allVolumes(), func(v *volume) error {
+	parallel.Each(a.allVolumes(), func(v *volume) error {
 		err := v.settle()
 		if err != nil {
 			a.log.Error("volume not synced", "volume", string(v.serial), "error", err)
@@ -261,7 +260,7 @@ func (a *Array) closeFiles() error {
 			errs = append(errs, b.Close())
 		}
 	}
-	errs = append(errs, sideBySide(a.allVolumes(), func(v *volume) error {
+	errs = append(errs, parallel.Each(a.allVolumes(), func(v *volume) error {
 		return errors.Join(v.closeStage(), v.data.Close())
 	}))
 	return errors.Join(errs...)
@@ -290,34 +289,6 @@ func (a *Array) takeUIDs(n int) uint64 {
 	first := a.nextUID
 	a.nextUID += uint64(n)
 	return first
-}
-
-// atOnce is how many volumes are synced, opened or closed side by side.
-const atOnce = 64
-
-// sideBySide calls f for all of list, atOnce at a time, and returns the first
-// error.
-func sideBySide[T any](list []T, f func(T) error) error {
-	return eachSideBySide(len(list), func(i int) error { return f(list[i]) })
-}
-
-// eachSideBySide is sideBySide for the numbers from 0 to n-1.
-func eachSideBySide(n int, f func(int) error) error {
-	if n == 1 {
-		return f(0)
-	}
-	errs := make([]error, n)
-	slots := make(chan struct{}, atOnce)
-	var running sync.WaitGroup
-	for i := range n {
-		slots <- struct{}{}
-		running.Go(func() {
-			defer func() { <-slots }()
-			errs[i] = f(i)
-		})
-	}
-	running.Wait()
-	return cmp.Or(errs...)
 }
 
 // commitRecord makes r durable, applies it to the state and then calls apply,

@@ -1,7 +1,6 @@
 package filearray
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
@@ -11,12 +10,6 @@ import (
 
 	"copyservices/arrayclient/fault"
 )
-
-const bitmapDir = "bitmaps"
-
-func copiedName(uid uint64) string { return fmt.Sprintf("%s/%08d.copied", bitmapDir, uid) }
-
-func changedName(uid uint64) string { return fmt.Sprintf("%s/%08d.changed", bitmapDir, uid) }
 
 // checkpoint is one that is being written.
 type checkpoint struct {
@@ -160,7 +153,9 @@ func (a *Array) writeCheckpoint(c *checkpoint) error {
 	if err != nil {
 		return err
 	}
-	a.noteDurable(c.gen, c.state.Session)
+	if err := disk.NoteDurable(a.fsys, a.serial, c.gen, c.state.Session); err != nil {
+		a.log.Warn("the generation is not noted", "error", err)
+	}
 	for _, r := range c.ended {
 		for _, b := range r.bitmaps() {
 			if err := b.Remove(a.fsys); err != nil {
@@ -212,7 +207,7 @@ func (a *Array) listBitmaps(c *checkpoint) error {
 	if len(unlisted) == 0 {
 		return nil
 	}
-	if err := a.fsys.SyncDir(bitmapDir); err != nil {
+	if err := a.fsys.SyncDir(bitmap.Dir); err != nil {
 		return err
 	}
 	for _, b := range unlisted {

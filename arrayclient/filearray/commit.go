@@ -6,6 +6,7 @@ import (
 
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/lockorder"
+	"copyservices/arrayclient/filearray/parallel"
 	"copyservices/arrayclient/filearray/segments"
 
 	"copyservices/arrayclient/fault"
@@ -206,7 +207,7 @@ func syncTargets(marks []mark) {
 			targets = append(targets, m.rel.target)
 		}
 	}
-	sideBySide(targets, (*volume).syncTarget)
+	parallel.Each(targets, (*volume).syncTarget)
 }
 
 // syncTarget makes durable what the volume holds as a target.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/parallel"
 )
 
 // One goroutine at a time destages a volume, for all who want that: they raise
@@ -196,7 +197,7 @@ func (v *volume) unsettled() bool {
 // to do.
 func settleAll(list []*volume) (release func()) {
 	limitStages(list, func(s *stage) { s.heldBack++ })
-	sideBySide(list, func(v *volume) error {
+	parallel.Each(list, func(v *volume) error {
 		if v.unsettled() {
 			v.settle()
 		}
@@ -221,7 +222,7 @@ func limitStages(list []*volume, change func(*stage)) {
 func closeStages(list []*volume) (open func(), err error) {
 	limitStages(list, func(s *stage) { s.closed++ })
 	open = sync.OnceFunc(func() { limitStages(list, func(s *stage) { s.closed-- }) })
-	if err := sideBySide(list, (*volume).emptyStage); err != nil {
+	if err := parallel.Each(list, (*volume).emptyStage); err != nil {
 		open()
 		return nil, err
 	}
@@ -253,7 +254,7 @@ func (v *volume) hasStage() bool {
 // destageAhead leaves little to closeStages, while which writes wait. Errors show again
 // there.
 func destageAhead(rels []*relationship) {
-	sideBySide(volumesOf(rels), func(v *volume) error {
+	parallel.Each(volumesOf(rels), func(v *volume) error {
 		if v.stage.pending.Load() == 0 {
 			return nil
 		}

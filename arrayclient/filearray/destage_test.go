@@ -230,7 +230,7 @@ func TestTrimSparesHeaders(t *testing.T) {
 	}
 	fsys.setFault(func(op, name string) error {
 		switch {
-		case !strings.HasPrefix(name, stageDir):
+		case !strings.HasPrefix(name, disk.StageDir):
 		case op == "sync":
 			return syscall.EIO
 		case op == "punch":

@@ -105,7 +105,8 @@
 //
 // A checkpoint switches to the other journal, writes the changed pages of the
 // bitmaps, then the other meta file (checkpoint.go). Opening reads the newer
-// meta file and replays the journals behind it; there is nothing to repair.
+// meta file and replays the journals behind it (package recovery); there is nothing to
+// repair.
 // What a crash can leave half written is never needed. A file that was whole
 // once and is not any more is refused with an error that names it.
 //

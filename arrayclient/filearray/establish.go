@@ -5,7 +5,9 @@ import (
 	"maps"
 	"slices"
 
+	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/parallel"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -84,8 +86,8 @@ func (a *Array) newRelationships(recs []disk.RelationshipRecord) []*relationship
 	uid := a.takeUIDs(len(recs))
 	for i := range recs {
 		recs[i].UID = uid + uint64(i)
-		copied, changed := newBitmaps(&recs[i], a.volumes[recs[i].Source].data.Size)
-		rels[i] = a.newRelationship(&recs[i], copied, changed)
+		bits := bitmap.NewPair(&recs[i], a.volumes[recs[i].Source].data.Size)
+		rels[i] = a.newRelationship(&recs[i], bits)
 	}
 	return rels
 }
@@ -172,7 +174,7 @@ func (a *Array) unsettledOf(
 // secureImages makes durable what new images read from their sources, and
 // then notes that. No lock is held: it takes as long as the disk does.
 func (a *Array) secureImages(rels []*relationship) error {
-	if err := sideBySide(sourcesOf(rels), (*volume).syncAll); err != nil {
+	if err := parallel.Each(sourcesOf(rels), (*volume).syncAll); err != nil {
 		return err
 	}
 	a.noteImages(rels)

@@ -6,7 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/parallel"
 
 	"copyservices/arrayclient"
 )
@@ -115,7 +117,7 @@ func (g *gatherFS) want(t *testing.T, kind string, least int) {
 	if k == nil || k.calls < least {
 		t.Fatalf("%s: too few calls: %+v", kind, k)
 	}
-	if k.alone > aloneOften || k.most > atOnce {
+	if k.alone > aloneOften || k.most > parallel.Most {
 		t.Errorf("%s: of %d calls up to %d were under way, and %d times fewer than %d",
 			kind, k.calls, k.most, k.alone, gathered)
 	}
@@ -149,8 +151,8 @@ func TestManyVolumes(t *testing.T) {
 	g := &gatherFS{crashFS: fsys.afterKill(), kinds: map[string]*gathering{}}
 	a = openStagingArray(t, g, small)
 	g.want(t, "open "+disk.VolumeDir, volumes)
-	g.want(t, "open "+stageDir, busy)
-	g.want(t, "open "+bitmapDir, sources)
+	g.want(t, "open "+disk.StageDir, busy)
+	g.want(t, "open "+bitmap.Dir, sources)
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package filearray
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/parallel"
+	"copyservices/arrayclient/filearray/recovery"
 	"copyservices/arrayclient/filearray/segments"
 
 	"copyservices/arrayclient/filearray/disk"
@@ -37,13 +40,13 @@ func Open(fsys disk.FS, opts OpenOptions) (*Array, error) {
 	if opts.staging == (staging{}) {
 		opts.staging = defaultStaging
 	}
-	l, err := load(fsys)
+	l, err := recovery.Load(fsys)
 	if err != nil {
 		return nil, err
 	}
-	a, err := l.open(opts)
+	a, err := openLoaded(fsys, l, opts)
 	if err != nil {
-		l.close()
+		l.Close()
 		return nil, err
 	}
 	for _, v := range a.volumes {
@@ -53,6 +56,82 @@ func Open(fsys disk.FS, opts OpenOptions) (*Array, error) {
 		a.resume(a.rels[uid])
 	}
 	return a, nil
+}
+
+// openLoaded makes the array in fsys of what was loaded and writes a checkpoint, so that
+// nothing is appended behind the torn end of a journal.
+func openLoaded(fsys disk.FS, l *recovery.Loaded, opts OpenOptions) (*Array, error) {
+	a := &Array{
+		fsys: fsys, serial: l.Serial, log: opts.Logger, now: time.Now,
+		volumes: map[uint16]*volume{}, rels: map[uint64]*relationship{},
+		creating: map[uint16]bool{}, nextUID: l.State.NextUID,
+		state: l.State, slots: make(chan struct{}, copySlots),
+		freezeTimeout: opts.FreezeTimeout, staging: opts.staging,
+	}
+	a.rate.set(l.State.CopyRate)
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.committer.journal = l.Journal
+	a.committer.between = a.makeRoom
+	a.committer.release = a.spare.Release
+	a.folder = segments.NewFolder(a.fsys, a.serial, a.applyState)
+	a.committer.stamps = &a.folder.Stamps
+	a.spare.Open(a.fsys)
+	if err := a.fsys.Mkdir(disk.StageDir); err != nil {
+		return nil, err
+	}
+	a.probeSharing()
+	if err := a.openVolumes(); err != nil {
+		a.closeVolumes()
+		return nil, err
+	}
+	for _, uid := range sortedKeys(l.State.Relationships) {
+		if err := a.addRelationship(l, l.State.Relationships[uid]); err != nil {
+			a.closeVolumes()
+			return nil, err
+		}
+	}
+	if err := a.firstCheckpoint(l); err != nil {
+		a.closeVolumes()
+		return nil, err
+	}
+	a.finishExpansions()
+	if a.first != nil {
+		return a, nil // what follows would need it, and can wait
+	}
+	if err := l.Sweep(); err != nil {
+		a.log.Warn("files of volumes that were not created are still there", "error", err)
+	}
+	a.purge()
+	return a, nil
+}
+
+func (a *Array) addRelationship(l *recovery.Loaded, rec *disk.RelationshipRecord) error {
+	if a.volumes[rec.Source] == nil || a.volumes[rec.Target] == nil {
+		return disk.Corrupt(disk.JournalName(l.Gen),
+			"relationship %d has a volume that does not exist", rec.UID)
+	}
+	a.newRelationship(rec, l.Relationships[rec.UID]).link()
+	return nil
+}
+
+// firstCheckpoint writes that of generation gen+3: it spares the meta file that was
+// read, and no record of that generation can be left in a journal. If only the
+// process died, what was read may not be on the disk yet: the meta file must
+// be before the other one is written, and so must the sources of images.
+func (a *Array) firstCheckpoint(l *recovery.Loaded) error {
+	if err := disk.SyncMeta(a.fsys, l.Gen); err != nil {
+		return err
+	}
+	a.syncImages()
+	gen := disk.OpeningAfter(l.Gen)
+	a.state.Session = gen
+	a.first = &firstCheckpoint{a.newCheckpoint(gen), l}
+	err := a.writeFirst()
+	if err == nil || !disk.IsFull(err) {
+		return err
+	}
+	a.log.Error("the disk under the state folder is full: nothing can be changed", "error", err)
+	return l.Journal.Sync()
 }
 
 // resume starts the copying of r if it has to be copied in the background.
@@ -69,7 +148,7 @@ func (a *Array) resume(r *relationship) {
 // firstCheckpoint is the checkpoint of an opening.
 type firstCheckpoint struct {
 	*checkpoint
-	from *loaded
+	from *recovery.Loaded
 }
 
 // writeFirst writes the checkpoint of the opening unless that was done. On a full
@@ -80,7 +159,7 @@ func (a *Array) writeFirst() error {
 	if c == nil {
 		return nil
 	}
-	err := a.spare.Spend(func() error { return c.from.beginSession(c.gen) })
+	err := a.spare.Spend(func() error { return c.from.BeginSession(c.gen) })
 	if err == nil {
 		err = a.writeCheckpoint(c.checkpoint)
 	}
@@ -90,8 +169,8 @@ func (a *Array) writeFirst() error {
 		}
 		return err
 	}
-	for _, b := range c.from.ended {
-		if err := b.each(func(b *bitmap.Bitmap) error { return b.Remove(a.fsys) }); err != nil {
+	for _, b := range c.from.Ended {
+		if err := b.Each(func(b *bitmap.Bitmap) error { return b.Remove(a.fsys) }); err != nil {
 			a.log.Warn("bitmap file not removed", "error", err)
 		}
 	}
@@ -110,7 +189,7 @@ func (a *Array) writeFirst() error {
 // probeSharing finds out whether volumes can share blocks. Those that were made
 // before it was noted who does are taken to share with each other.
 func (a *Array) probeSharing() {
-	err := disk.ProbeClone(a.fsys, stageDir)
+	err := disk.ProbeClone(a.fsys, disk.StageDir)
 	a.cannotClone.Store(err != nil)
 	if a.state.SharingSince == 0 {
 		a.state.SharingSince = a.state.NextUID
@@ -129,7 +208,7 @@ func (a *Array) syncImages() {
 	sources := slices.DeleteFunc(a.allVolumes(), func(v *volume) bool {
 		return !slices.ContainsFunc(v.sources, unsure)
 	})
-	sideBySide(sources, (*volume).syncFiles) // an error stays in the volume
+	parallel.Each(sources, (*volume).syncFiles) // an error stays in the volume
 	var durable []uint64
 	for uid, r := range a.rels {
 		if unsure(r) && r.source.data.Err() == nil {
@@ -144,7 +223,7 @@ func (a *Array) syncImages() {
 func (a *Array) openVolumes() error {
 	ids := sortedKeys(a.state.Volumes)
 	list := make([]*volume, len(ids))
-	err := eachSideBySide(len(ids), func(i int) (err error) {
+	err := parallel.Do(len(ids), func(i int) (err error) {
 		list[i], err = a.openOrGiveUp(a.state.Volumes[ids[i]])
 		return err
 	})
@@ -244,7 +323,7 @@ func (a *Array) purge() {
 
 func (a *Array) purgeVolume(rec *disk.VolumeRecord) {
 	err := a.folder.Remove(rec)
-	if rm := a.fsys.Remove(stageName(rec.ID, rec.UID)); !disk.IsNotExist(rm) {
+	if rm := a.fsys.Remove(disk.StageName(rec.ID, rec.UID)); !disk.IsNotExist(rm) {
 		err = errors.Join(err, rm)
 	}
 	a.spare.Hope()

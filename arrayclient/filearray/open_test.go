@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient"
@@ -76,7 +77,7 @@ func TestNewBitmapsListed(t *testing.T) {
 	writeOnes(t, a, v[0], 2)
 	mustDestage(t, a, v[0])
 	fsys.setFault(func(op, name string) error {
-		if op == "syncdir" && name == bitmapDir {
+		if op == "syncdir" && name == bitmap.Dir {
 			return syscall.EIO
 		}
 		return nil

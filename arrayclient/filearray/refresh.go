@@ -13,15 +13,6 @@ import (
 	"copyservices/arrayclient/fault"
 )
 
-// replacementBitmaps makes the bitmaps of a relationship that takes the place of one
-// with the given bitmaps.
-func replacementBitmaps(
-	rec *disk.RelationshipRecord, copied, changed *bitmap.Bitmap,
-) (newCopied, newChanged *bitmap.Bitmap) {
-	return copied.Without(changed, copiedName(rec.UID), rec.UID),
-		bitmap.New(changedName(rec.UID), rec.UID, copied.Tracks)
-}
-
 // Resync makes the targets images of their sources as they are now, by copying
 // the tracks that were changed on either side; see arrayclient.Resyncer.
 func (a *Array) Resync(ctx context.Context, pairs []arrayclient.Pair) error {
@@ -208,8 +199,8 @@ func (a *Array) replace(rels []*relationship, list []disk.Replacement) ([]*relat
 	// holds a gate. But for the background copy's; those come to nothing.
 	for i, r := range rels {
 		list[i].New.Established = now
-		copied, changed := replacementBitmaps(list[i].New, r.copied, r.changed)
-		fresh[i] = a.newRelationship(list[i].New, copied, changed)
+		old := bitmap.Pair{Copied: r.copied, Changed: r.changed}
+		fresh[i] = a.newRelationship(list[i].New, old.Next(list[i].New))
 	}
 	err := a.commitRecord(disk.JSONRecord(disk.RecReplaced, list), func() {
 		for i, r := range rels {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/parallel"
 
 	"copyservices/arrayclient/filearray/disk"
 
@@ -46,19 +47,16 @@ type relationship struct {
 	rate   rate // of the background copy
 }
 
-// newRelationship makes the relationship of rec, not yet linked, with the
-// given bitmaps; changed is nil without change recording.
-func (a *Array) newRelationship(
-	rec *disk.RelationshipRecord, copied, changed *bitmap.Bitmap,
-) *relationship {
+// newRelationship makes the relationship of rec, not yet linked, with its bitmaps.
+func (a *Array) newRelationship(rec *disk.RelationshipRecord, bits bitmap.Pair) *relationship {
 	r := &relationship{
 		array:   a,
 		uid:     rec.UID,
 		source:  a.volumes[rec.Source],
 		target:  a.volumes[rec.Target],
 		opts:    rec.Options,
-		copied:  copied,
-		changed: changed,
+		copied:  bits.Copied,
+		changed: bits.Changed,
 	}
 	r.ctx, r.cancel = context.WithCancel(a.ctx)
 	r.rate.set(rec.CopyRate)
@@ -68,20 +66,8 @@ func (a *Array) newRelationship(
 	return r
 }
 
-// newBitmaps returns the bitmaps of a relationship as it begins.
-func newBitmaps(rec *disk.RelationshipRecord, sourceSize int64) (copied, changed *bitmap.Bitmap) {
-	copied = bitmap.New(copiedName(rec.UID), rec.UID, bitmap.Tracks(sourceSize))
-	if rec.Options.Record {
-		changed = bitmap.New(changedName(rec.UID), rec.UID, bitmap.Tracks(sourceSize))
-	}
-	return copied, changed
-}
-
 func (r *relationship) bitmaps() []*bitmap.Bitmap {
-	if r.changed == nil {
-		return []*bitmap.Bitmap{r.copied}
-	}
-	return []*bitmap.Bitmap{r.copied, r.changed}
+	return bitmap.Pair{Copied: r.copied, Changed: r.changed}.List()
 }
 
 // link makes r known to its volumes. Array.mu and the gates of both are locked.
@@ -184,12 +170,12 @@ func (a *Array) finish(r *relationship) error {
 	a.finishing.add(r)
 	a.acts.Lock()
 	defer a.acts.Unlock()
-	list := a.finishing.take(atOnce - 1)
+	list := a.finishing.take(parallel.Most - 1)
 	if !slices.Contains(list, r) {
 		list = append(list, r) // or it is finished, or was tried in vain
 	}
 	var err error
-	sideBySide(list, func(other *relationship) error {
+	parallel.Each(list, func(other *relationship) error {
 		failed := a.finishOne(other)
 		if other == r {
 			err = failed

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/recovery"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -222,13 +223,13 @@ func TestRestoredVolume(t *testing.T) {
 // mustListClosed returns the records of the volumes of an array that is not open.
 func mustListClosed(t *testing.T, fsys *crashFS) (list []*disk.VolumeRecord) {
 	t.Helper()
-	l, err := load(fsys)
+	l, err := recovery.Load(fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.close()
-	for _, id := range sortedKeys(l.state.Volumes) {
-		list = append(list, l.state.Volumes[id])
+	defer l.Close()
+	for _, id := range sortedKeys(l.State.Volumes) {
+		list = append(list, l.State.Volumes[id])
 	}
 	return list
 }
@@ -375,7 +376,7 @@ func TestRestoredStage(t *testing.T) {
 		} else if err := a.Close(); err != nil {
 			t.Fatal(err)
 		}
-		name := stageName(0, 1)
+		name := disk.StageName(0, 1)
 		fsys.restore(t, backup, func(other string) bool { return other == name })
 		if kill {
 			if err := wantOlder(t, fsys, name).Close(); err != nil {

@@ -32,7 +32,7 @@ func TestFlushShortOfDescriptors(t *testing.T) {
 	fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, stay)
 	vol, failed := mustOpen(t, a, v[0]), 0
 	mustWrite(t, vol, 0, oneBlock, 2)
-	fsys.setFault(shortOf("syncdir", stageDir, &failed))
+	fsys.setFault(shortOf("syncdir", disk.StageDir, &failed))
 	if err := vol.Flush(); !errors.Is(err, syscall.EMFILE) || failed == 0 {
 		t.Fatalf("flush: %v, after %d failures", err, failed)
 	}
@@ -59,7 +59,7 @@ func TestStageFolderUnsynced(t *testing.T) {
 	vol := mustOpen(t, a, v[0])
 	mustWrite(t, vol, 0, oneBlock, 2)
 	fsys.setFault(func(op, name string) error {
-		if op == "syncdir" && name == stageDir {
+		if op == "syncdir" && name == disk.StageDir {
 			return syscall.EIO
 		}
 		return nil
@@ -80,7 +80,7 @@ func TestStageShortOfDescriptors(t *testing.T) {
 	defer a.kill()
 	vol, failed := mustOpen(t, a, v[0]), 0
 	source := volumeOf(t, a, v[0])
-	fsys.setFault(shortOf("create", stageName(source.id, source.uid), &failed))
+	fsys.setFault(shortOf("create", disk.StageName(source.id, source.uid), &failed))
 	mustWrite(t, vol, 0, 512, 2)
 	mustWrite(t, vol, 1, 512, 2)
 	if failed != 1 {

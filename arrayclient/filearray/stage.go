@@ -262,7 +262,7 @@ func (v *volume) syncStaged() error {
 // announceStage makes it durable that the stage file is there, so that it is
 // missed when it is not.
 func (v *volume) announceStage() error {
-	if err := v.array.fsys.SyncDir(stageDir); err != nil {
+	if err := v.array.fsys.SyncDir(disk.StageDir); err != nil {
 		if !errors.Is(err, disk.ErrUntried) {
 			v.data.Fail(err)
 		}

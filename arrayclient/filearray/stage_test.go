@@ -152,7 +152,7 @@ func TestNoStage(t *testing.T) {
 	fsys, a, v := pairUp(t, arrayclient.Options{NoCopy: true})
 	defer a.Close()
 	fsys.setFault(func(op, name string) error {
-		if strings.HasPrefix(name, stageDir) {
+		if strings.HasPrefix(name, disk.StageDir) {
 			return errNoSpace
 		}
 		return nil
@@ -205,7 +205,7 @@ func TestStageSyncFails(t *testing.T) {
 	defer a.kill()
 	writeOnes(t, a, v[0], 2)
 	fsys.setFault(func(op, name string) error {
-		if op == "sync" && strings.HasPrefix(name, stageDir) {
+		if op == "sync" && strings.HasPrefix(name, disk.StageDir) {
 			return syscall.EIO
 		}
 		return nil
@@ -235,7 +235,7 @@ func TestDamagedStage(t *testing.T) {
 			}
 		}
 		vol := volumeOf(t, a, v[0])
-		name := stageName(vol.id, vol.uid)
+		name := disk.StageName(vol.id, vol.uid)
 		a.kill()
 		return fsys, name
 	}
@@ -270,7 +270,7 @@ func TestDeleteWithStage(t *testing.T) {
 	if err := a.DeleteVolume(context.Background(), v[0]); err != nil {
 		t.Fatal(err)
 	}
-	names, err := fsys.List(stageDir)
+	names, err := fsys.List(disk.StageDir)
 	if err != nil || len(names) != 0 {
 		t.Fatalf("left over: %v, %v", names, err)
 	}

@@ -4,12 +4,13 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/parallel"
+	"copyservices/arrayclient/filearray/recovery"
 	"copyservices/arrayclient/filearray/segments"
 )
 
@@ -37,13 +38,8 @@ import (
 // not whole its making was cut off, and if it is older than the last one it is one
 // that was removed, or of a backup.
 const (
-	stageDir   = "stages"
 	stageStart = 4096 // of the records in an area
 )
-
-func stageName(id uint16, uid uint64) string {
-	return fmt.Sprintf("%s/%03X.%08d", stageDir, id, uid)
-}
 
 func (s *stage) offset(i int) int64 { return int64(i) * s.size }
 
@@ -90,7 +86,7 @@ func (v *volume) stageReady() bool {
 // of one that could not be made.
 func (v *volume) createStage() error {
 	a, s := v.array, &v.stage
-	name := stageName(v.id, v.uid)
+	name := disk.StageName(v.id, v.uid)
 	f, err := disk.CreateAnew(a.fsys, name)
 	if err != nil {
 		return err
@@ -122,15 +118,15 @@ func (v *volume) openStageFile(f disk.File) {
 
 // openStages takes over what a process that did not end well left staged.
 func (a *Array) openStages() error {
-	names, err := a.fsys.List(stageDir)
+	names, err := a.fsys.List(disk.StageDir)
 	if err != nil {
 		return err
 	}
 	there := map[string]bool{}
 	for _, name := range names {
-		there[stageDir+"/"+name] = true
+		there[disk.StageDir+"/"+name] = true
 	}
-	return sideBySide(a.allVolumes(), func(v *volume) error {
+	return parallel.Each(a.allVolumes(), func(v *volume) error {
 		err := v.openStage(there)
 		if ofVolume(err) {
 			v.giveUp(err)
@@ -142,7 +138,7 @@ func (a *Array) openStages() error {
 
 // openStage takes over the stage file, if it is among those that are there.
 func (v *volume) openStage(there map[string]bool) error {
-	name, announced := stageName(v.id, v.uid), v.array.state.Volumes[v.id].Staged
+	name, announced := disk.StageName(v.id, v.uid), v.array.state.Volumes[v.id].Staged
 	switch {
 	case v.data.Err() != nil:
 		return nil
@@ -188,9 +184,11 @@ func (v *volume) loadStage(name string, announced bool) error {
 }
 
 // checkStage reads what is staged for a volume, if anything is.
-func (l *loaded) checkStage(rec *disk.VolumeRecord, files []*segments.File) error {
-	name := stageName(rec.ID, rec.UID)
-	f, err := l.fsys.Open(name)
+func checkStage(
+	fsys disk.FS, l *recovery.Loaded, rec *disk.VolumeRecord, files []*segments.File,
+) error {
+	name := disk.StageName(rec.ID, rec.UID)
+	f, err := fsys.Open(name)
 	if disk.IsNotExist(err) && !rec.Staged {
 		return nil
 	}
@@ -201,8 +199,8 @@ func (l *loaded) checkStage(rec *disk.VolumeRecord, files []*segments.File) erro
 		return err
 	}
 	defer f.Close()
-	a := &Array{fsys: l.fsys, serial: l.serial, state: l.state}
-	a.folder = segments.NewFolder(l.fsys, l.serial, nil)
+	a := &Array{fsys: fsys, serial: l.Serial, state: l.State}
+	a.folder = segments.NewFolder(fsys, l.Serial, nil)
 	err = a.newVolume(rec, files).readStage(f, name)
 	if rec.Staged {
 		return err
@@ -328,7 +326,7 @@ func (v *volume) closeStage() error {
 	}
 	err := s.file.Close()
 	if rec := v.array.volumeRecord(v.id); err == nil && !rec.Staged && s.pending.Load() == 0 {
-		err = v.array.fsys.Remove(stageName(v.id, v.uid))
+		err = v.array.fsys.Remove(disk.StageName(v.id, v.uid))
 	}
 	s.file = nil
 	return err

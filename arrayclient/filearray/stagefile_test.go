@@ -131,7 +131,7 @@ func TestMissingStage(t *testing.T) {
 	vol := mustOpen(t, a, v[0])
 	mustWrite(t, vol, 0, 512, 2)
 	mustFlush(t, vol)
-	name := stageName(volumeOf(t, a, v[0]).id, volumeOf(t, a, v[0]).uid)
+	name := disk.StageName(volumeOf(t, a, v[0]).id, volumeOf(t, a, v[0]).uid)
 	a.kill()
 	if err := fsys.Remove(name); err != nil {
 		t.Fatal(err)
@@ -170,7 +170,7 @@ func TestClosedStageGoes(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if names, err := fsys.List(stageDir); err != nil || len(names) > 0 {
+	if names, err := fsys.List(disk.StageDir); err != nil || len(names) > 0 {
 		t.Fatalf("left over: %v, %v", names, err)
 	}
 	b := openStagingArray(t, fsys, stay)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/parallel"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -229,7 +230,7 @@ func (a *Array) chooseIDs(spec arrayclient.VolumeSpec) ([]uint16, error) {
 // createFiles makes the files of all volumes, or of none.
 func (a *Array) createFiles(recs []disk.VolumeRecord) ([]*volume, error) {
 	list := make([]*volume, len(recs))
-	err := eachSideBySide(len(recs), func(i int) (err error) {
+	err := parallel.Do(len(recs), func(i int) (err error) {
 		list[i], err = a.createVolume(&recs[i])
 		return err
 	})

@@ -30,6 +30,18 @@ func MayFollow(metaGen, gen uint64) bool {
 	return gen <= metaGen+1 || gen == OpeningAfter(metaGen)
 }
 
+// NoteDurable notes that meta file gen of a session is durable. Nobody waits for that.
+func NoteDurable(fsys FS, serial string, gen, session uint64) error {
+	f, err := fsys.Open(GenerationName)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := Header{Magic: MagicGen, ID: gen, Length: session, Serial: serial}
+	_, err = f.WriteAt(h.Encode(), 0)
+	return err
+}
+
 // RestoredError is the error for a file that is older than another one, which it is
 // no older than when only a crash came between.
 func RestoredError(name, other string) error {

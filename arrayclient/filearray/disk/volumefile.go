@@ -65,6 +65,14 @@ func SegmentTail(serial string, v *VolumeRecord, i int, stamp uint64) []byte {
 	return b
 }
 
+// StageDir is the folder of the volumes' stage files.
+const StageDir = "stages"
+
+// StageName is the name of a volume's stage file.
+func StageName(id uint16, uid uint64) string {
+	return fmt.Sprintf("%s/%03X.%08d", StageDir, id, uid)
+}
+
 // StampHeader is the stamp of a segment, or of a stage file for OfStage, without
 // the number itself.
 func StampHeader(serial string, uid uint64, segment int) Header {
