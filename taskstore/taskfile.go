@@ -1,10 +1,14 @@
 package taskstore
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"reflect"
 
 	"gopkg.in/yaml.v3"
 
+	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore/strictyaml"
 	"copyservices/taskstore/userfile"
@@ -27,11 +31,22 @@ func ReadTask(r io.Reader) (Task, error) {
 		return Task{}, fault.New(fault.Usage, "cannot read the task: %w", err)
 	}
 	t := Task{Type: TaskEstablish} // unless the file says else, as for esscli create task
-	if err := strictyaml.Decode(data, &t); err != nil {
-		return Task{}, fault.New(fault.Usage, "not a task: %w", err).
+	if err := taskWords.Decode(data, &t); err != nil {
+		if !errors.As(err, new(strictyaml.Misplaced)) {
+			err = fmt.Errorf("not a task: %w", err)
+		}
+		return Task{}, fault.New(fault.Usage, "%w", err).
 			WithHint("a task has the keys name, type, pairs and options")
 	}
 	return t, t.Validate()
+}
+
+// taskWords are those of a task file.
+var taskWords = strictyaml.Words{
+	reflect.TypeFor[Task]():                {Is: "a task with name, type, pairs and options", In: "in a task"},
+	reflect.TypeFor[[]TaskPair]():          {Is: "a list of pairs, each with source and target"},
+	reflect.TypeFor[TaskPair]():            {Is: "a pair with source and target", In: "in a pair"},
+	reflect.TypeFor[arrayclient.Options](): {Is: "a mapping of options to true or false", In: "among the options"},
 }
 
 // FormatTask returns t as ReadTask takes it.

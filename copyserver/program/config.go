@@ -1,13 +1,10 @@
 package program
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
-	"strings"
 
 	"copyservices/copyserver"
 
@@ -33,7 +30,7 @@ func readConfig(o *copyserver.Options, path string) error {
 			WithHint("give it a value, or leave it out")
 	}
 	if err := strictyaml.Decode(data, o); err != nil && !errors.Is(err, strictyaml.ErrEmpty) {
-		return fault.New(fault.Usage, "configuration %s: %s", path, configReason(err)).
+		return fault.New(fault.Usage, "configuration %s: %w", path, err).
 			WithHint("its keys are the names of the flags, see copyserver --help")
 	}
 	return nil
@@ -42,45 +39,17 @@ func readConfig(o *copyserver.Options, path string) error {
 // noEmptyValues refuses a key with an empty value in quotes, which may come from a
 // variable that was not set. It leaves every other complaint to the decoder.
 func noEmptyValues(data []byte) error {
-	var doc yaml.Node
-	if yaml.Unmarshal(data, &doc) != nil || len(doc.Content) == 0 {
+	top, err := strictyaml.Parse(data)
+	if err != nil {
 		return nil
 	}
-	keys := doc.Content[0].Content
-	for i := 0; i+1 < len(keys); i += 2 {
-		if value := keys[i+1]; value.Kind == yaml.ScalarNode && value.Tag == "!!str" && value.Value == "" {
-			return fmt.Errorf("line %d: the value of %s is empty", value.Line, keys[i].Value)
+	for i := 0; i+1 < len(top.Content); i += 2 {
+		value := top.Content[i+1]
+		if value.Kind == yaml.ScalarNode && value.Tag == "!!str" && value.Value == "" {
+			return fmt.Errorf("line %d: the value of %s is empty", value.Line, top.Content[i].Value)
 		}
 	}
 	return nil
-}
-
-// unknownKey and wrongType are how the library puts it: in words of Go.
-var (
-	unknownKey = regexp.MustCompile(`field (\S+) not found in type \S+`)
-	wrongType  = regexp.MustCompile("cannot unmarshal \\S+(?: `(.*)`)? into (\\S+)")
-)
-
-// configReason says in the words of the file what is wrong with it.
-func configReason(err error) string {
-	var typed *yaml.TypeError
-	if !errors.As(err, &typed) {
-		// Of an error in the first line the library leaves the line out.
-		text := strings.Replace(err.Error(), "yaml: line ", "line ", 1)
-		return strings.Replace(text, "yaml: ", "line 1: ", 1)
-	}
-	text := typed.Errors[0]
-	text = unknownKey.ReplaceAllString(text, `there is no key "$1"`)
-	if m := wrongType.FindStringSubmatch(text); m != nil {
-		what := "it"
-		if m[1] != "" {
-			what = "'" + m[1] + "'"
-		}
-		want := map[string]string{"bool": "true or false", "string": "plain text"}[m[2]]
-		text = wrongType.ReplaceAllLiteralString(text,
-			what+" is not "+cmp.Or(want, "a mapping of keys to values"))
-	}
-	return text
 }
 
 // logger returns what LogFormat and LogLevel ask for, writing to w. It is for

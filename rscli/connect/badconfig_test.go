@@ -22,7 +22,7 @@ func TestBadConfigIsNamedWithItsLine(t *testing.T) {
 		{"models: {a: b}\n", "line 1: the value of models is not plain text"},
 		{"\ntrust: always\n", `line 2: trust is neither "first-use" nor "ask"`},
 		{"- a\n", "line 1: not a mapping"},
-		{"server: a\n---\nuser: b\n", "more than one document"},
+		{"server: a\n---\nuser: b\n", "more than one YAML document"},
 		{"server: \"a\nuser: b\n", "line 3"},
 		{"server: &x a\nuser: *x\n", "line 2: the value of user is not plain text"},
 		{strings.Repeat("# nonsense\n", 7000), "longer than 64 KiB"},

@@ -3,7 +3,6 @@ package connect
 import (
 	"cmp"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/rscli/hostdisk"
 	"copyservices/rscli/program"
+	"copyservices/taskstore/strictyaml"
 	"copyservices/taskstore/userfile"
 )
 
@@ -195,19 +195,14 @@ func readLayer(e *program.Env, file configFile, check func(Settings, *os.File) e
 
 // parse reads the text of a configuration file into l.
 func (l *Settings) parse(text []byte) error {
-	dec := yaml.NewDecoder(strings.NewReader(string(text)))
-	var doc, second yaml.Node
-	err := dec.Decode(&doc)
-	if errors.Is(err, io.EOF) {
-		return nil // empty, or comments only
+	top, err := strictyaml.Parse(text)
+	switch {
+	case errors.Is(err, strictyaml.ErrEmpty): // or comments only
+		return nil
+	case err != nil:
+		return fault.New(fault.Usage, "%s: %w", l.origin, err)
 	}
-	if err != nil {
-		return fault.New(fault.Usage, "%s: %s", l.origin, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	if dec.Decode(&second) != io.EOF {
-		return fault.New(fault.Usage, "%s: more than one document", l.origin)
-	}
-	return l.parseMapping(doc.Content[0])
+	return l.parseMapping(top)
 }
 
 func (l *Settings) parseMapping(m *yaml.Node) error {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"os"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/rscli/program"
 	"copyservices/taskstore"
+	"copyservices/taskstore/strictyaml"
 	"copyservices/taskstore/userfile"
 )
 
@@ -78,28 +78,27 @@ func badLogins(line, why string) error {
 	return errors.New(text + why)
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+)`)
-
 // span is where an entry stands in a text: from a line up to another, counted
 // from 0.
 type span struct{ first, end int }
 
 // parseLogins returns the entries of a file, with the lines of each.
 func parseLogins(text []byte) (Logins, []span, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		line := append(yamlLine.FindStringSubmatch(err.Error()), "", "")[1]
-		return nil, nil, badLogins(line, "")
-	}
-	if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
+	top, err := strictyaml.Parse(text)
+	var syntax strictyaml.SyntaxError
+	switch {
+	case errors.Is(err, strictyaml.ErrEmpty), err == nil && top.Tag == "!!null":
 		return nil, nil, nil
-	}
-	if doc.Content[0].Kind != yaml.SequenceNode {
+	case errors.As(err, &syntax):
+		return nil, nil, badLogins(strconv.Itoa(syntax.Line), "")
+	case err != nil:
+		return nil, nil, badLogins("", ": "+err.Error())
+	case top.Kind != yaml.SequenceNode:
 		return nil, nil, badLogins("", "")
 	}
 	var all Logins
 	var spans []span
-	for _, item := range doc.Content[0].Content {
+	for _, item := range top.Content {
 		l, err := parseLogin(item)
 		if err == nil && all.Index(l.Server) >= 0 {
 			err = badLogins(strconv.Itoa(item.Line), ": the server for the second time")

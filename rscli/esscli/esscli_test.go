@@ -291,10 +291,10 @@ func TestPairsOfFlagsAndArguments(t *testing.T) {
 
 func TestTaskFileErrorsHaveNoGoWords(t *testing.T) {
 	for text, want := range map[string]string{
-		"name: {a: b}":        "line 1: the value is not plain text",
+		"name: {a: b}":        "line 1: the value of name is not plain text",
 		"name: X\npairs: [a]": "line 2: 'a' is not a pair with source and target",
 		"options: 5":          "line 1: '5' is not a mapping of options to true or false",
-		"[a, b]":              "line 1: the value is not a task with name, type, pairs and options",
+		"[a, b]":              "line 1: it is not a task with name, type, pairs and options",
 		"name: X\nnme: Y":     `line 2: there is no key "nme" in a task`,
 		"a: 1\nb: 1\nc: 1\nd: 1\ne: 1": `line 1: there is no key "a" in a task; ` +
 			`line 2: there is no key "b" in a task; line 3: there is no key "c" in a task; and 2 more`,
