@@ -84,7 +84,7 @@ type Run struct {
 	// held before the run, zero for none: what is there now tells by it whether
 	// the run got to the array. Runs of early servers have none.
 	Before []time.Time `yaml:"before,omitempty"`
-	// Phase is how far a run has got that is not over. Runs of early servers have none.
+	// Phase is how far a run has got that is running. Those of early servers have none.
 	Phase Phase `yaml:"phase,omitempty"`
 	// Untouched: the server ended before the run got to the array, so that the
 	// request for it may still be carried out.

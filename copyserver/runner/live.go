@@ -241,7 +241,7 @@ func (l *live) isFollowing(pairs map[arrayclient.Pair]bool) bool {
 // finish records the end of a run.
 func (r *Runner) finish(l *live, err error) {
 	l.change(func(run *taskstore.Run) {
-		run.State, run.Ended = taskstore.RunDone, time.Now().UTC()
+		run.State, run.Ended, run.Phase = taskstore.RunDone, time.Now().UTC(), ""
 		if err != nil {
 			detail := fault.DetailOf(err)
 			run.State, run.Error = taskstore.RunFailed, &detail

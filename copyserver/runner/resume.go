@@ -206,6 +206,7 @@ func (r *Runner) interrupted(run taskstore.Run, untouched bool) {
 			run.ID, run.Task).WithHint("nothing was done; run the task again")
 	}
 	run.State, run.Ended, run.Untouched = taskstore.RunInterrupted, time.Now().UTC(), untouched
+	run.Phase = ""
 	d := fault.DetailOf(err)
 	run.Error = &d
 	r.logger.Warn("run was interrupted", "run", run.ID, "task", run.Task)

@@ -111,7 +111,7 @@ func (c *files[T]) read(file string, old map[string]T) error {
 		return fault.New(fault.Failed, "%s is not a file of copyserver's", path).
 			WithHint("move it out of the folder")
 	}
-	if err := LoadFile(path, c.word, &v); err != nil {
+	if err := loadFile(path, c.word, max(c.formats, firstFormat), &v); err != nil {
 		return err
 	}
 	if err := c.validate(v); err != nil {
@@ -205,7 +205,11 @@ func (c *files[T]) write(v T) error {
 	if old, ok := c.get(name); ok && c.rename != nil {
 		v = c.rename(v, c.name(old))
 	}
-	if err := SaveFile(c.fsys, c.path(name), c.word, v); err != nil {
+	format := firstFormat
+	if c.format != nil {
+		format = c.format(v)
+	}
+	if err := saveFile(c.fsys, c.path(name), c.word, format, v); err != nil {
 		return c.failed(err)
 	}
 	c.mu.Lock()

@@ -289,6 +289,41 @@ func TestRefusesFilesItCannotTake(t *testing.T) {
 	}
 }
 
+// TestFormats: a file has the number of the first format that can hold it. All formats
+// are read, and one that came later is refused with its number.
+func TestFormats(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	first, second := run, run
+	first.ID, second.ID, second.Phase = "first", "second", taskstore.PhaseCopy
+	must(t, d.Runs().Create(first))
+	must(t, d.Runs().Create(second))
+	for id, line := range map[string]string{
+		"first": "# copyservices run 1 sha256:", "second": "# copyservices run 2 sha256:",
+	} {
+		data, err := os.ReadFile(filepath.Join(dir, "runs", id+".yaml"))
+		if err != nil || !strings.HasPrefix(string(data), line) {
+			t.Errorf("%s: %v, the file is %.60q", id, err, data)
+		}
+	}
+	d = open(t, dir)
+	for _, want := range []taskstore.Run{first, second} {
+		if got, err := d.Runs().Get(want.ID); err != nil || got.Phase != want.Phase {
+			t.Errorf("read %+v, %v", got, err)
+		}
+	}
+	path := filepath.Join(dir, "runs", "second.yaml")
+	data, err := os.ReadFile(path)
+	must(t, err)
+	newer := strings.Replace(string(data), "run 2", "run 7", 1)
+	must(t, os.WriteFile(path, []byte(newer), 0o600))
+	_, err = filestore.Open(dir)
+	want := path + ": it has the format 7, and this copyserver reads formats up to 2"
+	if err == nil || err.Error() != want || fault.HintOf(err) != "start the version of copyserver that wrote it, or a later one" {
+		t.Errorf("a later format: %v, hint %q", err, fault.HintOf(err))
+	}
+}
+
 func TestRefusesStrangeAndRenamedFiles(t *testing.T) {
 	dir := t.TempDir()
 	must(t, open(t, dir).Tasks().Create(task))

@@ -13,7 +13,11 @@ type kindOf[T any] struct {
 	folder   string
 	name     func(T) string
 	validate func(T) error
-	clone    func(T) T
+	// formats is how many formats there are, and format the first of them that has a
+	// place for all of a thing; 0 and nil where there is one.
+	formats int
+	format  func(T) int
+	clone   func(T) T
 	// rename returns the thing under a name that differs in case only; nil
 	// where the name is not a person's choice.
 	rename func(v T, name string) T
@@ -51,6 +55,7 @@ var runKind = kindOf[taskstore.Run]{
 	word: "run", folder: "runs", name: func(r taskstore.Run) string { return r.ID },
 	validate: func(r taskstore.Run) error { return taskstore.ValidName("run", r.ID) },
 	clone:    cloneRun,
+	formats:  2, format: formatOfRun,
 	less: func(a, b taskstore.Run) int {
 		return cmp.Or(a.Started.Compare(b.Started), cmp.Compare(a.ID, b.ID))
 	},
@@ -77,6 +82,14 @@ var assignmentKind = kindOf[taskstore.Assignment]{
 	name:     func(a taskstore.Assignment) string { return string(a.Volume) },
 	validate: taskstore.Assignment.Validate,
 	clone:    func(a taskstore.Assignment) taskstore.Assignment { a.Hosts = slices.Clone(a.Hosts); return a },
+}
+
+// formatOfRun: the phase came with the second format.
+func formatOfRun(r taskstore.Run) int {
+	if r.Phase != "" {
+		return 2
+	}
+	return firstFormat
 }
 
 func itself[T any](v T) T { return v }
