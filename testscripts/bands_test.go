@@ -41,8 +41,6 @@ var methodExceptions = map[string]exception{
 	"arrayclient/filearray.volume":       {15, engineReason},
 	"arrayclient/filearray.relationship": {7, engineReason},
 
-	"arrayclient/arraytest.bench": {5, "a file for each subject of the rules"},
-
 	"copyserver/core.Core":   {10, roomReason},
 	"copyserver/rest.API":    {15, roomReason},
 	"copyserver/rest.call":   {9, "what a route reads of a request stands beside the route"},

@@ -70,6 +70,11 @@ var layers = []layer{
 		"copyserver/runner", "copyserver/secrets", "export", "taskstore", "taskstore/notation"}, driverImports),
 		"the rules hold whatever way a caller comes in, so they know of none, nor of what serves " +
 			"or stores: protocols are told apart by what they make of a fault, not by what is allowed"},
+	{"copyserver/arrays/remote", append([]string{"copyserver/api", "export/nbd"}, driverImports...),
+		"a driver like those in arrayclient, which knows of copyserver and its exports what any client " +
+			"of the other server does, and nothing of the server that uses it"},
+	{"copyserver/arrays", driverImports,
+		"the registry holds arrays of whatever driver, so it knows none"},
 	{"copyserver/runner", append([]string{"copyserver/arrays", "taskstore"}, driverImports...),
 		"tasks run the same whoever asks for them: the words of a protocol stay with it"},
 	{"copyserver/arrays", driverImports,

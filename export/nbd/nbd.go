@@ -1,5 +1,6 @@
 // Package nbd exports the volumes of an array over the network with the
-// Network Block Device protocol, so that guests attach them as disks.
+// Network Block Device protocol, so that guests attach them as disks; and attaches, with
+// Dial, volumes that another server exports.
 //
 // It speaks the fixed newstyle handshake with LIST, INFO, GO, EXPORT_NAME,
 // STRUCTURED_REPLY, the metadata context base:allocation and STARTTLS, and
