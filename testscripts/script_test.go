@@ -1,3 +1,5 @@
+// Package testscripts holds the txtar scripts, which specify every binary's
+// behaviour, and the tests that need the binaries.
 package testscripts
 
 import (

@@ -1,4 +1,4 @@
-package testscripts
+package rules
 
 import (
 	"encoding/json"
@@ -135,7 +135,7 @@ var layers = []layer{
 		"what packs the binaries takes them as files, and could pack anything"},
 	{"lab/guests", nil, "guests get the binaries as files: what they run is what is installed"},
 	{"lab/wine", nil, "Wine gets the binaries as files; the package is tests and nothing else"},
-	{"testscripts", nil, "the scripts' package is tests and nothing else"},
+	{"testscripts/...", nil, "the scripts' packages are tests and nothing else"},
 }
 
 func matches(pattern, folder string) bool {
@@ -266,7 +266,7 @@ var notInGuests = []struct{ pattern, reason string }{
 // comes in by a package in between is one too.
 func TestRulesKnowNoProtocol(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "./copyserver/core")
-	cmd.Dir = ".."
+	cmd.Dir = "../.."
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -328,7 +328,7 @@ func TestGuestCommandsHaveNoCgo(t *testing.T) {
 // guestPackages lists every package that a command but copyserver is made of.
 func guestPackages(t *testing.T, platform, cgo string) []listedPackage {
 	t.Helper()
-	folders, err := os.ReadDir("../cmd")
+	folders, err := os.ReadDir("../../cmd")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +340,7 @@ func guestPackages(t *testing.T, platform, cgo string) []listedPackage {
 	}
 	goos, goarch, _ := strings.Cut(platform, "/")
 	cmd := exec.CommandContext(t.Context(), "go", args...)
-	cmd.Dir = ".."
+	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, cgo)
 	out, err := cmd.Output()
 	if err != nil {

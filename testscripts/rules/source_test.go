@@ -1,6 +1,5 @@
-// Package testscripts holds the txtar scripts, which specify every binary's
-// behaviour, and the rules that the source itself must keep.
-package testscripts
+// Package rules holds the rules that the source itself must keep, each with its reason.
+package rules
 
 import (
 	"go/ast"
@@ -44,7 +43,7 @@ func (f sourceFile) imports() []string {
 // build takes, so that a rule holds on every system.
 func sourceFiles(t *testing.T) []sourceFile {
 	t.Helper()
-	top := ".."
+	top := "../.."
 	var files []sourceFile
 	err := filepath.WalkDir(top, func(name string, entry fs.DirEntry, err error) error {
 		switch {
