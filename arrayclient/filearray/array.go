@@ -18,6 +18,7 @@ import (
 	"copyservices/arrayclient/filearray/parallel"
 	"copyservices/arrayclient/filearray/recovery"
 	"copyservices/arrayclient/filearray/segments"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -50,10 +51,10 @@ type Array struct {
 	// acts is held by what creates, deletes, changes or relates volumes, one
 	// after the other. It may be held over waiting for gates and for the
 	// journal, so nothing else waits for it. doc.go has the order of all locks.
-	acts lockorder.Mutex[actsRank]
+	acts lockorder.Mutex[lockorder.Acts]
 	// mu guards what follows, and is held for moments. The committer changes
 	// the maps on behalf of who holds acts, so who holds either may read them.
-	mu       lockorder.RWMutex[arrayRank]
+	mu       lockorder.RWMutex[lockorder.Maps]
 	volumes  map[uint16]*volume
 	rels     map[uint64]*relationship
 	creating map[uint16]bool // ids of volumes whose files are being made
@@ -62,7 +63,7 @@ type Array struct {
 	underWay sync.WaitGroup // acts, from their begin to their end
 
 	// stateMu guards state, which the committer changes, often without mu.
-	stateMu lockorder.RWMutex[stateRank]
+	stateMu lockorder.RWMutex[lockorder.State]
 	state   *disk.State
 
 	ctx    context.Context // ends when the array closes
@@ -70,7 +71,7 @@ type Array struct {
 	copies sync.WaitGroup
 	// destages are the goroutines that destage in the background.
 	destages sync.WaitGroup
-	staging  staging
+	measures writelog.Measures
 	// cannotClone is set when the file system turned out not to share blocks.
 	cannotClone atomic.Bool
 	folder      *segments.Folder
@@ -238,7 +239,7 @@ func (a *Array) lastCheckpoint() error {
 		return err
 	})
 	a.destages.Wait() // what settling began
-	err := a.retireStages()
+	err := a.retireLogs()
 	if err != nil {
 		return err
 	}
@@ -261,7 +262,7 @@ func (a *Array) closeFiles() error {
 		}
 	}
 	errs = append(errs, parallel.Each(a.allVolumes(), func(v *volume) error {
-		return errors.Join(v.closeStage(), v.data.Close())
+		return errors.Join(v.log.CloseFile(), v.data.Close())
 	}))
 	return errors.Join(errs...)
 }

@@ -121,7 +121,7 @@ func benchWrite(b *testing.B, size int64, targets int, second bool) {
 		for n := range int(tracks) {
 			write(n)
 		}
-		if err := a.volumes[v[0].VolumeID()].destage(); err != nil {
+		if err := a.volumes[v[0].VolumeID()].log.Destage(); err != nil {
 			b.Fatal(err)
 		}
 	}

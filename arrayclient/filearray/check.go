@@ -23,7 +23,8 @@ func Check(fsys disk.FS) []error {
 		rec := l.State.Volumes[id]
 		files, err := folder.Open(rec, l.State)
 		if err == nil {
-			err = checkStage(fsys, l, rec, files)
+			a := &Array{fsys: fsys, serial: l.Serial, state: l.State, folder: folder}
+			err = a.newVolume(rec, files).log.Check()
 			segments.CloseFiles(files)
 		}
 		if ofVolume(err) {

@@ -33,7 +33,7 @@ type committer struct {
 	next    *batch
 	broken  error // the journal cannot be written any more
 
-	order lockorder.Ranges[committerRank] // of those who wait for a batch
+	order lockorder.Ranges[lockorder.Committer] // of those who wait for a batch
 }
 
 // batch is what one round makes durable.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient"
 )
@@ -83,7 +84,7 @@ type crashRun struct {
 
 // crashStaging has areas that are full soon, and destages only when it must,
 // so that runs are alike.
-var crashStaging = staging{areas: 3, area: 80 << 10, longest: 48 << 10, after: -1}
+var crashStaging = writelog.Measures{Areas: 3, Area: 80 << 10, Longest: 48 << 10, After: -1}
 
 const crashVolume = 1<<20 + 3*sectorSize
 
@@ -160,7 +161,7 @@ func (r *crashRun) flush(vol int) bool {
 }
 
 func (r *crashRun) destage(vol int) bool {
-	return r.array.volumes[r.serials[vol].VolumeID()].destage() == nil
+	return r.array.volumes[r.serials[vol].VolumeID()].log.Destage() == nil
 }
 
 func (r *crashRun) pair(src, tgt int) arrayclient.Pair {
@@ -425,7 +426,7 @@ func (r *crashRun) verify(fsys *crashFS, killed bool, what string) {
 	}
 	before := r.readVolumes(a)
 	for _, s := range r.serials {
-		if err := a.volumes[s.VolumeID()].destage(); err != nil {
+		if err := a.volumes[s.VolumeID()].log.Destage(); err != nil {
 			r.t.Fatalf("%s: %s is not destaged: %v", what, s, err)
 		}
 	}

@@ -1,184 +1,181 @@
 package filearray
 
 import (
+	"errors"
+	"slices"
 	"sync"
-	"time"
 
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/parallel"
+	"copyservices/arrayclient/filearray/writelog"
 )
 
-// One goroutine at a time destages a volume, for all who want that: they raise
-// the generation up to which areas are to be emptied, and wait for what changes.
-// It begins with the first staged write and ends when nothing is staged. Areas go
-// through three steps, the oldest first and each in one step while the next one is
-// in the step before (destageWanted): their tracks are saved to the targets, that is
-// marked in the journal, and what hosts wrote is applied to the volume's files.
-//
-// A relationship begins when nothing is staged for its volumes: their stages are
-// closed and emptied before the gates are locked (closeStages), so no area is ever
-// on its way while the targets of a volume change from none to some.
+// destageTracks is how many tracks are destaged while the gate is held in one
+// go, and tracksAhead how many more are being read meanwhile.
+const (
+	destageTracks = 16
+	tracksAhead   = 64
+)
 
-// want sees that areas up to generation gen are destaged. mu is held.
-func (s *stage) want(gen uint64) {
-	s.wanted = max(s.wanted, gen)
-	select {
-	case s.nudge <- struct{}{}:
-	default: // it has not looked yet
-	}
-	s.startDestager()
+// maxUnsynced is how many copies of tracks are made before they are synced. When
+// much more is in the page cache alone, the system makes all writers wait.
+const maxUnsynced = 2048
+
+// logged is a volume as its write log sees it.
+type logged struct{ *volume }
+
+// newLog returns the write log of a volume whose record is rec.
+func (a *Array) newLog(v *volume, rec *disk.VolumeRecord) *writelog.Log {
+	return writelog.New(writelog.Config{
+		Name: string(v.serial), Array: a.serial, ID: v.id, UID: v.uid, Stamp: rec.StageStamp,
+		FS: a.fsys, Folder: a.folder, Logger: a.log, Measures: a.measures,
+		Context: a.ctx, Go: a.destages.Go,
+	}, logged{v})
 }
 
-// startDestager starts the goroutine if it is not there. mu is held.
-func (s *stage) startDestager() {
-	if !s.running {
-		s.running = true
-		s.start()
-	}
+// Err returns why the volume's files cannot be used any more.
+func (l logged) Err() error { return l.data.Err() }
+
+// Fail makes the volume take no I/O.
+func (l logged) Fail(cause error) { l.data.Fail(cause) }
+
+// Stuck returns why the journal cannot be written any more.
+func (l logged) Stuck() error { return l.array.committer.err() }
+
+// Expose notes that what was applied is in no log any more.
+func (l logged) Expose() { l.data.Expose() }
+
+// Sync makes durable what was applied.
+func (l logged) Sync() error { return l.syncFiles() }
+
+// Announced reports whether the journal has it that the log's file must be there. It
+// need not be of a volume that is deleted.
+func (l logged) Announced() bool {
+	rec := l.array.volumeRecord(l.id)
+	return rec != nil && rec.Staged
 }
 
-// destageSoon lets what is staged be destaged in a while, if the background does that.
-// mu is held.
-func (s *stage) destageSoon() {
-	if s.background {
-		s.startDestager()
-	}
+// Announce notes in the journal that the log's file must be there.
+func (l logged) Announce() error {
+	changes := []disk.StageChange{{ID: l.id, Staged: true}}
+	return l.array.commitRecord(disk.JSONRecord(disk.RecStageChanged, changes), nil)
 }
 
-// resumeDestage lets the background destage what was found staged.
-func (v *volume) resumeDestage() {
-	v.stage.mu.Lock()
-	defer v.stage.mu.Unlock()
-	if v.stage.usedAreas() > 0 {
-		v.stage.destageSoon()
+// IfUnused calls f with the gate held if the volume is no source.
+func (l logged) IfUnused(f func() error) error {
+	l.gate.RLock()
+	defer l.gate.RUnlock()
+	if len(l.sources) > 0 {
+		return nil
 	}
+	return f()
 }
 
-func (v *volume) runDestager() {
-	a, s := v.array, &v.stage
-	said := ""
-	for wait := a.staging.after; ; {
-		if a.pauseDestage(wait, s.nudge) {
-			s.wantAll()
-		}
-		wait = a.staging.after
-		err := v.destageWanted()
-		if err != nil { // it may have been of the moment
-			err = v.destageWanted()
-		}
-		if err == nil && s.lacksSync() {
-			err = v.syncStaged()
-		}
-		if err != nil {
-			if said != err.Error() {
-				said = err.Error()
-				a.log.Error("staged writes not destaged", "volume", string(v.serial), "error", err)
+// Save copies what tracks hold to the targets that lack them, a part at a time, while the
+// next one is being read.
+func (l logged) Save(tracks []int64) (func() error, error) {
+	var marks []mark
+	ahead := 0 // tracks up to there are being read
+	synced, copies, targets := 0, int64(0), int64(0)
+	for done := 0; done < len(tracks); done += destageTracks {
+		next := min(done+destageTracks, len(tracks))
+		err := l.withGate(func() (err error) {
+			for ; ahead < min(next+tracksAhead, len(tracks)); ahead++ {
+				l.data.ReadAhead(tracks[ahead]*trackSize, trackSize)
 			}
-			wait = destageAgainAfter
-		} else if err := v.trimStage(); err != nil {
-			a.log.Warn("space of the stage not given back", "volume", string(v.serial), "error", err)
+			marks, err = l.saveTracks(marks, tracks[done:next])
+			targets = int64(len(l.sources))
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		if v.destagerEnds(err) {
-			return
+		if copies += int64(next-done) * targets; copies >= maxUnsynced {
+			syncTargets(marks[synced:])
+			synced, copies = len(marks), 0
 		}
 	}
+	return func() error { return l.markSaved(marks) }, nil
 }
 
-// pauseDestage waits for d, less when it is nudged or the array ends, and reports
-// whether the time is over. Without a background it waits for a nudge alone.
-func (a *Array) pauseDestage(d time.Duration, nudge <-chan struct{}) bool {
-	var over <-chan time.Time
-	if d >= 0 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		over = timer.C
-	}
-	select {
-	case <-over:
-		return true
-	case <-nudge:
-	case <-a.ctx.Done():
-	}
-	return false
+// markSaved makes marks durable, and before that the data that they speak of. It tells
+// too that nothing can be marked any more where there is nothing to mark.
+func (v *volume) markSaved(marks []mark) error {
+	syncTargets(marks)
+	return v.withGate(func() error { return v.commitLinked(marks) })
 }
 
-// lacksSync reports whether there is no room because no empty area has a durable header.
-func (s *stage) lacksSync() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.file != nil && s.unsynced() && !s.room(1)
-}
-
-// destagerEnds reports whether the goroutine that destages ends, and tells those who
-// wait how it went. Who wants something after that starts another one.
-func (v *volume) destagerEnds(err error) bool {
-	s := &v.stage
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		s.failed = err
-		s.failures++
-	}
-	s.changed.Broadcast()
-	useless := v.data.Err() != nil || v.array.committer.err() != nil
-	goesOn := s.background && v.array.ctx.Err() == nil && !useless
-	if err == nil && s.leftUpTo(s.wanted) || goesOn && s.usedAreas() > 0 {
-		return false
-	}
-	s.running = false
-	return true
-}
-
-// await waits until done says so, or for the next failure to destage. stage.mu is
-// held, but while it waits.
-func (s *stage) await(done func() bool) error {
-	for failures := s.failures; !done(); s.changed.Wait() {
-		if s.failures != failures {
-			return s.failed
+// Apply brings tracks to the volume's files.
+func (l logged) Apply(
+	tracks []int64, bring func(track int64, write func(p []byte, off int64) error) error,
+) error {
+	for part := range slices.Chunk(tracks, destageTracks) {
+		for _, t := range part {
+			l.data.MakeWay(t*trackSize, trackSize)
+		}
+		err := l.withGate(func() error {
+			for _, t := range part {
+				if err := bring(t, l.apply); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// destage brings to the volume's files what was staged when it was called. No gate is
-// held.
-func (v *volume) destage() error {
-	s := &v.stage
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	newest := s.newest()
-	if newest > 0 {
-		s.want(newest)
-	}
-	if err := s.await(func() bool { return !s.leftUpTo(newest) }); err != nil {
+func (v *volume) apply(p []byte, off int64) error {
+	if err := v.roomFor(off, int64(len(p))); err != nil {
 		return err
 	}
-	return v.data.Err()
+	return v.data.ApplyAt(p, off)
 }
 
-// destageRoom waits until there is room in the stage, which was full, for a write of n
-// bytes. No gate is held.
-func (v *volume) destageRoom(n int) error {
-	s := &v.stage
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.await(func() bool {
-		if s.file == nil || s.room(n) {
-			return true
-		}
-		if i := s.oldest((*area).used); i >= 0 {
-			s.want(s.areas[i].gen)
-		} else if s.unsynced() {
-			s.want(s.wanted)
-		}
-		return false
-	})
+// withGate calls step with the gate held for reading.
+func (v *volume) withGate(step func() error) error {
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	return step()
+}
+
+// errNotDestaged is a host's or a task's error when logged writes must go to
+// the volume first and cannot.
+func (v *volume) errNotDestaged(cause error) error {
+	return fault.New(fault.Server, "volume %s: logged writes cannot be brought to it: %w",
+		v.serial, cause)
+}
+
+// syncAll makes the writes that returned before it durable, logged or not. It
+// takes no gate.
+func (v *volume) syncAll() error {
+	v.files.RLock()
+	defer v.files.RUnlock()
+	v.log.Promise()
+	// Also what has nothing to do is called: another one's sync may be under way.
+	if !v.log.Dirty() || !v.data.IsExposed() {
+		return errors.Join(v.log.Sync(), v.data.Flush())
+	}
+	done := make(chan error, 1)
+	go func() { done <- v.log.Sync() }()
+	err := v.data.Flush()
+	return errors.Join(err, <-done)
+}
+
+func (v *volume) syncFiles() error {
+	v.files.RLock()
+	defer v.files.RUnlock()
+	return v.data.Sync()
 }
 
 // settle destages and makes all writes that returned before it durable. No
 // gate is held.
 func (v *volume) settle() error {
-	if err := v.destage(); err != nil {
+	if err := v.log.Destage(); err != nil {
 		return v.errNotDestaged(err)
 	}
 	return v.syncAll()
@@ -188,88 +185,110 @@ func (v *volume) settle() error {
 func (v *volume) unsettled() bool {
 	v.files.RLock()
 	defer v.files.RUnlock()
-	return v.stage.pending.Load() > 0 || v.data.IsExposed() || v.stageDirty()
+	return v.log.Tracks() > 0 || v.data.IsExposed() || v.log.Dirty()
 }
 
 // settleAll settles volumes side by side; no lock is held, for a disk may take
 // its time. What goes wrong shows again when they are used. Until release is
-// called they stage no more than two areas take, so that closeStages then has little
-// to do.
+// called their logs stay almost empty, so that closeLogs then has little to do.
 func settleAll(list []*volume) (release func()) {
-	limitStages(list, func(s *stage) { s.heldBack++ })
+	var releases []func()
+	for _, v := range list {
+		releases = append(releases, v.log.HoldBack())
+	}
 	parallel.Each(list, func(v *volume) error {
 		if v.unsettled() {
 			v.settle()
 		}
 		return nil
 	})
-	return sync.OnceFunc(func() { limitStages(list, func(s *stage) { s.heldBack-- }) })
+	return undoAll(releases)
 }
 
-// limitStages changes what the stages of volumes take, and tells those who wait.
-func limitStages(list []*volume, change func(*stage)) {
-	for _, v := range list {
-		v.stage.mu.Lock()
-		change(&v.stage)
-		v.stage.changed.Broadcast()
-		v.stage.mu.Unlock()
-	}
-}
-
-// closeStages empties the stages of volumes and keeps them empty until open is called:
-// what would have to be staged waits, other writes and all reads go on. That they are
-// empty is durable. It is called before gates are locked.
-func closeStages(list []*volume) (open func(), err error) {
-	limitStages(list, func(s *stage) { s.closed++ })
-	open = sync.OnceFunc(func() { limitStages(list, func(s *stage) { s.closed-- }) })
-	if err := parallel.Each(list, (*volume).emptyStage); err != nil {
-		open()
-		return nil, err
-	}
-	return open, nil
-}
-
-// emptyStage destages all, and makes it durable that nothing is staged: what came back
-// after a crash would change an image.
-func (v *volume) emptyStage() error {
-	if !v.hasStage() {
-		return nil
-	}
-	err := v.destage()
-	if err == nil {
-		err = v.syncStaged()
-	}
-	if err != nil {
-		return v.errNotDestaged(err)
-	}
-	return nil
-}
-
-func (v *volume) hasStage() bool {
-	v.stage.mu.Lock()
-	defer v.stage.mu.Unlock()
-	return v.stage.file != nil
-}
-
-// destageAhead leaves little to closeStages, while which writes wait. Errors show again
-// there.
-func destageAhead(rels []*relationship) {
-	parallel.Each(volumesOf(rels), func(v *volume) error {
-		if v.stage.pending.Load() == 0 {
-			return nil
+// undoAll returns what calls all of list, once.
+func undoAll(list []func()) func() {
+	return sync.OnceFunc(func() {
+		for _, undo := range list {
+			undo()
 		}
-		return v.destage()
 	})
 }
 
-// checkEmptied returns an error when something is staged for a volume whose stage is
+// destageAhead leaves little to closeLogs, while which writes wait. Errors show again
+// there.
+func destageAhead(rels []*relationship) {
+	parallel.Each(volumesOf(rels), func(v *volume) error {
+		if v.log.Tracks() == 0 {
+			return nil
+		}
+		return v.log.Destage()
+	})
+}
+
+// closeLogs empties the write logs of volumes and keeps them empty until reopen is
+// called; see writelog. It is called before gates are locked.
+func closeLogs(list []*volume) (reopen func(), err error) {
+	closed := make([]func(), len(list))
+	err = parallel.Do(len(list), func(i int) (err error) {
+		if closed[i], err = list[i].log.Close(); err != nil {
+			return list[i].errNotDestaged(err)
+		}
+		return nil
+	})
+	closed = slices.DeleteFunc(closed, func(f func()) bool { return f == nil })
+	if reopen = undoAll(closed); err != nil {
+		reopen()
+		return nil, err
+	}
+	return reopen, nil
+}
+
+// checkEmptied returns an error when something is logged for a volume whose log is
 // closed. Its gate is held.
 func checkEmptied(list []*volume) error {
 	for _, v := range list {
-		if n := v.stage.pending.Load(); n > 0 {
-			return fault.New(fault.Server, "volume %s: %d tracks were staged in a closed stage",
+		if n := v.log.Tracks(); n > 0 {
+			return fault.New(fault.Server, "volume %s: %d tracks were logged in a closed log",
 				v.serial, n)
 		}
 	}
 	return nil
+}
+
+// openLogs takes over what a process that did not end well left logged.
+func (a *Array) openLogs() error {
+	names, err := a.fsys.List(disk.StageDir)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, name := range names {
+		there[disk.StageDir+"/"+name] = true
+	}
+	return parallel.Each(a.allVolumes(), func(v *volume) error {
+		if v.data.Err() != nil {
+			return nil
+		}
+		err := v.log.Open(there)
+		if ofVolume(err) {
+			v.giveUp(err)
+			err = nil
+		}
+		return err
+	})
+}
+
+// retireLogs notes that the files of logs need not be there any more, those that
+// are empty and durably so. They are removed when the volumes are closed.
+func (a *Array) retireLogs() error {
+	var changes []disk.StageChange
+	for _, id := range sortedKeys(a.volumes) {
+		if l := a.volumes[id].log; a.volumeRecord(id).Staged && l.IsRetired() {
+			changes = append(changes, disk.StageChange{ID: id})
+		}
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return a.commitRecord(disk.JSONRecord(disk.RecStageChanged, changes), nil)
 }

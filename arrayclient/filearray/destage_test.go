@@ -3,20 +3,21 @@ package filearray
 import (
 	"bytes"
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient"
 )
 
 // fourAreas have room for one write of oneBlock and one of 4,000 bytes each.
-var fourAreas = staging{areas: 4, area: stageStart + 8400, longest: 8 << 10, after: -1}
+var fourAreas = writelog.Measures{Areas: 4, Area: 4096 + 8400, Longest: 8 << 10, After: -1}
 
 // fillAreas writes one byte after the other into track 0, each into an area of
 // its own, and returns the last.
@@ -37,17 +38,17 @@ func TestAreasStayInOrder(t *testing.T) {
 	defer a.kill()
 	vol := mustOpen(t, a, v[0])
 	want := fillAreas(t, vol, 2)
-	s := &volumeOf(t, a, v[0]).stage
 	var once sync.Once
+	l := volumeOf(t, a, v[0]).log
 	fsys.setFault(writingSource(func() (err error) {
 		once.Do(func() {
-			waitTaken(t, s, 2)
+			waitSealed(t, l, 2)
 			err = syscall.EIO
 		})
 		return err
 	}))
 	mustDestage(t, a, v[0]) // the second time got over the error
-	if n := s.pending.Load(); n != 0 {
+	if n := l.Tracks(); n != 0 {
 		t.Fatalf("%d tracks are still staged", n)
 	}
 	if p := readAll(t, vol); p[0] != want {
@@ -68,24 +69,14 @@ func writingSource(f func() error) func(op, name string) error {
 	}
 }
 
-// waitTaken waits until so many areas are being destaged.
-func waitTaken(t *testing.T, s *stage, want int) {
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
-		n := 0
-		s.mu.Lock()
-		for _, a := range s.areas {
-			if a.state >= areaSealed {
-				n++
-			}
-		}
-		s.mu.Unlock()
-		switch {
-		case n >= want:
-			return
-		case time.Now().After(deadline):
-			t.Errorf("%d areas are being destaged, not %d", n, want)
+// waitSealed waits until so many areas are being destaged.
+func waitSealed(t *testing.T, l *writelog.Log, want int) {
+	for deadline := time.Now().Add(5 * time.Second); l.Sealed() < want; {
+		if time.Now().After(deadline) {
+			t.Errorf("%d areas are being destaged, not %d", l.Sealed(), want)
 			return
 		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -93,13 +84,13 @@ func waitTaken(t *testing.T, s *stage, want int) {
 // the order in which the next process reads them.
 func TestOrderAfterFull(t *testing.T) {
 	two := fourAreas
-	two.areas = 2
+	two.Areas = 2
 	fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, two)
-	vol, s := mustOpen(t, a, v[0]), &volumeOf(t, a, v[0]).stage
+	vol, l := mustOpen(t, a, v[0]), volumeOf(t, a, v[0]).log
 	fillAreas(t, vol, 2)
 	var once sync.Once
 	fsys.setFault(writingSource(func() error {
-		once.Do(func() { waitTaken(t, s, 2) })
+		once.Do(func() { waitSealed(t, l, 2) })
 		return nil
 	}))
 	mustDestage(t, a, v[0])
@@ -112,53 +103,6 @@ func TestOrderAfterFull(t *testing.T) {
 	defer b.kill()
 	if p := readAll(t, mustOpen(t, b, v[0])); p[10*trackSize] != 8 {
 		t.Fatalf("track 10 has %d, not 8, which was written last", p[10*trackSize])
-	}
-}
-
-// TestHeldBack: while somebody waits for the stage to be empty, two areas are
-// all that writes get.
-func TestHeldBack(t *testing.T) {
-	_, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, fourAreas)
-	defer a.kill()
-	vol, s := mustOpen(t, a, v[0]), &volumeOf(t, a, v[0]).stage
-	used := func() int {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.usedAreas()
-	}
-	fillAreas(t, vol, 4)
-	if n := used(); n != 4 {
-		t.Fatalf("%d areas are used, not 4", n)
-	}
-	release := settleAll([]*volume{volumeOf(t, a, v[0])})
-	if n := used(); n != 0 {
-		t.Fatalf("%d areas are used after settling", n)
-	}
-	fillTracks := func(first int64) {
-		for track := first; track < first+4; track++ {
-			mustWrite(t, vol, track, oneBlock, 7)
-			mustWrite(t, vol, track, 4000, 7)
-		}
-	}
-	fillTracks(5)
-	if n := used(); n != 2 {
-		t.Fatalf("%d areas are used while held back, not 2", n)
-	}
-	mustDestage(t, a, v[0])
-	for track := range int64(2) {
-		mustWrite(t, vol, 9+track, 512, 7)
-		s.mu.Lock()
-		s.seal(func(a *area) bool { return a.state == areaOpen })
-		s.mu.Unlock()
-	}
-	if hasRoom(volumeOf(t, a, v[0]), 512) {
-		t.Fatal("a third area takes writes while held back")
-	}
-	release()
-	mustDestage(t, a, v[0])
-	fillTracks(12)
-	if n := used(); n != 4 {
-		t.Fatalf("%d areas are used after that, not 4", n)
 	}
 }
 
@@ -185,65 +129,44 @@ func TestFlushOfDestaged(t *testing.T) {
 	mustSurvive(t, fsys, v[0], 3, 9)
 }
 
-// TestFlushOfApplied: what was brought to the volume and still is in the stage
-// is synced in the stage alone.
+// TestFlushOfApplied: what was brought to the volume and still is in the log
+// is synced in the log alone.
 func TestFlushOfApplied(t *testing.T) {
 	fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, stay)
 	vol, source := mustOpen(t, a, v[0]), volumeOf(t, a, v[0])
 	mustFlush(t, vol)
 	mustWrite(t, vol, 3, oneBlock, 9)
-	source.stage.wantAll()
-	j := source.nextJob(0)
-	err := source.saveArea(j)
-	if err == nil {
-		err = source.markArea(j)
-	}
-	if err == nil {
-		err = source.applyTracks(j.i, j.tracks)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	// Who reads what is logged holds up that the area is emptied.
+	reading, applied, flushed := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	var once sync.Once
 	fsys.setFault(func(op, name string) error {
-		if op == "sync" && strings.HasPrefix(name, disk.VolumeDir+"/000") {
+		ofSource := strings.HasPrefix(name, disk.VolumeDir+"/000")
+		switch {
+		case ofSource && op == "write":
+			once.Do(func() { close(applied) })
+		case ofSource && op == "sync":
 			t.Error("the volume was synced")
 		}
 		return nil
 	})
+	var running sync.WaitGroup
+	running.Go(func() {
+		source.log.Read(make([]byte, 512), 3*trackSize, func() error {
+			close(reading)
+			<-flushed
+			return nil
+		})
+	})
+	<-reading
+	running.Go(func() { mustDestage(t, a, v[0]) })
+	<-applied
+	time.Sleep(20 * time.Millisecond) // the write itself
 	mustFlush(t, vol)
-	a.kill()
 	fsys.setFault(nil)
 	mustSurvive(t, fsys, v[0], 3, 9)
-}
-
-// TestTrimSparesHeaders: as long as it is not durable that an area is empty,
-// nothing of what is in it is given back: it may come back.
-func TestTrimSparesHeaders(t *testing.T) {
-	fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, stay)
-	defer a.kill()
-	vol, source := mustOpen(t, a, v[0]), volumeOf(t, a, v[0])
-	mustWrite(t, vol, 0, oneBlock, 2)
-	mustFlush(t, vol)
-	pairs := []arrayclient.Pair{{Source: v[0], Target: v[1]}}
-	if _, err := a.Withdraw(context.Background(), pairs); err != nil {
-		t.Fatal(err)
-	}
-	fsys.setFault(func(op, name string) error {
-		switch {
-		case !strings.HasPrefix(name, disk.StageDir):
-		case op == "sync":
-			return syscall.EIO
-		case op == "punch":
-			t.Error("the stage was trimmed")
-		}
-		return nil
-	})
-	if err := source.destage(); !errors.Is(err, syscall.EIO) {
-		t.Fatalf("destage: %v", err)
-	}
-	if err := source.trimStage(); err != nil {
-		t.Fatal(err)
-	}
+	close(flushed)
+	running.Wait()
+	a.kill()
 }
 
 // TestStagedAfterDirect: while a write that needs no saving is on its way, one
@@ -259,47 +182,56 @@ func TestStagedAfterDirect(t *testing.T) {
 	source.gate.RLock()
 	how, err := source.put(make([]byte, 4096), off)
 	source.gate.RUnlock()
-	if how != pastStage || err != nil {
+	if how != pastLog || err != nil {
 		t.Fatalf("the first write: %d, %v", how, err)
 	}
 	if _, err := vol.WriteAt(make([]byte, 8192), off); err != nil {
 		t.Fatal(err)
 	}
-	if n := source.stage.pending.Load(); n != 0 {
+	if n := source.log.Tracks(); n != 0 {
 		t.Fatalf("the second write is staged in %d tracks", n)
 	}
-	source.passed(off, 4096)
+	source.log.Passed(off, 4096)
 }
 
-// TestHeadersFirst: as long as the new header of an emptied area is not
-// durable, the area takes no writes and no other one is emptied.
-func TestHeadersFirst(t *testing.T) {
+// TestEmptiedLogStaysEmpty: what a volume's log held does not come back after a power cut
+// over what was copied to the volume since.
+func TestEmptiedLogStaysEmpty(t *testing.T) {
 	fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, stay)
-	vol := mustOpen(t, a, v[0])
-	mustWrite(t, vol, 0, oneBlock, 2)
+	vol, ctx := mustOpen(t, a, v[0]), context.Background()
+	mustWrite(t, vol, 3, oneBlock, 9)
 	mustFlush(t, vol)
-	a.kill()
-	b := openStagingArray(t, fsys.afterKill(), stay) // gives the other area a new header
-	defer b.kill()
-	source := volumeOf(t, b, v[0])
-	s := &source.stage
-	if hasRoom(source, 512) {
-		t.Error("an area takes writes whose header is not durable")
-	}
-	s.wantAll()
-	if next, err := source.recycle(source.nextJob(0).i, true); next != syncStageFirst || err != nil {
-		t.Errorf("an area is emptied before that: %d, %v", next, err)
-	}
-	if err := source.syncStaged(); err != nil {
+	mustDestage(t, a, v[0])
+	pairs := []arrayclient.Pair{{Source: v[0], Target: v[1]}}
+	if _, err := a.Withdraw(ctx, pairs); err != nil {
 		t.Fatal(err)
 	}
-	if !hasRoom(source, 512) {
-		t.Error("there is no room when it is durable")
+	writeOnes(t, a, v[1], 7)
+	back := []arrayclient.Pair{{Source: v[1], Target: v[0]}}
+	if err := a.Establish(ctx, back, arrayclient.Options{Persistent: true}); err != nil {
+		t.Fatal(err)
 	}
+	waitComplete(t, a, v[0])
+	a.kill()
+	eachDisk(t, fsys, 20, func(what string, _ *crashFS, b *Array) {
+		defer b.kill()
+		mustDestage(t, b, v[0])
+		if got := readAll(t, mustOpen(t, b, v[0]))[3*trackSize]; got != 7 {
+			t.Fatalf("%s: copied 7, found %d", what, got)
+		}
+	})
 }
 
-func hasRoom(v *volume, n int) bool {
-	v.stage.mu.Lock()
-	defer v.stage.mu.Unlock()
-	return v.stage.room(n)
+// TestImageOfAnOpenLog: no image is taken while something is logged.
+func TestImageOfAnOpenLog(t *testing.T) {
+	_, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, stay)
+	defer a.kill()
+	source := []*volume{volumeOf(t, a, v[0])}
+	if err := checkEmptied(source); err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, mustOpen(t, a, v[0]), 3, oneBlock, 9)
+	if err := checkEmptied(source); fault.KindOf(err) != fault.Server {
+		t.Fatalf("something is logged: %v", err)
+	}
 }

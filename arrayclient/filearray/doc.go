@@ -24,23 +24,13 @@
 // are done by the committer for all writes that wait at the time, so that
 // they share the cost of the two syncs.
 //
-// A host waits for none of this. A write that must be saved first is staged:
-// appended, with a checksum, to a file of the volume, where reads find it, and
-// brought to the source in the background, after steps 1 to 3 for all that is
-// in the same area of the file (stage.go, destage.go). Until then the source's
-// files, from which targets read, stay as they were. What is staged survives
-// the process; a flush syncs it. An image is taken when nothing is staged for
-// its source. Long writes and zeroing go the direct way, in pieces, each of which is
-// saved first (save.go); so do all writes when the file cannot be made.
-//
-// Destaging is a pipeline, one for each volume: a goroutine takes the areas, the
-// oldest first, through the steps save, mark and apply, each area in one step while
-// the next one is in the step before. It alone does that. Whoever needs areas empty,
-// because there is no room, because a write must not go past what is staged, or
-// because an act begins, raises the generation that is wanted and waits. An act closes
-// the stages of its volumes, which stay empty until it has ended, before it locks
-// their gates; so nothing is destaged under a locked gate, and no relationship begins
-// while an area is on its way.
+// A host waits for none of this. A write that must be saved first is logged:
+// appended to the volume's write log (package writelog), where reads find it, and
+// destaged in the background, after steps 1 to 3 for all that is in the same area of
+// the log. Until then the source's files, from which targets read, stay as they were.
+// An image is taken while the logs of its volumes are closed, and so empty.
+// Long writes and zeroing go the direct way, in pieces, each of which is
+// saved first (save.go); so do all writes when the log's file cannot be made.
 //
 // The background copy lets targets share the source's blocks where the file
 // system can do that. Package segments sees to it that a power cut shows no volume
@@ -64,7 +54,7 @@
 // tag lockorder check the order whenever a lock is taken (package lockorder).
 //
 //	lock                  guards                               held over
-//	Array.acts            the configuration: one act at a      waiting for gates, stages
+//	Array.acts            the configuration: one act at a      waiting for gates, logs
 //	                      time changes it                      and the journal, new files
 //	volume.gate           relationships and files of a volume  for reading: one piece of
 //	                                                           an I/O (io.go); for writing:
@@ -72,9 +62,9 @@
 //	                                                           journal
 //	volume.tracks         tracks being copied                  one piece
 //	volume.files          its files, while no gate is held     for reading: syncs
-//	stage.recycling       what is staged, against being        a read of what is staged
+//	Log.recycling         what is logged, against being        a read of what is logged
 //	                      overwritten while it is read
-//	stage.mu              the index of what is staged, how     a write of a record or
+//	Log.mu                the index of what is logged, how     a write of a record or
 //	                      far areas are, what is wanted        header
 //	committer             the journal and what it records      the journal
 //	Array.mu              the maps of volumes and              nothing
@@ -101,7 +91,7 @@
 //	reserve               room for what must be written on a full disk (disk/reserve.go)
 //	volumes/generation    tells volumes from those of a backup (disk/generation.go)
 //	volumes/ID.UID.N      segment N of a volume's data (disk/volumefile.go)
-//	stages/ID.UID         writes that are not in the volume's files yet (stage.go)
+//	stages/ID.UID         writes that are not in the volume's files yet (writelog)
 //
 // A checkpoint switches to the other journal, writes the changed pages of the
 // bitmaps, then the other meta file (checkpoint.go). Opening reads the newer
@@ -113,63 +103,6 @@
 // So are files of an older backup beside newer ones. Sessions tell the meta files, the
 // journals and the folder of volumes (disk/generation.go), generations and counts the
 // bitmaps, stamps each file of a volume (package segments), which then fails alone. A file of
-// a volume on which no image and no staged write counts may be older: it is taken as
+// a volume on which no image and no logged write counts may be older: it is taken as
 // it is.
 package filearray
-
-import (
-	"copyservices/arrayclient/filearray/bitmap"
-	"copyservices/arrayclient/filearray/lockorder"
-)
-
-// The locks in the order in which they are taken; the package comment has what each guards.
-type (
-	actsRank      struct{}
-	gateRank      struct{}
-	filesRank     struct{}
-	tracksRank    struct{}
-	recyclingRank struct{}
-	stageRank     struct{}
-	committerRank struct{}
-	arrayRank     struct{}
-	stateRank     struct{}
-)
-
-func (actsRank) Place() int      { return 1 }
-func (gateRank) Place() int      { return 2 }
-func (filesRank) Place() int     { return 4 }
-func (tracksRank) Place() int    { return 3 }
-func (recyclingRank) Place() int { return 5 }
-func (stageRank) Place() int     { return 6 }
-func (committerRank) Place() int { return 7 }
-func (arrayRank) Place() int     { return 8 }
-func (stateRank) Place() int     { return 9 }
-
-func (actsRank) String() string      { return "Array.acts" }
-func (gateRank) String() string      { return "volume.gate" }
-func (filesRank) String() string     { return "volume.files" }
-func (tracksRank) String() string    { return "volume.tracks" }
-func (recyclingRank) String() string { return "stage.recycling" }
-func (stageRank) String() string     { return "stage.mu" }
-func (committerRank) String() string { return "committer" }
-func (arrayRank) String() string     { return "Array.mu" }
-func (stateRank) String() string     { return "Array.stateMu" }
-
-// Many: an act locks the gates of all its volumes, in the order of their ids.
-func (gateRank) Many() {}
-
-// tracksLock locks tracks of a volume while they are copied.
-type tracksLock struct {
-	bitmap.RangeLock
-	order lockorder.Ranges[tracksRank]
-}
-
-func (l *tracksLock) Lock(first, n int64) {
-	l.order.Take()
-	l.RangeLock.Lock(first, n)
-}
-
-func (l *tracksLock) Unlock(first, n int64) {
-	l.RangeLock.Unlock(first, n)
-	l.order.Release()
-}

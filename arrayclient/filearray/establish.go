@@ -64,10 +64,10 @@ func (a *Array) establishPairs(
 	if opts.Freeze {
 		freezeSources(rels)
 	}
-	open, err := closeStages(volumesOf(rels))
+	reopen, err := closeLogs(volumesOf(rels))
 	if err == nil {
 		err = a.establish(rels, recs)
-		open()
+		reopen()
 	}
 	if err != nil {
 		thawSources(rels)
@@ -139,7 +139,7 @@ func (a *Array) undoEstablish(rels []*relationship, cause error) error {
 }
 
 // settleAhead makes the sources durable before anything is locked, so that
-// little is left to do while it is. Their stages stay almost empty until
+// little is left to do while it is. Their write logs stay almost empty until
 // release is called.
 func (a *Array) settleAhead(
 	pairs []arrayclient.Pair, opts arrayclient.Options,
@@ -163,7 +163,7 @@ func (a *Array) unsettledOf(
 	}
 	for _, rec := range recs {
 		list = append(list, a.volumes[rec.Source])
-		if tgt := a.volumes[rec.Target]; tgt.stage.pending.Load() > 0 {
+		if tgt := a.volumes[rec.Target]; tgt.log.Tracks() > 0 {
 			list = append(list, tgt)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -20,11 +21,11 @@ import (
 // pairUp makes an array with a source full of ones and an established target.
 func pairUp(t *testing.T, opts arrayclient.Options) (*crashFS, *Array, []arrayclient.Serial) {
 	t.Helper()
-	return pairUpStaging(t, opts, defaultStaging)
+	return pairUpStaging(t, opts, writelog.Default)
 }
 
 func pairUpStaging(
-	t *testing.T, opts arrayclient.Options, s staging,
+	t *testing.T, opts arrayclient.Options, s writelog.Measures,
 ) (*crashFS, *Array, []arrayclient.Serial) {
 	t.Helper()
 	fsys := newCrashFS()
@@ -93,7 +94,7 @@ func volumeOf(t *testing.T, a *Array, s arrayclient.Serial) *volume {
 
 func mustDestage(t *testing.T, a *Array, s arrayclient.Serial) {
 	t.Helper()
-	if err := volumeOf(t, a, s).destage(); err != nil {
+	if err := volumeOf(t, a, s).log.Destage(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -218,7 +219,7 @@ func TestJournalFails(t *testing.T) {
 	if _, err := source.WriteAt([]byte{2}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := volumeOf(t, a, v[0]).destage(); fault.KindOf(err) != fault.Server {
+	if err := volumeOf(t, a, v[0]).log.Destage(); fault.KindOf(err) != fault.Server {
 		t.Fatalf("destage: %v", err)
 	}
 	if _, err := source.WriteAt([]byte{3}, 0); fault.KindOf(err) != fault.Server {

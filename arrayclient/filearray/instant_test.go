@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient"
 )
@@ -216,7 +217,7 @@ func TestImagesUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := staging{areas: 4, area: 64 << 10, longest: 32 << 10, after: 2 * time.Millisecond}
+	small := writelog.Measures{Areas: 4, Area: 64 << 10, Longest: 32 << 10, After: 2 * time.Millisecond}
 	a := createStagingArray(t, fsys, small)
 	defer a.Close()
 	v := mustCreate(t, a, size, 3)

@@ -3,7 +3,9 @@ package filearray
 import (
 	"slices"
 
+	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/writelog"
 )
 
 // A host's request may be as long as it likes. It is done in pieces, each of
@@ -62,7 +64,7 @@ func (v *volume) readPiece(p []byte, off int64) error {
 	if v.target != nil {
 		return v.target.readTarget(p, off)
 	}
-	return v.readStaged(p, off)
+	return v.log.Read(p, off, func() error { return v.data.ReadAt(p, off) })
 }
 
 // checkLong is check for a range of more than one piece, of which none shall be
@@ -129,14 +131,48 @@ func (v *volume) Zero(off, n int64, punch bool) error {
 	return nil
 }
 
+// outcome is what a try to write did, or what it takes before it is tried again.
+type outcome int
+
+const (
+	direct        outcome = iota // it goes to the volume, which has no log to pass
+	pastLog                      // it goes past the log, and log.Passed is to be called after it
+	done                         // it is logged
+	markAfter                    // it is done when markWritten has been called
+	roomBefore                   // try again when there is room in the log
+	destageBefore                // try again when what it overlaps has been destaged
+	saveBefore                   // try again when saveAhead has been called
+	targetBefore                 // try again when readyTarget has been called
+	partnerBefore                // try again when MakeWay has been called
+)
+
+// ofLog are the outcomes of what the write log does with a write.
+var ofLog = [...]outcome{
+	writelog.Past: pastLog, writelog.Logged: done, writelog.NoRoom: roomBefore,
+	writelog.DestageFirst: destageBefore, writelog.TooLong: saveBefore,
+}
+
+// put logs a write to v if it needs to be. The gate is held.
+func (v *volume) put(p []byte, off int64) (outcome, error) {
+	if len(v.sources) == 0 && v.log.Tracks() == 0 {
+		return direct, nil
+	}
+	if err := v.data.Err(); err != nil {
+		return direct, err
+	}
+	needed := v.needsSaving(off/trackSize, bitmap.Tracks(off%trackSize+int64(len(p))))
+	how, err := v.log.Put(p, off, needed)
+	return ofLog[how], err
+}
+
 // follow does what a try to write n bytes left to do, without the gate, and
 // reports whether to try again.
 func (v *volume) follow(how outcome, off, n int64) (again bool, err error) {
 	switch how {
-	case stageFull:
-		return true, v.destageRoom(int(n))
-	case stageBefore:
-		return true, v.destage()
+	case roomBefore:
+		return true, v.log.Room(int(n))
+	case destageBefore:
+		return true, v.log.Destage()
 	case saveBefore:
 		return true, v.saveAhead(off, n)
 	case targetBefore:
@@ -158,10 +194,10 @@ func (v *volume) tryWrite(p []byte, off int64, polite bool) (outcome, error) {
 	defer v.gate.RUnlock()
 	n := int64(len(p))
 	if err := v.check(off, n); err != nil {
-		return notStaged, err
+		return direct, err
 	}
 	if err := v.roomFor(off, n); err != nil {
-		return notStaged, err
+		return direct, err
 	}
 	if v.target != nil {
 		if polite && v.data.Blocked(off, n) {
@@ -173,10 +209,10 @@ func (v *volume) tryWrite(p []byte, off int64, polite bool) (outcome, error) {
 	}
 	how, err := v.put(p, off)
 	switch {
-	case err != nil || how > pastStage:
+	case err != nil || how > pastLog:
 		return how, err
-	case how == pastStage:
-		defer v.passed(off, n)
+	case how == pastLog:
+		defer v.log.Passed(off, n)
 	}
 	if polite && v.data.Blocked(off, n) {
 		return partnerBefore, nil
@@ -190,12 +226,12 @@ func (v *volume) tryZero(off, n int64, punch, polite bool) (int64, outcome, erro
 	v.enter()
 	defer v.gate.RUnlock()
 	if err := v.check(off, n); err != nil {
-		return 0, notStaged, err
+		return 0, direct, err
 	}
 	write := func(at, n int64) error { return v.data.Zero(at, n, punch) }
 	n = v.zeroPiece(off, n, punch)
 	if err := v.roomFor(off, n); err != nil && !punch {
-		return 0, notStaged, err
+		return 0, direct, err
 	}
 	defer v.array.spare.Hope()
 	if v.target != nil {
@@ -209,11 +245,11 @@ func (v *volume) tryZero(off, n int64, punch, polite bool) (int64, outcome, erro
 	if saved == 0 {
 		return n, saveBefore, nil
 	}
-	how := v.putZeros(off, saved)
-	if how != pastStage {
+	how := ofLog[v.log.PutZeros(off, saved)]
+	if how != pastLog {
 		return saved, how, nil
 	}
-	defer v.passed(off, saved)
+	defer v.log.Passed(off, saved)
 	if polite && v.data.Blocked(off, saved) {
 		return saved, partnerBefore, nil
 	}
@@ -256,8 +292,8 @@ func (v *volume) Extents(off, n int64, f func(length int64, hole bool) bool) err
 	}
 	list := make([]extent, 0, extentsAtOnce)
 	for n > 0 {
-		if v.overlapsStaged(off, n) {
-			if err := v.destage(); err != nil {
+		if v.log.Overlaps(off, n) {
+			if err := v.log.Destage(); err != nil {
 				return v.errNotDestaged(err)
 			}
 		}
@@ -290,7 +326,7 @@ func (v *volume) someExtents(list []extent, off, n int64) ([]extent, error) {
 	switch {
 	case v.target != nil:
 		return list, v.target.targetExtents(off, n, add)
-	case v.overlapsStaged(off, n): // written to meanwhile; there may be data anywhere
+	case v.log.Overlaps(off, n): // written to meanwhile; there may be data anywhere
 		return append(list, extent{n, false}), nil
 	}
 	err := v.data.Extents(off, n, add)

@@ -1,14 +1,15 @@
 package filearray
 
 import (
+	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/parallel"
 	"path"
 	"sync"
 	"testing"
 	"time"
 
-	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
-	"copyservices/arrayclient/filearray/parallel"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient"
 )
@@ -128,7 +129,7 @@ func (g *gatherFS) want(t *testing.T, kind string, least int) {
 func TestManyVolumes(t *testing.T) {
 	const volumes, sources, busy = 2000, 1000, 300
 	fsys := newCrashFS()
-	small := staging{areas: 2, area: 80 << 10, longest: 48 << 10, after: -1}
+	small := writelog.Measures{Areas: 2, Area: 80 << 10, Longest: 48 << 10, After: -1}
 	a := createStagingArray(t, fsys, small)
 	v := mustCreate(t, a, MinVolume, volumes)
 	var pairs []arrayclient.Pair

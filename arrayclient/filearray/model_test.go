@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
@@ -33,10 +34,10 @@ func newRand(t *testing.T) *rand.Rand {
 
 func createTestArray(t *testing.T, fsys disk.FS) *Array {
 	t.Helper()
-	return createStagingArray(t, fsys, defaultStaging)
+	return createStagingArray(t, fsys, writelog.Default)
 }
 
-func createStagingArray(t *testing.T, fsys disk.FS, s staging) *Array {
+func createStagingArray(t *testing.T, fsys disk.FS, s writelog.Measures) *Array {
 	t.Helper()
 	if err := Create(fsys, CreateOptions{Serial: "13698"}); err != nil {
 		t.Fatal(err)
@@ -46,13 +47,13 @@ func createStagingArray(t *testing.T, fsys disk.FS, s staging) *Array {
 
 func openTestArray(t *testing.T, fsys disk.FS) *Array {
 	t.Helper()
-	return openStagingArray(t, fsys, defaultStaging)
+	return openStagingArray(t, fsys, writelog.Default)
 }
 
-func openStagingArray(t *testing.T, fsys disk.FS, s staging) *Array {
+func openStagingArray(t *testing.T, fsys disk.FS, s writelog.Measures) *Array {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	a, err := Open(fsys, OpenOptions{Logger: logger, staging: s})
+	a, err := Open(fsys, OpenOptions{Logger: logger, measures: s})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,14 +76,14 @@ func mustCreate(t *testing.T, a *Array, size int64, count int) []arrayclient.Ser
 
 // model keeps a full copy of every volume's content.
 type model struct {
-	t       *testing.T
-	rng     *rand.Rand
-	fsys    *crashFS
-	array   *Array
-	staging staging
-	serials []arrayclient.Serial
-	content map[arrayclient.Serial][]byte
-	done    map[string]int
+	t        *testing.T
+	rng      *rand.Rand
+	fsys     *crashFS
+	array    *Array
+	measures writelog.Measures
+	serials  []arrayclient.Serial
+	content  map[arrayclient.Serial][]byte
+	done     map[string]int
 }
 
 func (m *model) volume() arrayclient.Serial { return m.serials[m.rng.IntN(len(m.serials))] }
@@ -355,7 +356,7 @@ func (m *model) restart() {
 	if problems := Check(m.fsys); problems != nil {
 		m.t.Fatal(problems)
 	}
-	m.array = openStagingArray(m.t, m.fsys, m.staging)
+	m.array = openStagingArray(m.t, m.fsys, m.measures)
 	m.done["restarted"]++
 }
 
@@ -402,15 +403,15 @@ func (m *model) step() {
 func TestModel(t *testing.T) {
 	rng, fsys := newRand(t), newCrashFS()
 	fsys.noClone = rng.IntN(2) == 0
-	staging := defaultStaging
+	measures := writelog.Default
 	if rng.IntN(2) == 0 { // full again and again
-		staging.areas = 2 + rng.IntN(3)
-		staging.area = 96 << 10
-		staging.longest = 80 << 10
-		staging.after = time.Millisecond
+		measures.Areas = 2 + rng.IntN(3)
+		measures.Area = 96 << 10
+		measures.Longest = 80 << 10
+		measures.After = time.Millisecond
 	}
 	m := &model{
-		t: t, rng: rng, fsys: fsys, array: createStagingArray(t, fsys, staging), staging: staging,
+		t: t, rng: rng, fsys: fsys, array: createStagingArray(t, fsys, measures), measures: measures,
 		content: map[arrayclient.Serial][]byte{}, done: map[string]int{},
 	}
 	for _, size := range []int64{1 << 20, 1<<20 + 512, 1<<20 + trackSize, 2 << 20} {

@@ -14,6 +14,7 @@ import (
 	"copyservices/arrayclient/filearray/parallel"
 	"copyservices/arrayclient/filearray/recovery"
 	"copyservices/arrayclient/filearray/segments"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient/filearray/disk"
 )
@@ -25,7 +26,7 @@ type OpenOptions struct {
 	// FreezeTimeout is how long a freeze holds writes; 0: FreezeTimeout.
 	FreezeTimeout time.Duration
 
-	staging staging // the zero value: defaultStaging
+	measures writelog.Measures // the zero value: the default
 }
 
 // Open opens the array in fsys and goes on copying where it stopped. Only one
@@ -37,8 +38,8 @@ func Open(fsys disk.FS, opts OpenOptions) (*Array, error) {
 	if opts.FreezeTimeout == 0 {
 		opts.FreezeTimeout = FreezeTimeout
 	}
-	if opts.staging == (staging{}) {
-		opts.staging = defaultStaging
+	if opts.measures == (writelog.Measures{}) {
+		opts.measures = writelog.Default
 	}
 	l, err := recovery.Load(fsys)
 	if err != nil {
@@ -50,7 +51,7 @@ func Open(fsys disk.FS, opts OpenOptions) (*Array, error) {
 		return nil, err
 	}
 	for _, v := range a.volumes {
-		v.resumeDestage()
+		v.log.Resume()
 	}
 	for _, uid := range sortedKeys(a.rels) {
 		a.resume(a.rels[uid])
@@ -66,7 +67,7 @@ func openLoaded(fsys disk.FS, l *recovery.Loaded, opts OpenOptions) (*Array, err
 		volumes: map[uint16]*volume{}, rels: map[uint64]*relationship{},
 		creating: map[uint16]bool{}, nextUID: l.State.NextUID,
 		state: l.State, slots: make(chan struct{}, copySlots),
-		freezeTimeout: opts.FreezeTimeout, staging: opts.staging,
+		freezeTimeout: opts.FreezeTimeout, measures: opts.measures,
 	}
 	a.rate.set(l.State.CopyRate)
 	a.ctx, a.cancel = context.WithCancel(context.Background())
@@ -236,7 +237,7 @@ func (a *Array) openVolumes() error {
 		return err
 	}
 	a.takeOlder()
-	return a.openStages()
+	return a.openLogs()
 }
 
 func (a *Array) openOrGiveUp(rec *disk.VolumeRecord) (*volume, error) {
@@ -290,11 +291,7 @@ func (a *Array) newVolume(rec *disk.VolumeRecord, files []*segments.File) *volum
 		array: a, id: rec.ID, uid: rec.UID, serial: arrayclient.MakeSerial(rec.ID, a.serial),
 	}
 	v.data = a.folder.NewData(rec, a.state.SharingSince, v.syncFiles)
-	v.stage.noted = rec.StageStamp
-	v.stage.nudge = make(chan struct{}, 1)
-	v.stage.changed.L = &v.stage.mu
-	v.stage.background = a.staging.after >= 0
-	v.stage.start = func() { a.destages.Go(v.runDestager) }
+	v.log = a.newLog(v, rec)
 	v.absent = files == nil
 	v.setFiles(rec.Size, files)
 	return v
@@ -304,7 +301,7 @@ func (a *Array) closeVolumes() {
 	a.cancel()
 	a.spare.Close()
 	for _, v := range a.volumes {
-		v.dropStage()
+		v.log.Drop()
 		v.data.Close()
 	}
 	for _, r := range a.rels {

@@ -12,6 +12,7 @@ import (
 
 	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient"
 )
@@ -54,7 +55,7 @@ func TestDurableImages(t *testing.T) {
 			a.kill()
 			syncs, count := counting("sync", disk.VolumeDir+"/000")
 			fsys.afterKill().setFault(count)
-			b := openStagingArray(t, fsys, staging{areas: 2, area: 1 << 20, longest: 1 << 19, after: -1})
+			b := openStagingArray(t, fsys, writelog.Measures{Areas: 2, Area: 1 << 20, Longest: 1 << 19, After: -1})
 			if n := syncs.Load(); n != 0 {
 				t.Errorf("the source was synced %d times", n)
 			}
@@ -110,7 +111,7 @@ func TestNewBitmapsListed(t *testing.T) {
 // TestSparseStage: a staged write may end in zeros, of which a file system, or
 // whoever copies the array, makes a hole.
 func TestSparseStage(t *testing.T) {
-	keep := staging{areas: 2, area: 1 << 20, longest: 1 << 19, after: -1}
+	keep := writelog.Measures{Areas: 2, Area: 1 << 20, Longest: 1 << 19, After: -1}
 	for _, n := range []int{1, 4000, 100 << 10} { // bytes that are not zero
 		fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, keep)
 		p := bytes.Repeat([]byte{7}, n)

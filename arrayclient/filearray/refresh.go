@@ -139,11 +139,11 @@ func (a *Array) refresh(
 		return nil, err
 	}
 	destageAhead(rels)
-	open, err := closeStages(volumesOf(rels))
+	reopen, err := closeLogs(volumesOf(rels))
 	if err != nil {
 		return nil, err
 	}
-	defer open()
+	defer reopen()
 	return a.replace(rels, replacements)
 }
 

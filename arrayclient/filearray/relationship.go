@@ -142,7 +142,7 @@ func (r *relationship) describe(rec *disk.RelationshipRecord) arrayclient.Relati
 		State:       arrayclient.StateCopying,
 	}
 	if r.changed != nil {
-		d.Changed = r.changed.Count.Load() + r.source.stagedBeyond(r.changed)
+		d.Changed = r.changed.Count.Load() + r.source.log.Beyond(r.changed)
 	}
 	if by := r.freeze.releasedEarly(); by != "" {
 		d.Reason = "the freeze was released by " + by

@@ -2,6 +2,7 @@ package filearray
 
 import (
 	"context"
+	"copyservices/arrayclient/filearray/recovery"
 	"maps"
 	"path"
 	"slices"
@@ -9,7 +10,6 @@ import (
 	"testing"
 
 	"copyservices/arrayclient/filearray/disk"
-	"copyservices/arrayclient/filearray/recovery"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"

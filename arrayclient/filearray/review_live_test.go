@@ -174,7 +174,7 @@ func TestStateFull(t *testing.T) {
 	if _, err := source.WriteAt(make([]byte, 512), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := volumeOf(t, a, v[0]).destage(); fault.KindOf(err) != fault.Server {
+	if err := volumeOf(t, a, v[0]).log.Destage(); fault.KindOf(err) != fault.Server {
 		t.Fatalf("destage: %v", err)
 	}
 	spec := arrayclient.VolumeSpec{Size: 1 << 20}

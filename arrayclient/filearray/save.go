@@ -80,6 +80,29 @@ func (v *volume) saveSome(first, n int64, marks *[]mark, work *int64) (int64, er
 	return n, v.commitFailures(&failures)
 }
 
+// saveTracks saves tracks, which are in order, and appends to marks what is
+// to be committed. The gate is held.
+func (v *volume) saveTracks(marks []mark, tracks []int64) ([]mark, error) {
+	var failures batch
+	for len(tracks) > 0 {
+		n := int64(1)
+		for n < int64(len(tracks)) && tracks[n] == tracks[0]+n {
+			n++
+		}
+		v.saveTogether(tracks[0], n, &marks, &failures)
+		tracks = tracks[n:]
+	}
+	return marks, v.commitFailures(&failures)
+}
+
+// saveTogether saves n tracks from first on that no target may change
+// meanwhile.
+func (v *volume) saveTogether(first, n int64, marks *[]mark, failures *batch) {
+	v.tracks.Lock(first, n)
+	defer v.tracks.Unlock(first, n)
+	v.saveRuns(first, n, marks, failures)
+}
+
 // commitFailures notes the failures of relationships that a batch has.
 func (v *volume) commitFailures(failures *batch) error {
 	if len(failures.records) == 0 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient"
 )
@@ -27,7 +28,7 @@ func TestStageUnderLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := staging{areas: 4, area: 64 << 10, longest: 32 << 10, after: 2 * time.Millisecond}
+	small := writelog.Measures{Areas: 4, Area: 64 << 10, Longest: 32 << 10, After: 2 * time.Millisecond}
 	a := createStagingArray(t, fsys, small)
 	v := mustCreate(t, a, size, 3)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -137,7 +138,7 @@ func TestStagedAndPastTheStage(t *testing.T) {
 	if err := vol.Extents(300<<10, 10, func(_ int64, h bool) bool { hole = h; return true }); err != nil || hole {
 		t.Fatalf("staged data is reported as a hole (%t), %v", hole, err)
 	}
-	a.staging.longest = 100
+	a.measures.Longest = 100
 	write(299<<10, 2048, 6)
 	check("written past the stage")
 	mustDestage(t, a, v[0])
@@ -174,7 +175,7 @@ func TestSourceFull(t *testing.T) {
 	defer a.Close()
 	fsys.setFault(failing("write", "000", errNoSpace))
 	writeOnes(t, a, v[0], 2)
-	if err := volumeOf(t, a, v[0]).destage(); !errors.Is(err, syscall.ENOSPC) {
+	if err := volumeOf(t, a, v[0]).log.Destage(); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("destage: %v", err)
 	}
 	source := mustOpen(t, a, v[0])
@@ -243,8 +244,8 @@ func TestDamagedStage(t *testing.T) {
 		"header":    flip(20),
 		"magic":     flip(0),
 		"size":      flip(32),
-		"record":    flip(stageStart + 4),
-		"data":      flip(stageStart + 3000),
+		"record":    flip(4096 + 4),
+		"data":      flip(4096 + 3000),
 		"cut":       func(ino *inode) { ino.size -= 512 },
 		"cut short": func(ino *inode) { ino.size = 100 },
 	} {
@@ -285,7 +286,7 @@ func TestDeleteWithStage(t *testing.T) {
 // that areas are found in every state and order.
 func TestStageRestarts(t *testing.T) {
 	rng, fsys := newRand(t), newCrashFS()
-	small := staging{areas: 3, area: 20 << 10, longest: 8 << 10, after: -1}
+	small := writelog.Measures{Areas: 3, Area: 20 << 10, Longest: 8 << 10, After: -1}
 	a := createStagingArray(t, fsys, small)
 	v := mustCreate(t, a, 1<<20, 2)
 	pairs := []arrayclient.Pair{{Source: v[0], Target: v[1]}}

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient"
 )
 
 // stay stages and destages only when it is told to.
-var stay = staging{areas: 2, area: 1 << 20, longest: 64 << 10, after: -1}
+var stay = writelog.Measures{Areas: 2, Area: 1 << 20, Longest: 64 << 10, After: -1}
 
 // oneBlock is the length of a write whose record fills a block of the disk.
 const oneBlock = blockSize - disk.RecordHeaderSize - 8
@@ -142,7 +143,7 @@ func TestMissingStage(t *testing.T) {
 // TestSmallAreas: a write that fits into no area of the file that is there
 // goes past it.
 func TestSmallAreas(t *testing.T) {
-	small := staging{areas: 2, area: 80 << 10, longest: 48 << 10, after: -1}
+	small := writelog.Measures{Areas: 2, Area: 80 << 10, Longest: 48 << 10, After: -1}
 	fsys, a, v := pairUpStaging(t, arrayclient.Options{NoCopy: true}, small)
 	mustWrite(t, mustOpen(t, a, v[0]), 0, 512, 2)
 	a.kill()

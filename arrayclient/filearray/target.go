@@ -12,12 +12,12 @@ func (r *relationship) writeTarget(
 	off, n int64, write func(off, n int64) error,
 ) (how outcome, err error) {
 	if r.opts.TargetInhibit {
-		return notStaged, fault.New(fault.Refused,
+		return direct, fault.New(fault.Refused,
 			"volume %s: writes are inhibited while it is the target of %s",
 			r.target.serial, r.source.serial)
 	}
 	if err := r.err(); err != nil {
-		return notStaged, err
+		return direct, err
 	}
 	if !r.ready(off, n) {
 		return targetBefore, nil

@@ -7,7 +7,9 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/segments"
+	"copyservices/arrayclient/filearray/writelog"
 
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/lockorder"
@@ -19,7 +21,7 @@ import (
 // volume is a volume as hosts use it.
 type volume struct {
 	data   *segments.Data
-	stage  stage
+	log    *writelog.Log
 	id     uint16
 	uid    uint64
 	serial arrayclient.Serial
@@ -28,11 +30,11 @@ type volume struct {
 	// gate is held for reading by every I/O, for a piece of it (io.go), and for
 	// writing by whoever changes the volume's relationships or files. Nobody
 	// waits for a second gate while holding one for reading.
-	gate lockorder.RWMutex[gateRank]
+	gate lockorder.RWMutex[lockorder.Gate]
 	// files is held for reading by whoever syncs the volume's files without
 	// the gate, so that nobody waits for the gate as long as a disk takes, and
 	// for writing while the files are replaced or closed.
-	files  lockorder.RWMutex[filesRank]
+	files  lockorder.RWMutex[lockorder.Files]
 	frozen atomic.Pointer[freeze]
 	// sources are the relationships whose source this volume is, target is the
 	// one whose target it is, or nil. They change while Array.mu and the gates
@@ -72,6 +74,22 @@ func lockGates(rels []*relationship) (unlock func()) {
 			v.gate.Unlock()
 		}
 	}
+}
+
+// tracksLock locks tracks of a volume while they are copied.
+type tracksLock struct {
+	bitmap.RangeLock
+	order lockorder.Ranges[lockorder.Tracks]
+}
+
+func (l *tracksLock) Lock(first, n int64) {
+	l.order.Take()
+	l.RangeLock.Lock(first, n)
+}
+
+func (l *tracksLock) Unlock(first, n int64) {
+	l.RangeLock.Unlock(first, n)
+	l.order.Release()
 }
 
 // handle is an open volume.

@@ -273,7 +273,7 @@ func (a *Array) DeleteVolume(_ context.Context, serial arrayclient.Serial) error
 	if err != nil {
 		return err
 	}
-	v.dropStage()
+	v.log.Drop()
 	if err := v.closeFiles(); err != nil {
 		a.log.Warn("file of a deleted volume not closed", "volume", string(v.serial), "error", err)
 	}

@@ -117,6 +117,13 @@ var layers = []layer{
 		"arrayclient/filearray/disk"}, driverImports...),
 		"the bytes of a volume are kept without regard to what they are an image of: who may " +
 			"change them, and when, is the engine's"},
+	{"arrayclient/filearray/writelog", append([]string{"arrayclient/filearray/bitmap",
+		"arrayclient/filearray/disk", "arrayclient/filearray/lockorder",
+		"arrayclient/filearray/segments"}, driverImports...),
+		"what is logged waits until the volume says that it is saved: what that takes, and for " +
+			"whom, is the engine's"},
+	{"arrayclient/filearray/lockorder", nil,
+		"locks know nothing of what they guard"},
 	{"arrayclient/filearray/disk", driverImports,
 		"what is on the disk, and what it means, is read without the engine, which no format may " +
 			"depend on"},

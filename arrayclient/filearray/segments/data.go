@@ -81,12 +81,12 @@ func (d *Data) ReadAt(p []byte, off int64) error {
 	})
 }
 
-// WriteAt writes a range, of which nothing is in a stage.
+// WriteAt writes a range, of which nothing is in a log.
 func (d *Data) WriteAt(p []byte, off int64) error {
 	return d.writeEach(p, off, (*File).Write)
 }
 
-// ApplyAt is WriteAt for what is in a stage too, so that a flush need not sync it.
+// ApplyAt is WriteAt for what is in a log too, so that a flush need not sync it.
 func (d *Data) ApplyAt(p []byte, off int64) error {
 	return d.writeEach(p, off, (*File).apply)
 }
@@ -150,7 +150,7 @@ func (d *Data) ReadAhead(off, n int64) {
 	})
 }
 
-// Expose notes that what was applied is in the stage no more.
+// Expose notes that what was applied is in the log no more.
 func (d *Data) Expose() {
 	for _, s := range d.files {
 		if s.dirty.Load() {
@@ -173,7 +173,7 @@ func (d *Data) Sync() error {
 	return err
 }
 
-// Flush is Sync, but may leave out what is in the stage too.
+// Flush is Sync, but may leave out what is in the log too.
 func (d *Data) Flush() error { return d.syncEach((*File).flush) }
 
 func (d *Data) syncEach(sync func(*File) error) error {

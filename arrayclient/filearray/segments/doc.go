@@ -2,7 +2,7 @@
 //
 // A volume's bytes are raw in one or more segment files (disk/volumefile.go). Data is
 // one volume over its segments: it reads, writes, zeros, clones and syncs ranges, and
-// knows nothing of hosts, relationships or stages. Folder makes, opens, grows and
+// knows nothing of hosts, relationships or logs. Folder makes, opens, grows and
 // removes the files of all volumes of an array. What the files of one volume cannot
 // know by themselves, they know by two things that the folder keeps for all:
 //
@@ -20,7 +20,7 @@
 // # Older files
 //
 // A file that somebody puts back from a backup is whole, and yet not the file that an
-// image, or a staged write, counts on. So each file has a stamp, a number that only
+// image, or a logged write, counts on. So each file has a stamp, a number that only
 // grows, and the journal takes down which stamps the files have on the disk. A file
 // with an older one is refused, and its volume fails alone (stamps.go).
 //

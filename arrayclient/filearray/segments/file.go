@@ -9,7 +9,7 @@ import (
 	"copyservices/arrayclient/filearray/disk"
 )
 
-// File is a segment of a volume, or its stage file. It knows whether what was written
+// File is a segment of a volume, or the file of its write log. It knows whether what was written
 // to it is synced, and has a stamp.
 type File struct {
 	disk.File
@@ -19,7 +19,7 @@ type File struct {
 	failed  error // of the sync that failed; guarded by syncMu
 
 	stamp stamp
-	share *sharer // the volume that it is of; nil for a stage file
+	share *sharer // the volume that it is of; nil for that of a log
 	base  int64   // offset in the volume
 }
 
@@ -33,7 +33,7 @@ func (s *File) Sync() error {
 	return s.syncIf(&s.dirty)
 }
 
-// flush is Sync, but may leave out what is in a stage too.
+// flush is Sync, but may leave out what is in a log too.
 func (s *File) flush() error {
 	return s.syncIf(&s.exposed)
 }
@@ -79,7 +79,7 @@ func (s *File) Write(p []byte, at int64) error {
 	return err
 }
 
-// apply is Write for what is in a stage too.
+// apply is Write for what is in a log too.
 func (s *File) apply(p []byte, at int64) error {
 	defer s.share.release(s.share.claim(s.base+at, int64(len(p))))
 	_, err := s.WriteAt(p, at)

@@ -25,7 +25,7 @@ func (f *brokenFile) Sync() error {
 // TestSyncFailsForAll: when a sync fails it fails for whoever waited for it,
 // too.
 func TestSyncFailsForAll(t *testing.T) {
-	f := NewFolder(nil, "13698", nil).NewStageFile(&brokenFile{}, 0, 1)
+	f := NewFolder(nil, "13698", nil).NewLogFile(&brokenFile{}, 0, 1)
 	if err := f.Write([]byte{1}, 0); err != nil {
 		t.Fatal(err)
 	}

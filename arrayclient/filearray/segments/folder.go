@@ -124,9 +124,9 @@ func (f *Folder) openSegment(v *disk.VolumeRecord, i int) (*File, error) {
 	return s, nil
 }
 
-// NewStageFile returns the stage file of a volume, whose stamp is at its beginning.
+// NewLogFile returns the stage file of a volume, whose stamp is at its beginning.
 // Its first sync is not spared.
-func (f *Folder) NewStageFile(file disk.File, volume uint16, uid uint64) *File {
+func (f *Folder) NewLogFile(file disk.File, volume uint16, uid uint64) *File {
 	s := &File{File: file, stamp: f.newStamp(volume, uid, disk.OfStage, 0)}
 	s.dirty.Store(true)
 	return s

@@ -12,15 +12,15 @@ import (
 )
 
 // One file of one volume that is put back from an older backup would make a wrong
-// image without a sign: bitmaps and staged writes count on what the file held
-// later. So each segment, and each stage file, has a stamp behind its first header,
+// image without a sign: bitmaps and logged writes count on what the file held
+// later. So each segment, and each file of a log, has a stamp behind its first header,
 // a number that only grows. A sync that finds the file changed writes a new stamp
 // first, at most once in stampAfter. The next records in the journal, or the next
 // checkpoint, take down the stamps that were synced. So whatever crashes, no stamp
 // is taken down that the file does not have on the disk, and a file with an older
 // one is not the file that was there.
 //
-// An older file of a volume is refused where an image or a staged write counts on
+// An older file of a volume is refused where an image or a logged write counts on
 // it. Not told are a backup that was made less than stampAfter before the file last
 // changed, and after a kill a source to which hosts wrote after the last record of
 // any kind: what its targets read from it has not changed since.
@@ -99,7 +99,7 @@ func (s *stamp) change() {
 	}
 }
 
-// OpenStamp reads the stamp of a stage file. It returns an OlderError when the stamp
+// OpenStamp reads the stamp of a log. It returns an OlderError when the stamp
 // noted is newer.
 func (s *File) OpenStamp(name string, noted uint64) error {
 	if err := s.stamp.open(s.File, name, noted); err != nil {
@@ -111,7 +111,7 @@ func (s *File) OpenStamp(name string, noted uint64) error {
 	return nil
 }
 
-// GiveStamp gives a new stage file a stamp after the one noted. Its first sync gives
+// GiveStamp gives the new file of a log a stamp after the one noted. Its first sync gives
 // it another one, which is taken down.
 func (s *File) GiveStamp(noted uint64) error {
 	s.stamp.Length = noted
@@ -173,14 +173,14 @@ func (s *Stamps) NoteAll() {
 // OlderError tells of a file of a volume that is older than what counts on it.
 type OlderError struct {
 	name   string
-	Staged bool // by writes that are staged, or with them
+	Staged bool // by writes that are logged, or with them
 }
 
 func (e *OlderError) Error() string {
 	return fmt.Sprintf("%s is older than what the array has noted of it: was it restored from a backup?", e.name)
 }
 
-// checkStamps refuses files that are older than what images or staged writes count
+// checkStamps refuses files that are older than what images or logged writes count
 // on. Where nothing does, an older file is as good as any.
 func checkStamps(s *disk.State, rec *disk.VolumeRecord, files []*File) error {
 	i := slices.IndexFunc(files, func(s *File) bool { return s.stamp.older })
