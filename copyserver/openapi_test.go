@@ -328,6 +328,11 @@ func tourVolumes(w *world) {
 	w.do("DELETE", "/v1/credentials/"+c.Serial, nil, 204, nil)
 	w.do("GET", "/v1/credentials", nil, 200, nil)
 	w.do("GET", "/v1/volumes?serial="+v[0]+"&serial="+v[1], nil, 200, nil)
+	for _, path := range []string{"/v1/volumes?array=2105.13698", "/v1/relationships?array=2105.13698"} {
+		w.do("GET", path, nil, 200, nil)
+		w.refused("GET", path+"&serial="+v[0]+"&volume="+v[0], nil, 400, fault.Usage, "both array and")
+	}
+	w.refused("GET", "/v1/volumes?array=2105.99999", nil, 404, fault.NotFound, "no array 2105.99999")
 	w.refused("DELETE", "/v1/volumes/"+v[1], nil, 422, fault.Refused, v[1])
 	w.do("POST", "/v1/relationships/withdraw", api.PairsRequest{Pairs: pairs}, 200, nil)
 	w.do("GET", "/v1/volumes", nil, 200, nil)

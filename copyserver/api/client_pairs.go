@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"copyservices/arrayclient"
 )
@@ -14,6 +15,13 @@ func (c *Client) Relationships(
 ) ([]Relationship, error) {
 	var out []Relationship
 	err := c.get(ctx, "/v1/relationships", serialQuery("volume", serials), &out)
+	return out, err
+}
+
+// RelationshipsIn returns the relationships of the array with an id like 2105.13698.
+func (c *Client) RelationshipsIn(ctx context.Context, array string) ([]Relationship, error) {
+	var out []Relationship
+	err := c.get(ctx, "/v1/relationships", url.Values{"array": {array}}, &out)
 	return out, err
 }
 

@@ -216,6 +216,13 @@ func (c *Client) Volumes(ctx context.Context, serials ...arrayclient.Serial) ([]
 	return out, err
 }
 
+// VolumesIn returns the volumes of the array with an id like 2105.13698.
+func (c *Client) VolumesIn(ctx context.Context, array string) ([]Volume, error) {
+	var out []Volume
+	err := c.get(ctx, "/v1/volumes", url.Values{"array": {array}}, &out)
+	return out, err
+}
+
 // Volume returns one volume.
 func (c *Client) Volume(ctx context.Context, serial arrayclient.Serial) (Volume, error) {
 	var out Volume

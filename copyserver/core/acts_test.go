@@ -47,6 +47,9 @@ var acts = map[string]act{
 	"Volumes": look(func(w *world, by core.Caller) error {
 		return failed(w.Volumes(w.Context(), by))
 	}),
+	"VolumesIn": look(func(w *world, by core.Caller) error {
+		return failed(w.VolumesIn(w.Context(), by, ""))
+	}),
 	"Volume": {taskstore.RoleMonitor, onVolume(func(w *world, by core.Caller, v arrayclient.Serial) error {
 		return failed(w.Volume(w.Context(), by, v))
 	})},
@@ -69,6 +72,9 @@ var acts = map[string]act{
 	})},
 	"Relationships": look(func(w *world, by core.Caller) error {
 		return failed(w.Relationships(w.Context(), by))
+	}),
+	"RelationshipsIn": look(func(w *world, by core.Caller) error {
+		return failed(w.RelationshipsIn(w.Context(), by, ""))
 	}),
 	"Establish": {taskstore.RoleAdmin, func(w *world) func(core.Caller) error {
 		v := w.volumes(2)

@@ -37,6 +37,21 @@ func (c *Core) Relationships(
 	return all, err
 }
 
+// RelationshipsIn returns those of the array of that id, and asks no other array.
+func (c *Core) RelationshipsIn(
+	ctx context.Context, by Caller, array string,
+) (all arrays.Partial[arrayclient.Relationship], err error) {
+	if err := by.May(Look); err != nil {
+		return all, err
+	}
+	arr, _, err := c.Arrays.Named(array)
+	if err != nil {
+		return all, err
+	}
+	all.All, err = arr.Relationships(ctx)
+	return all, err
+}
+
 // within returns the volumes that are in arr.
 func (c *Core) within(
 	arr arrayclient.Array, wanted []arrayclient.Serial,

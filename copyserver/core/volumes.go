@@ -42,6 +42,29 @@ func (c *Core) Volumes(
 	return all, err
 }
 
+// VolumesIn returns the volumes of the array of that id, and asks no other array.
+func (c *Core) VolumesIn(
+	ctx context.Context, by Caller, array string,
+) (all arrays.Partial[Volume], err error) {
+	if err := by.May(Look); err != nil {
+		return all, err
+	}
+	arr, id, err := c.Arrays.Named(array)
+	if err != nil {
+		return all, err
+	}
+	volumes, err := arr.Volumes(ctx)
+	if err != nil {
+		return all, err
+	}
+	found := make([]arrays.Found, len(volumes))
+	for i, v := range volumes {
+		found[i] = arrays.Found{Volume: v, Array: id}
+	}
+	all.All, err = c.describeVolumes(found)
+	return all, err
+}
+
 func (c *Core) describeVolumes(found []arrays.Found) ([]Volume, error) {
 	seen, err := c.seen()
 	if err != nil {

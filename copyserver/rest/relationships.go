@@ -4,17 +4,24 @@ import (
 	"context"
 	"net/http"
 
+	"copyservices/arrayclient"
 	"copyservices/copyserver/api"
+	"copyservices/copyserver/arrays"
 	"copyservices/copyserver/core"
 	"copyservices/taskstore"
 )
 
 func (s *API) listRelationships(q *call) (answer, error) {
-	wanted, err := serials(q.URL.Query()["volume"])
+	array, wanted, err := q.selected("volume")
 	if err != nil {
 		return answer{}, err
 	}
-	all, err := s.core.Relationships(q.Context(), q.by, wanted...)
+	var all arrays.Partial[arrayclient.Relationship]
+	if array != "" {
+		all, err = s.core.RelationshipsIn(q.Context(), q.by, array)
+	} else {
+		all, err = s.core.Relationships(q.Context(), q.by, wanted...)
+	}
 	if err != nil {
 		return answer{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
 	"copyservices/copyserver/arrays"
 	"copyservices/copyserver/core"
@@ -39,15 +40,32 @@ func (s *API) changeArray(q *call) (answer, error) {
 }
 
 func (s *API) listVolumes(q *call) (answer, error) {
-	wanted, err := serials(q.URL.Query()["serial"])
+	array, wanted, err := q.selected("serial")
 	if err != nil {
 		return answer{}, err
 	}
-	found, err := s.core.Volumes(q.Context(), q.by, wanted...)
+	var found arrays.Partial[core.Volume]
+	if array != "" {
+		found, err = s.core.VolumesIn(q.Context(), q.by, array)
+	} else {
+		found, err = s.core.Volumes(q.Context(), q.by, wanted...)
+	}
 	if err != nil {
 		return answer{}, err
 	}
 	return partial(q, found, wireVolume)
+}
+
+// selected returns what of a list is asked for: that of an array, or that of the volumes
+// which the query names under key; all of it where neither is given.
+func (q *call) selected(key string) (array string, wanted []arrayclient.Serial, err error) {
+	query := q.URL.Query()
+	if query.Has("array") && query.Has(key) {
+		return "", nil, fault.New(fault.Usage, "both array and %s are given", key).
+			WithHint("a volume is in one array only")
+	}
+	wanted, err = serials(query[key])
+	return query.Get("array"), wanted, err
 }
 
 // partial answers with what the arrays hold, and says in the header which are missing.

@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"slices"
 	"sync"
 	"time"
 
@@ -142,10 +141,10 @@ func (a *array) Properties(ctx context.Context) (arrayclient.Properties, error) 
 	}, err
 }
 
-// Volumes returns those of the array, which may be one of many there.
+// Volumes returns those of the array, which may be one of many there. The others are not
+// asked: they may be those of this server, which the other one reaches as we reach it.
 func (a *array) Volumes(ctx context.Context) ([]arrayclient.Volume, error) {
-	all, err := a.client.Volumes(ctx)
-	all = slices.DeleteFunc(all, func(v api.Volume) bool { return v.Array != a.id.String() })
+	all, err := a.client.VolumesIn(ctx, a.id.String())
 	return volumesOf(all), a.told(err)
 }
 
@@ -252,15 +251,19 @@ func (a *array) Relationships(
 	if err := a.owns(serials...); err != nil {
 		return nil, err
 	}
-	all, err := a.client.Relationships(ctx, serials...)
+	var all []api.Relationship
+	var err error
+	if len(serials) > 0 {
+		all, err = a.client.Relationships(ctx, serials...)
+	} else {
+		all, err = a.client.RelationshipsIn(ctx, a.id.String())
+	}
 	if err != nil {
 		return nil, a.told(err)
 	}
-	out := []arrayclient.Relationship{}
-	for _, r := range all {
-		if a.owns(r.Source) == nil {
-			out = append(out, relationshipOf(r))
-		}
+	out := make([]arrayclient.Relationship, len(all))
+	for i, r := range all {
+		out[i] = relationshipOf(r)
 	}
 	return out, nil
 }
