@@ -29,6 +29,7 @@ type call struct {
 	wait   time.Duration // how long the server may let us wait on purpose
 	in     any
 	out    any
+	header func(http.Header) // is called with that of a good answer; may be nil
 }
 
 func (c *Client) do(ctx context.Context, q call) error {
@@ -36,6 +37,9 @@ func (c *Client) do(ctx context.Context, q call) error {
 		method: q.method, path: q.path, repeat: q.repeat, limit: c.opts.Timeout + q.wait,
 		take: func(server string, resp *http.Response, _ func()) error {
 			err := c.readAnswer(server, resp, q.out)
+			if err == nil && q.header != nil {
+				q.header(resp.Header)
+			}
 			if err == nil && c.opts.Missing != nil {
 				for _, text := range resp.Header.Values(WarningHeader) {
 					c.opts.Missing(text)

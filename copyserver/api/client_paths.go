@@ -157,8 +157,9 @@ func (c *Client) Completion(
 }
 
 // Runs returns runs, newest first: those of one task, or of all where task is
-// empty; limit 0 means the server's own.
-func (c *Client) Runs(ctx context.Context, task string, limit int) ([]Run, error) {
+// empty; limit 0 means the server's own. total is how many there are, with those
+// beyond the limit.
+func (c *Client) Runs(ctx context.Context, task string, limit int) (runs []Run, total int, err error) {
 	query := url.Values{}
 	if task != "" {
 		query.Set("task", task)
@@ -166,9 +167,11 @@ func (c *Client) Runs(ctx context.Context, task string, limit int) ([]Run, error
 	if limit > 0 {
 		query.Set("limit", strconv.Itoa(limit))
 	}
-	var out []Run
-	err := c.get(ctx, "/v1/runs", query, &out)
-	return out, err
+	err = c.do(ctx, call{
+		method: http.MethodGet, path: "/v1/runs", query: query, repeat: safe, out: &runs,
+		header: func(h http.Header) { total, _ = strconv.Atoi(h.Get(TotalHeader)) },
+	})
+	return runs, max(total, len(runs)), err
 }
 
 // Run returns one run. While it is running it waits up to wait (at most

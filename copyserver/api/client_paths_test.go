@@ -122,7 +122,7 @@ func addMore(c *Client, calls map[string]func(context.Context) error) {
 		return err
 	}
 	calls["GET /v1/runs?limit=5&task=t"] = func(ctx context.Context) error {
-		_, err := c.Runs(ctx, "t", 5)
+		_, _, err := c.Runs(ctx, "t", 5)
 		return err
 	}
 	calls["GET /v1/runs/r?wait=60"] = func(ctx context.Context) error {

@@ -110,7 +110,8 @@ func fetchKind(ctx context.Context, s *connect.Session, k program.Kind) []Candid
 	case program.KindArray:
 		return listed(s.Arrays(ctx))(func(a api.Array) Candidate { return Candidate{a.ID, a.Driver} })
 	case program.KindRun:
-		return listed(s.Runs(ctx, "", 50))(func(r api.Run) Candidate {
+		runs, _, err := s.Runs(ctx, "", 50)
+		return listed(runs, err)(func(r api.Run) Candidate {
 			return Candidate{r.ID, r.Task + " " + string(r.State)}
 		})
 	case program.KindUser:

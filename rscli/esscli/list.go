@@ -172,11 +172,16 @@ const tableRuns = 100
 func (x *essCLI) newestRuns(ctx context.Context, e *program.Env, s *connect.Session) ([]api.Run, error) {
 	switch {
 	case x.runs.limit > 0:
-		return s.Runs(ctx, x.runs.task, int(x.runs.limit))
+		runs, total, err := s.Runs(ctx, x.runs.task, int(x.runs.limit))
+		if total > len(runs) {
+			e.Warn("these are the newest %d of %d runs", len(runs), total)
+		}
+		return runs, err
 	case e.JSON:
-		return s.Runs(ctx, x.runs.task, math.MaxInt32)
+		runs, _, err := s.Runs(ctx, x.runs.task, math.MaxInt32)
+		return runs, err
 	}
-	runs, err := s.Runs(ctx, x.runs.task, tableRuns+1)
+	runs, _, err := s.Runs(ctx, x.runs.task, tableRuns+1)
 	if len(runs) > tableRuns {
 		e.Warn("these are the newest %d runs; --limit shows more, --json all", tableRuns)
 		runs = runs[:tableRuns]

@@ -16,11 +16,15 @@ import (
 // whole.
 func TestListRunLosesNoneSilently(t *testing.T) {
 	const stored = 250
+	tells := false
 	f := rsclitest.NewServer(t)
 	f.Handle("GET /v1/runs", func(w http.ResponseWriter, r *http.Request) {
 		limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
 		if err != nil {
 			limit = 100
+		}
+		if tells {
+			w.Header().Set(api.TotalHeader, strconv.Itoa(stored))
 		}
 		runs := make([]api.Run, min(limit, stored))
 		for i := range runs {
@@ -37,6 +41,13 @@ func TestListRunLosesNoneSilently(t *testing.T) {
 	b.Expect(b.Run(New, "list", "run", "--limit", "3", "-s", f.Addr()), 0)
 	if n := strings.Count(b.Out.String(), "run-"); n != 3 || b.Err.Len() > 0 {
 		t.Errorf("%d runs for a limit of 3: %s", n, &b.Err)
+	}
+	tells = true
+	b.Expect(b.Run(New, "list", "run", "--limit", "3", "-s", f.Addr()), 0,
+		"warning: these are the newest 3 of 250 runs")
+	b.Expect(b.Run(New, "list", "run", "--limit", "250", "-s", f.Addr()), 0)
+	if b.Err.Len() > 0 {
+		t.Errorf("of all runs: %s", &b.Err)
 	}
 	b.Expect(b.Run(New, "list", "run", "--json", "-s", f.Addr()), 0)
 	var doc struct{ Runs []api.Run }

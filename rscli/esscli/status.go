@@ -116,7 +116,7 @@ func readStatus(ctx context.Context, s *connect.Session) (*statusReport, error) 
 		return nil, err
 	}
 	r.addRelationships(relationships)
-	runs, err := s.Runs(ctx, "", statusRuns)
+	runs, _, err := s.Runs(ctx, "", statusRuns)
 	if err != nil {
 		return nil, err
 	}
