@@ -162,7 +162,7 @@ func WarnOfDefaultPassword(e *program.Env, server api.Server) {
 // PinnedServers are those whose certificate is pinned where nothing is configured,
 // as people name them. No server is asked.
 func PinnedServers(e *program.Env) []string {
-	pins, err := readPins(joinUnder(userDir(e), "known_servers"))
+	pins, err := pinsIn(joinUnder(userDir(e), "known_servers")).read()
 	if err != nil {
 		return nil
 	}

@@ -1,4 +1,4 @@
 package connect
 
 // ReadPins is for the tests of commands that pin.
-var ReadPins = readPins
+func ReadPins(path string) (map[string]string, error) { return pinsIn(path).read() }

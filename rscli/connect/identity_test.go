@@ -73,6 +73,19 @@ func TestIdentitiesAreRemembered(t *testing.T) {
 			t.Errorf("remembered %q, %v, want %q", text, err, want)
 		}
 	}
+	for _, a.ID = range []string{"#4 of 7", "#"} {
+		w.Expect(run(), 0)
+		w.Expect(run(), 0) // the file is still read
+	}
+	w.Write(".config/rscli/server_ids", 0o600, "other:1 id-9 # the old one\n"+a.Addr()+" id-1 # this one\n")
+	a.ID = "id-3"
+	w.Expect(run(), 0)
+	text, err := os.ReadFile(file)
+	if want := "other:1 id-9 # the old one\n" + a.Addr() + " id-3 # this one\n"; string(text) != want || err != nil {
+		t.Errorf("beside comments it remembered %q, %v, want %q", text, err, want)
+	}
+	w.Write(".config/rscli/server_ids", 0o600, "other:1 id-9\nother:1 id-8\n")
+	w.Expect(run(), 2, "server_ids: line 2: another id for other:1")
 	for _, line := range []string{"a", "a b c", "a/b id-1"} {
 		w.Write(".config/rscli/server_ids", 0o600, "# ids\n"+line+"\n")
 		w.Expect(run(), 2, "server_ids: line 2 is not a server and its id")

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -10,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -40,17 +40,14 @@ const probeTimeout = 5 * time.Second
 // fingerprint returns how a certificate is written in known_servers.
 func fingerprint(cert *x509.Certificate) string { return notation.Fingerprint(cert.Raw) }
 
-// The largest files of pins and of certificates in bytes.
-const (
-	maxPins         = 1 << 20
-	maxCertificates = 4 << 20
-)
+// maxCertificates is the largest file of certificates in bytes.
+const maxCertificates = 4 << 20
 
 // trust decides about certificates. Its methods may be called from many
 // goroutines.
 type trust struct {
 	env      *program.Env
-	file     string // known_servers; "" where there is no place for it
+	file     serverFile // known_servers
 	firstUse bool
 	cas      []*x509.Certificate // of --cacert; nil: pinning
 
@@ -60,15 +57,13 @@ type trust struct {
 
 // newTrust reads the pins or the CA file that l names.
 func newTrust(e *program.Env, l Settings) (*trust, error) {
-	t := &trust{env: e, firstUse: l.trust == trustFirstUse, file: l.knownServers}
-	if t.file == "" {
-		t.file = joinUnder(userDir(e), "known_servers")
-	}
+	path := cmp.Or(l.knownServers, joinUnder(userDir(e), "known_servers"))
+	t := &trust{env: e, firstUse: l.trust == trustFirstUse, file: pinsIn(path)}
 	var err error
 	if l.cacert != "" {
 		t.cas, err = readCertificates(l.cacert)
 	} else {
-		t.pins, err = readPins(t.file)
+		t.pins, err = t.file.read()
 	}
 	return t, err
 }
@@ -164,11 +159,11 @@ func (t *trust) keep(addr, print string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.pins[addr] = print
-	if t.file == "" {
+	if t.file.path == "" {
 		return errors.New("the environment names no home folder to keep it in")
 	}
-	t.env.Log.Info("pinned", "server", addr, "certificate", print, "file", t.file)
-	return storePin(t.file, addr, print)
+	t.env.Log.Info("pinned", "server", addr, "certificate", print, "file", t.file.path)
+	return t.file.store(addr, print)
 }
 
 // settle asks the user about the first of the servers that answers, if it is
@@ -291,82 +286,11 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-// readPins reads a known_servers file: fingerprints by address. A missing file is
-// empty.
-func readPins(path string) (map[string]string, error) {
-	f, err := os.Open(path)
-	if path == "" || isAbsent(path, err) {
-		return map[string]string{}, nil
+// pinsIn is the file of pins at path.
+func pinsIn(path string) serverFile {
+	return serverFile{
+		path: path, holds: "the pinned certificates", line: "a server and its fingerprint",
+		known: "fingerprint", parse: notation.ParseFingerprint,
+		hint: fmt.Sprintf("a line is like copyserver.example:%d sha256: and 64 hex digits", DefaultPort),
 	}
-	if err != nil {
-		return nil, fault.New(fault.Usage, "cannot read the pinned certificates: %w", err)
-	}
-	defer f.Close()
-	text, err := userfile.Read(f, maxPins)
-	if err != nil {
-		return nil, fault.New(fault.Usage, "cannot read the pinned certificates in %s: %w", path, err)
-	}
-	return parsePins(path, string(text))
-}
-
-// parsePins reads the lines of a file. One that is not understood is an error:
-// passing over it could turn a pinned server into an unknown one.
-func parsePins(path, text string) (map[string]string, error) {
-	pins := map[string]string{}
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
-		addr, print, _, err := parsePin(line)
-		if err != nil {
-			return nil, fault.New(fault.Usage, "%s: line %d is not a server and its fingerprint: %w", path, n, err).
-				WithHint("a line is like copyserver.example:%d sha256: and 64 hex digits", DefaultPort)
-		}
-		if before, known := pins[addr]; known && before != print {
-			return nil, fault.New(fault.Usage, "%s: line %d: another fingerprint for %s", path, n, addr).
-				WithHint("remove the line that is not true")
-		}
-		if addr != "" {
-			pins[addr] = print
-		}
-	}
-	return pins, nil
-}
-
-// parsePin reads one line; an empty one, or a comment, has no address. A comment
-// may also stand behind a pin.
-func parsePin(line string) (addr, print, comment string, err error) {
-	text := line
-	if cut := strings.Index(" "+line, " #"); cut >= 0 {
-		text, comment = line[:cut], strings.TrimSpace(line[cut:])
-	}
-	fields := strings.Fields(text)
-	if len(fields) == 0 {
-		return "", "", comment, nil
-	}
-	if addr, err = ParseAddress(fields[0]); err == nil {
-		print, err = notation.ParseFingerprint(strings.Join(fields[1:], " "))
-	}
-	return addr, print, comment, err
-}
-
-// storePin changes or adds the line of a server; all others stay.
-func storePin(path, addr, print string) error {
-	return userfile.Change(path, maxPins, func(old []byte) ([]byte, error) {
-		if _, err := parsePins(path, string(old)); err != nil {
-			return nil, err
-		}
-		var text strings.Builder
-		stored := false
-		for line := range strings.Lines(endedLine(string(old))) {
-			if name, _, comment, _ := parsePin(line); name == addr {
-				line = strings.TrimSpace(addr+" "+print+" "+comment) + "\n"
-				stored = true
-			}
-			text.WriteString(line)
-		}
-		if !stored {
-			fmt.Fprintln(&text, addr, print)
-		}
-		return []byte(text.String()), nil
-	})
 }
