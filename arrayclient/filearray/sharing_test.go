@@ -18,7 +18,7 @@ func TestPartnerIsSyncedWithoutGate(t *testing.T) {
 	fsys := &stallFS{crashFS: newCrashFS(), clones: true}
 	a := createTestArray(t, fsys)
 	defer a.kill()
-	v := mustCreate(t, a, 1<<20, 2)
+	v := mustCreate(t, a, 1<<20, 3)
 	writeOnes(t, a, v[0], 1)
 	pair := []arrayclient.Pair{{Source: v[0], Target: v[1]}}
 	if err := a.Establish(t.Context(), pair, arrayclient.Options{}); err != nil {
@@ -28,41 +28,50 @@ func TestPartnerIsSyncedWithoutGate(t *testing.T) {
 	if !volumeOf(t, a, v[0]).data.Shares() {
 		t.Fatal("the volumes share nothing")
 	}
-	for _, what := range []struct {
-		name string
-		do   func(arrayclient.VolumeIO) error
-	}{
-		{"write", func(vol arrayclient.VolumeIO) error {
-			_, err := vol.WriteAt([]byte{3}, 3*trackSize)
-			return err
-		}},
-		{"zero", func(vol arrayclient.VolumeIO) error { return vol.Zero(3*trackSize, trackSize, true) }},
-	} {
-		for i := range 2 {
-			vol, partner, gate := mustOpen(t, a, v[i]), mustOpen(t, a, v[1-i]), &volumeOf(t, a, v[i]).gate
-			mustFlush(t, vol)
-			mustFlush(t, partner)
-			mustWrite(t, partner, 3, 512, 2)
-			begun, release := fsys.arm("sync", disk.SegmentName(a.volumeRecord(uint16(1-i)), 0))
-			done, locked := make(chan error, 1), make(chan struct{})
-			go func() { done <- what.do(vol) }()
-			<-begun
-			go func() {
-				gate.Lock()
-				defer gate.Unlock()
-				close(locked)
-			}()
-			select {
-			case <-locked:
-			case <-time.After(10 * time.Second):
-				t.Errorf("%s of volume %d: its gate is held while its partner is synced", what.name, i)
-			}
-			release()
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
+	// change has one of the volumes changed where the other has changes that are not
+	// synced.
+	change := func(what string, i int, do func(arrayclient.VolumeIO) error) {
+		t.Helper()
+		vol, partner, gate := mustOpen(t, a, v[i]), mustOpen(t, a, v[1-i]), &volumeOf(t, a, v[i]).gate
+		mustFlush(t, vol)
+		mustFlush(t, partner)
+		mustWrite(t, partner, 3, 512, 2)
+		begun, release := fsys.arm("sync", disk.SegmentName(a.volumeRecord(uint16(1-i)), 0))
+		done, locked := make(chan error, 1), make(chan struct{})
+		go func() { done <- do(vol) }()
+		<-begun
+		go func() {
+			gate.Lock()
+			defer gate.Unlock()
+			close(locked)
+		}()
+		select {
+		case <-locked:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s of volume %d: its gate is held while its partner is synced", what, i)
+		}
+		release()
+		if err := <-done; err != nil {
+			t.Fatal(err)
 		}
 	}
+	write := func(vol arrayclient.VolumeIO) error {
+		_, err := vol.WriteAt([]byte{3}, 3*trackSize)
+		return err
+	}
+	for i := range 2 {
+		change("write", i, write)
+		change("zero", i, func(vol arrayclient.VolumeIO) error {
+			return vol.Zero(3*trackSize, trackSize, true)
+		})
+	}
+	pair[0].Target = v[2]
+	if err := a.Establish(t.Context(), pair, arrayclient.Options{NoCopy: true}); err != nil {
+		t.Fatal(err)
+	}
+	change("destaging", 0, func(vol arrayclient.VolumeIO) error {
+		return errors.Join(write(vol), volumeOf(t, a, v[0]).log.Destage())
+	})
 }
 
 // TestSharingOutlivesTheProcess opens an array anew whose volumes share blocks,

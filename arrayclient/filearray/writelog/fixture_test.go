@@ -5,6 +5,8 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"copyservices/arrayclient/filearray/disk"
@@ -66,12 +68,40 @@ func (v *fakeVolume) IfUnused(f func() error) error {
 	return f()
 }
 
+// shortFS is a file system on a disk that is full while full is set.
+type shortFS struct {
+	disk.FS
+	full atomic.Bool
+}
+
+type shortFile struct {
+	disk.File
+	fsys *shortFS
+}
+
+func (f *shortFS) wrap(file disk.File, err error) (disk.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return shortFile{file, f}, nil
+}
+
+func (f *shortFS) Open(name string) (disk.File, error)   { return f.wrap(f.FS.Open(name)) }
+func (f *shortFS) Create(name string) (disk.File, error) { return f.wrap(f.FS.Create(name)) }
+
+func (f shortFile) WriteAt(p []byte, off int64) (int, error) {
+	if f.fsys.full.Load() {
+		return 0, disk.FullError(syscall.ENOSPC)
+	}
+	return f.File.WriteAt(p, off)
+}
+
 // world is a log in a folder.
 type world struct {
 	*Log
 	t      *testing.T
 	volume *fakeVolume
-	fsys   disk.FS
+	fsys   *shortFS
 }
 
 // fourAreas have room for one write of 8 KiB each.
@@ -86,7 +116,7 @@ func newWorld(t *testing.T, m Measures) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, fsys: fsys, volume: &fakeVolume{content: make([]byte, 4<<20), source: true}}
+	w := &world{t: t, fsys: &shortFS{FS: fsys}, volume: &fakeVolume{content: make([]byte, 4<<20), source: true}}
 	w.begin(m)
 	return w
 }

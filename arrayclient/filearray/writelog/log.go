@@ -246,8 +246,8 @@ func (l *Log) Read(p []byte, off int64, rest func() error) error {
 	}
 	l.recycling.RLock()
 	defer l.recycling.RUnlock()
-	// Which bytes are logged must be known before the rest is read: what is
-	// destaged meanwhile is then read twice, not missed.
+	// No area is emptied meanwhile, so what is destaged meanwhile is read twice, not
+	// missed.
 	var few [8]fragment
 	list := l.fragments(few[:0], off, int64(len(p)))
 	if err := rest(); err != nil {

@@ -1,6 +1,7 @@
 package writelog
 
 import (
+	"copyservices/arrayclient/filearray/disk"
 	"sync"
 	"testing"
 	"time"
@@ -120,6 +121,49 @@ func TestRoomOfHeaders(t *testing.T) {
 	if how := w.put(1, 3); how != Logged {
 		t.Fatalf("a write after that: %d", how)
 	}
+}
+
+// TestHeaderWithoutRoom: an area that gets no new header on a full disk takes no writes:
+// behind them might be records of before.
+func TestHeaderWithoutRoom(t *testing.T) {
+	two := fourAreas
+	two.Areas = 2
+	w := newWorld(t, two)
+	w.put(0, 2)
+	w.must(w.Sync())
+	w.fsys.full.Store(true)
+	w.begin(two)
+	w.fsys.full.Store(false)
+	if how := w.put(1, 3); how != NoRoom {
+		t.Fatalf("a write while no area has a new header: %d", how)
+	}
+	w.must(w.Room(8 << 10))
+	if how := w.put(1, 3); how != Logged {
+		t.Fatalf("a write when there is room for headers: %d", how)
+	}
+	w.want(0, 2)
+	w.want(1, 3)
+}
+
+// TestFailureIsTold: who waits for a log to be destaged hears that it cannot be.
+func TestFailureIsTold(t *testing.T) {
+	w := newWorld(t, fourAreas)
+	if n := w.fill(0); n != 4 {
+		t.Fatalf("%d areas take writes, not 4", n)
+	}
+	w.fsys.full.Store(true)
+	if err := w.Destage(); !disk.IsFull(err) {
+		t.Errorf("destaging on a full disk: %v", err)
+	}
+	if err := w.Room(8 << 10); !disk.IsFull(err) {
+		t.Errorf("waiting for room on a full disk: %v", err)
+	}
+	if _, err := w.Close(); !disk.IsFull(err) {
+		t.Errorf("closing on a full disk: %v", err)
+	}
+	w.fsys.full.Store(false)
+	w.must(w.Room(8 << 10)) // a log that could not be closed is open
+	w.must(w.Destage())
 }
 
 // TestTrimSparesHeaders: as long as it is not durable that an area is empty,
