@@ -25,7 +25,7 @@ func ParseEndpoint(s string) (Endpoint, error) {
 		return Endpoint{Serial: serial}, nil
 	}
 	host, device, _ := strings.Cut(s, ":")
-	if host == "" || device == "" || len(s) > maxEndpoint || !printable(s) {
+	if host == "" || device == "" || len(s) > maxEndpoint || !arrayclient.Printable(s) {
 		return Endpoint{}, fault.New(fault.Usage, "%.*q is neither a volume serial nor host:device",
 			maxEndpoint, s).
 			WithHint("a volume is named like 20313698 or like rich-w2k-os-1:Disk1")

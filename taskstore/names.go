@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 )
 
@@ -83,19 +84,10 @@ func ValidName(what, name string) error {
 		return fault.New(fault.Usage, "a %s needs a name", what)
 	case n > MaxName:
 		return fault.New(fault.Usage, "the name of a %s has at most %d characters", what, MaxName)
-	case name == "." || name == "..", strings.ContainsAny(name, `/\`), !printable(name),
+	case name == "." || name == "..", strings.ContainsAny(name, `/\`), !arrayclient.Printable(name),
 		strings.TrimSpace(name) != name:
 		return fault.New(fault.Usage, "%q is no name for a %s", name, what).
 			WithHint("a name has printable characters, no slashes, and no blanks at its ends")
 	}
 	return nil
-}
-
-// printable keeps control characters, and invisible ones that reorder text,
-// out of messages and tables.
-func printable(s string) bool {
-	if !utf8.ValidString(s) {
-		return false
-	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }

@@ -136,6 +136,13 @@ const (
 	RoleMonitor  Role = "monitor"  // reads
 )
 
+// The user that every installation starts with. Its password is good from
+// the loopback address only, and only until it is changed.
+const (
+	DefaultUser     = "superuser"
+	DefaultPassword = "passw0rd"
+)
+
 // User is a user of the server with the hash of its password. It never
 // leaves the server; the API has its own User.
 type User struct {

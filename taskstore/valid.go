@@ -62,7 +62,7 @@ func (h Host) Validate() error {
 	if err := ValidHostName(h.Name); err != nil {
 		return err
 	}
-	if len(h.OS) > maxEndpoint || !printable(h.OS) {
+	if len(h.OS) > maxEndpoint || !arrayclient.Printable(h.OS) {
 		return fault.New(fault.Usage, "host %q: the operating system's name is not printable", h.Name)
 	}
 	if err := ValidMachine(h.Machine); err != nil {
@@ -94,7 +94,7 @@ func ValidMachine(id string) error {
 
 // validate leaves room for the host's name in an endpoint.
 func (d Device) validate(host string) error {
-	if d.Name == "" || len(d.Name) > maxEndpoint-MaxName || !printable(d.Name) {
+	if d.Name == "" || len(d.Name) > maxEndpoint-MaxName || !arrayclient.Printable(d.Name) {
 		return fault.New(fault.Usage, "host %q: %q is no name for a device", host, d.Name)
 	}
 	if _, err := arrayclient.ParseSerial(string(d.Serial)); err != nil {
@@ -146,7 +146,7 @@ func (e Entry) Validate() error {
 }
 
 func validAddress(s string) bool {
-	return s != "" && s != "." && s != ".." && len(s) <= maxAddress && printable(s) &&
+	return s != "" && s != "." && s != ".." && len(s) <= maxAddress && arrayclient.Printable(s) &&
 		!strings.ContainsAny(s, ` /\`) && s[0] != '-' && !wrongIPv4(s)
 }
 

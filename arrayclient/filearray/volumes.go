@@ -2,10 +2,7 @@ package filearray
 
 import (
 	"context"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/parallel"
@@ -152,18 +149,11 @@ func checkSpec(spec *arrayclient.VolumeSpec) error {
 	case len(spec.Label) > maxLabel:
 		return fault.New(fault.Usage, "a label has at most %d bytes, this one %d",
 			maxLabel, len(spec.Label))
-	case !printable(spec.Label):
+	case !arrayclient.Printable(spec.Label):
 		return fault.New(fault.Usage, "%q is no label", spec.Label).
 			WithHint("a label has printable characters, in UTF-8")
 	}
 	return nil
-}
-
-// printable: a label is printed on terminals, and JSON has no other bytes
-// than UTF-8.
-func printable(s string) bool {
-	return utf8.ValidString(s) &&
-		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // reserve chooses ids for the volumes of spec, which nobody else gets until

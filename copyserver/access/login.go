@@ -13,11 +13,10 @@ import (
 	"copyservices/taskstore"
 )
 
-// The user that every installation starts with. Its password is good from
-// the loopback address only, and only until it is changed.
+// The user that every installation starts with.
 const (
-	DefaultUser     = "superuser"
-	DefaultPassword = "passw0rd"
+	DefaultUser     = taskstore.DefaultUser
+	DefaultPassword = taskstore.DefaultPassword
 )
 
 // MaxPassword is the longest password in bytes.

@@ -8,17 +8,11 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/rscli/connect"
 	"copyservices/rscli/program"
+	"copyservices/taskstore"
 )
 
 // What setdevice and setuser have in common: on the server's own machine they act as
 // its first user unless they are told otherwise.
-
-// The user that every installation starts with, whose password is good from
-// the loopback address until it is changed.
-const (
-	defaultUser     = "superuser"
-	defaultPassword = "passw0rd"
-)
 
 // setTool are the flags of both tools.
 type setTool struct {
@@ -63,7 +57,7 @@ func localUser(l *connect.Settings) bool {
 	if l.User != "" || l.HasPassword() {
 		return false
 	}
-	l.User, l.Password = defaultUser, defaultPassword
+	l.User, l.Password = taskstore.DefaultUser, taskstore.DefaultPassword
 	return true
 }
 

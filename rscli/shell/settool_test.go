@@ -238,7 +238,7 @@ func TestDefaultUser(t *testing.T) {
 	})
 	b.Expect(b.Run(NewSetUser, "-s", f.Addr(), "lsuser"), 5, "wrong user or password",
 		"use -u and --password-file")
-	if user != defaultUser || password != defaultPassword {
+	if user != taskstore.DefaultUser || password != taskstore.DefaultPassword {
 		t.Errorf("asked as %q with %q", user, password)
 	}
 	b.Expect(b.Run(NewSetUser, "-s", f.Named(), "lsuser"), 2, "no user is given")
@@ -248,7 +248,7 @@ func TestDefaultUser(t *testing.T) {
 
 func TestSetToolsServeThisMachine(t *testing.T) {
 	l := connect.Settings{Server: "127.0.0.1", Assumed: true}
-	if !localUser(&l) || l.Server != "127.0.0.1" || l.User != defaultUser {
+	if !localUser(&l) || l.Server != "127.0.0.1" || l.User != taskstore.DefaultUser {
 		t.Errorf("nothing configured: %+v", l)
 	}
 	l = connect.Settings{Server: "copy1", User: "rich", PasswordFile: "f"}
