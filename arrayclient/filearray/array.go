@@ -13,15 +13,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/lockorder"
 	"copyservices/arrayclient/filearray/parallel"
+	"copyservices/arrayclient/filearray/records"
 	"copyservices/arrayclient/filearray/recovery"
-	"copyservices/arrayclient/filearray/segments"
 	"copyservices/arrayclient/filearray/writelog"
-
-	"copyservices/arrayclient"
-	"copyservices/arrayclient/fault"
 )
 
 // Driver is the name of this driver in arrayclient.Properties.
@@ -30,23 +29,32 @@ const Driver = "filearray"
 // Array is an open array. It implements arrayclient.Array and its optional
 // acts.
 type Array struct {
-	fsys   disk.FS
-	serial string
-	log    *slog.Logger
-	now    func() time.Time
+	configuration
+	fsys disk.FS
+	log  *slog.Logger
+	now  func() time.Time
 
-	committer committer
-	// Of the committer: the checkpoint being written, and ended relationships
-	// whose bitmap files the next one removes.
-	current *checkpoint
-	ended   []*relationship
-	// first is the checkpoint of the opening as long as it could not be written
-	// because the disk was full: nothing can be committed before it.
-	first *firstCheckpoint
-	// again is when a checkpoint that failed is next tried, if nothing depends on it.
-	again time.Time
-	// spare is room on the disk for what the array writes down itself.
-	spare disk.Reserve
+	store *records.Store
+
+	ctx    context.Context // ends when the array closes
+	cancel context.CancelFunc
+	copies sync.WaitGroup
+	// destages are the goroutines that destage in the background.
+	destages sync.WaitGroup
+	measures writelog.Measures
+	// cannotClone is set when the file system turned out not to share blocks.
+	cannotClone atomic.Bool
+	slots       chan struct{} // background copies at work at a time
+	finishing   relQueue
+	rate        rate // of all background copying
+
+	freezeTimeout time.Duration
+	ending        atomic.Bool // Thaw was called: freezes hold nothing any more
+}
+
+// configuration is which volumes and relationships there are, and who may change that.
+type configuration struct {
+	serial string
 
 	// acts is held by what creates, deletes, changes or relates volumes, one
 	// after the other. It may be held over waiting for gates and for the
@@ -62,10 +70,6 @@ type Array struct {
 	closed   bool
 	underWay sync.WaitGroup // acts, from their begin to their end
 
-	// stateMu guards state, which the committer changes, often without mu.
-	stateMu lockorder.RWMutex[lockorder.State]
-	state   *disk.State
-
 	ctx    context.Context // ends when the array closes
 	cancel context.CancelFunc
 	copies sync.WaitGroup
@@ -74,7 +78,6 @@ type Array struct {
 	measures writelog.Measures
 	// cannotClone is set when the file system turned out not to share blocks.
 	cannotClone atomic.Bool
-	folder      *segments.Folder
 	slots       chan struct{} // background copies at work at a time
 	finishing   relQueue
 	rate        rate // of all background copying
@@ -193,8 +196,6 @@ func (a *Array) Properties(context.Context) (arrayclient.Properties, error) {
 	capacity, free := a.fsys.Space()
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	a.stateMu.RLock()
-	defer a.stateMu.RUnlock()
 	return arrayclient.Properties{
 		ID:         arrayclient.ArrayID{MachineType: arrayclient.MachineType, Serial: a.serial},
 		Driver:     Driver,
@@ -204,7 +205,7 @@ func (a *Array) Properties(context.Context) (arrayclient.Properties, error) {
 		TrackSize:  trackSize,
 		Capacity:   capacity,
 		Free:       free,
-		CopyRate:   a.state.CopyRate,
+		CopyRate:   a.store.CopyRate(),
 	}, nil
 }
 
@@ -243,19 +244,11 @@ func (a *Array) lastCheckpoint() error {
 	if err != nil {
 		return err
 	}
-	committed := a.committer.commit(nil, nil, func() {
-		if err = a.beginCheckpoint(); err != nil {
-			return
-		}
-		if err = a.endCheckpoint(); err == nil {
-			err = a.committer.journal.SyncWritten()
-		}
-	})
-	return errors.Join(committed, err)
+	return a.store.LastCheckpoint()
 }
 
 func (a *Array) closeFiles() error {
-	errs := []error{a.committer.journal.Close(), a.spare.Close()}
+	errs := []error{a.store.Journal.Close(), a.store.Spare.Close()}
 	for _, r := range a.rels {
 		for _, b := range r.bitmaps() {
 			errs = append(errs, b.Close())
@@ -271,86 +264,26 @@ func (a *Array) allVolumes() []*volume {
 	return slices.Collect(maps.Values(a.volumes))
 }
 
-// begin begins an act, unless the array is closed; end ends it. Closing waits
-// for that.
-func (a *Array) begin() (end func(), err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.errClosed(); err != nil {
-		return nil, err
-	}
-	a.underWay.Add(1)
-	return a.underWay.Done, nil
-}
-
-// takeUIDs returns the first of n uids that nobody else gets.
-func (a *Array) takeUIDs(n int) uint64 {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	first := a.nextUID
-	a.nextUID += uint64(n)
-	return first
-}
-
-// commitRecord makes r durable, applies it to the state and then calls apply,
-// which may be nil, both with mu held: the caller does not hold it.
-func (a *Array) commitRecord(r disk.Record, apply func()) error {
-	return a.committer.commit(nil, []disk.Record{r}, func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.applyState(r)
-		if apply != nil {
-			apply()
-		}
-	})
-}
-
-func (a *Array) applyState(r disk.Record) {
-	a.stateMu.Lock()
-	defer a.stateMu.Unlock()
-	if err := a.state.Apply(r); err != nil {
-		panic("filearray: " + err.Error()) // it was made by this program
-	}
-	switch r.Kind {
-	case disk.RecSharing, disk.RecEnded, disk.RecVolumeDeleted:
-		a.folder.NotePartners(a.state)
-	}
-}
-
-// relRecord returns the record of a relationship, nil when there is none. It
-// is replaced, not changed, so the caller may keep it.
-func (a *Array) RelationshipRecord(uid uint64) *disk.RelationshipRecord {
-	a.stateMu.RLock()
-	defer a.stateMu.RUnlock()
-	return a.state.Relationships[uid]
-}
-
-func (a *Array) volumeRecord(id uint16) *disk.VolumeRecord {
-	a.stateMu.RLock()
-	defer a.stateMu.RUnlock()
-	return a.state.Volumes[id]
-}
-
 // lookup finds a volume by its serial. Array.acts or Array.mu is held.
-func (a *Array) lookup(serial arrayclient.Serial) (*volume, error) {
+func (c *configuration) lookup(serial arrayclient.Serial) (*volume, error) {
 	s, err := arrayclient.ParseSerial(string(serial))
 	if err != nil {
 		return nil, err
 	}
-	if s.ArraySerial() == a.serial {
-		if v := a.volumes[s.VolumeID()]; v != nil {
+	if s.ArraySerial() == c.serial {
+		if v := c.volumes[s.VolumeID()]; v != nil {
 			return v, nil
 		}
 	}
 	return nil, fault.New(fault.NotFound, "no volume %s in array %s.%s",
-		serial, arrayclient.MachineType, a.serial).
+		serial, arrayclient.MachineType, c.serial).
 		WithHint("esscli list volume shows which there are")
 }
 
 // errClosed is the error of a closed array. Array.mu is held.
-func (a *Array) errClosed() error {
-	if a.closed {
-		return fault.New(fault.Server, "array %s.%s is closed", arrayclient.MachineType, a.serial)
+func (c *configuration) errClosed() error {
+	if c.closed {
+		return fault.New(fault.Server, "array %s.%s is closed", arrayclient.MachineType, c.serial)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package filearray
 
 import (
 	"context"
+	"copyservices/arrayclient/filearray/records"
 	"errors"
 	"sync"
 	"time"
@@ -15,27 +16,42 @@ const commitAfter = 2 * time.Second
 // refused, as while the disk of the checkpoints is full.
 const copyAgainAfter = time.Second
 
+// resume starts the copying of r if it has to be copied in the background.
+func resume(r *relationship) {
+	rec := r.array.store.RelationshipRecord(r.uid)
+	if r.lost() != nil {
+		return // it could only fail, for good
+	}
+	if rec != nil && !rec.Options.NoCopy && rec.Failed == "" && rec.Completed.IsZero() {
+		startCopy(r)
+	}
+}
+
 // startCopy copies r in the background, if nobody does yet.
-func (a *Array) startCopy(r *relationship) {
+func startCopy(r *relationship) {
+	a := r.array
 	if !r.copying.CompareAndSwap(false, true) {
 		return
 	}
 	a.copies.Go(func() {
 		for {
-			err := r.copyAndFinish()
+			err := copier{r}.copyAndFinish()
 			if err == nil {
 				return
 			}
 			a.log.Error("background copy stopped", "pair", r.pair().String(), "error", err)
-			if a.committer.err() != nil || !r.pause(copyAgainAfter) {
+			if a.store.Err() != nil || !(copier{r}).pause(copyAgainAfter) {
 				return
 			}
 		}
 	})
 }
 
+// copier copies one relationship in the background.
+type copier struct{ *relationship }
+
 // pause waits for d and reports whether the relationship goes on.
-func (r *relationship) pause(d time.Duration) bool {
+func (r copier) pause(d time.Duration) bool {
 	select {
 	case <-time.After(d):
 		return true
@@ -47,7 +63,7 @@ func (r *relationship) pause(d time.Duration) bool {
 // copyAndFinish copies what the target lacks. A relationship of a consistency
 // group does not end while the freeze lasts: that would release the writes to
 // its source before the other images are taken.
-func (r *relationship) copyAndFinish() error {
+func (r copier) copyAndFinish() error {
 	if err := r.copyAll(); err != nil {
 		return err
 	}
@@ -60,13 +76,13 @@ func (r *relationship) copyAndFinish() error {
 	if r.ctx.Err() != nil {
 		return nil
 	}
-	return r.array.finish(r)
+	return r.array.finish(r.relationship)
 }
 
 // copyAll copies what the target lacks. It returns nil when all is copied, the
 // relationship has ended or failed, or the array is closing, and an error when
 // the journal is broken.
-func (r *relationship) copyAll() error {
+func (r copier) copyAll() error {
 	m := marker{rel: r, since: time.Now()}
 	defer m.wait()
 	for t := int64(0); t < r.copied.Tracks && r.ctx.Err() == nil; {
@@ -92,17 +108,17 @@ func (r *relationship) copyAll() error {
 // marker commits the marks of what the background copy has copied, while it
 // copies on.
 type marker struct {
-	rel     *relationship
-	marks   []mark
+	rel     copier
+	marks   []records.Mark
 	since   time.Time  // the last commit began
 	running chan error // of the commit under way, nil if there is none
 }
 
 func (m *marker) add(t int64, p piece) error {
-	if last := len(m.marks) - 1; last >= 0 && m.marks[last].first+m.marks[last].n == t {
-		m.marks[last].n += p.n
+	if last := len(m.marks) - 1; last >= 0 && m.marks[last].First+m.marks[last].N == t {
+		m.marks[last].N += p.n
 	} else if p.n > 0 {
-		m.marks = append(m.marks, mark{rel: m.rel, first: t, n: p.n})
+		m.marks = append(m.marks, records.Mark{Rel: m.rel.relationship, First: t, N: p.n})
 	}
 	if time.Since(m.since) < commitAfter {
 		return nil
@@ -133,14 +149,14 @@ func (m *marker) wait() error {
 }
 
 // commitCopied makes pending durable, with the gate held as all marks are.
-func (r *relationship) commitCopied(pending []mark) error {
-	syncTargets(pending)
+func (r copier) commitCopied(pending []records.Mark) error {
+	records.SyncTargets(pending)
 	r.target.gate.RLock()
 	defer r.target.gate.RUnlock()
 	if r.ctx.Err() != nil {
 		return nil
 	}
-	return r.array.committer.commit(pending, nil, nil)
+	return r.array.store.Commit(pending, nil, nil)
 }
 
 type piece struct {
@@ -152,7 +168,7 @@ type piece struct {
 // to commit: until then writers that need them copy them again, which does no
 // harm because the source has not changed. A piece of no tracks means that the
 // relationship is over.
-func (r *relationship) copyPiece(t, n int64) (piece, error) {
+func (r copier) copyPiece(t, n int64) (piece, error) {
 	select {
 	case r.array.slots <- struct{}{}:
 		defer func() { <-r.array.slots }()
@@ -170,9 +186,9 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 	}
 	copied, err := r.copyLocked(t, n)
 	if err != nil {
-		var b batch
-		b.fail(r, err)
-		return piece{}, r.array.committer.commit(nil, b.records, b.apply)
+		var failed records.Failures
+		failed.Add(r.relationship, err)
+		return piece{}, r.array.store.CommitFailures(&failed)
 	}
 	if hole {
 		return piece{n: n}, nil
@@ -183,15 +199,9 @@ func (r *relationship) copyPiece(t, n int64) (piece, error) {
 	return piece{n, copied * trackSize}, nil
 }
 
-func (r *relationship) copyLocked(t, n int64) (copied int64, err error) {
-	r.source.tracks.Lock(t, n)
-	defer r.source.tracks.Unlock(t, n)
-	return r.copyLacking(t, n)
-}
-
 // plan returns how many of n tracks to copy in one go: few enough not to keep
 // writers waiting, but any number of which neither side has data.
-func (r *relationship) plan(t, n int64) (step int64, hole bool) {
+func (r copier) plan(t, n int64) (step int64, hole bool) {
 	holes := r.source.data.HoleTracks(t, n)
 	if holes == 0 {
 		return min(n, saveTracks, r.rate.tracks(), r.array.rate.tracks()), false

@@ -1,6 +1,7 @@
 package filearray
 
 import (
+	"copyservices/arrayclient/filearray/records"
 	"errors"
 	"fmt"
 	"sync"
@@ -48,28 +49,21 @@ func (v *volume) clearable(first, n int64) int64 {
 	return n
 }
 
-// apply calls the functions of a batch that was filled outside the committer.
-func (b *batch) apply() {
-	for _, f := range b.applies {
-		f()
-	}
-}
-
 // saveRuns saves n tracks, which are locked, and appends what is to be committed.
-func (v *volume) saveRuns(first, n int64, marks *[]mark, failures *batch) {
+func (v *volume) saveRuns(first, n int64, marks *[]records.Mark, failures *records.Failures) {
 	for t := first; t < first+n; {
 		t += v.saveRun(t, first+n-t, marks, failures)
 	}
 	for _, r := range v.sources {
 		if !r.hasFailed() && !r.recorded(first, n) {
-			*marks = append(*marks, mark{rel: r, first: first, n: n, changed: true})
+			*marks = append(*marks, records.Mark{Rel: r, First: first, N: n, Changed: true})
 		}
 	}
 }
 
 // saveRun copies tracks from t on that are alike for every relationship, at
 // most limit, to those targets that lack them, and returns how many.
-func (v *volume) saveRun(t, limit int64, marks *[]mark, failures *batch) int64 {
+func (v *volume) saveRun(t, limit int64, marks *[]records.Mark, failures *records.Failures) int64 {
 	var lacking, unmarked []*relationship
 	for _, r := range v.sources {
 		state, same := r.run(t, limit)
@@ -88,7 +82,7 @@ func (v *volume) saveRun(t, limit int64, marks *[]mark, failures *batch) int64 {
 		n, errs = v.copyTracks(t, limit, lacking)
 		for i, r := range lacking {
 			if errs[i] != nil {
-				failures.fail(r, errs[i])
+				failures.Add(r, errs[i])
 				continue
 			}
 			r.stored.Add(t, n)
@@ -96,7 +90,7 @@ func (v *volume) saveRun(t, limit int64, marks *[]mark, failures *batch) int64 {
 		}
 	}
 	for _, r := range unmarked {
-		*marks = append(*marks, mark{rel: r, first: t, n: n})
+		*marks = append(*marks, records.Mark{Rel: r, First: t, N: n})
 	}
 	return n
 }
@@ -129,7 +123,7 @@ func (r *relationship) run(t, limit int64) (trackState, int64) {
 func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []error) {
 	errs := make([]error, len(rels))
 	off := t * trackSize
-	v.array.spare.Hope() // refused, they fail for good
+	v.array.store.Spare.Hope() // refused, they fail for good
 	for i, r := range rels {
 		errs[i] = r.target.roomFor(off, min(limit*trackSize, v.data.Size-off))
 	}
@@ -217,6 +211,13 @@ func (r *relationship) parts(off, n int64, f func(off, n int64, own bool) error)
 	return nil
 }
 
+// copyLocked is copyLacking for tracks that it locks.
+func (r *relationship) copyLocked(t, n int64) (copied int64, err error) {
+	r.source.tracks.Lock(t, n)
+	defer r.source.tracks.Unlock(t, n)
+	return r.copyLacking(t, n)
+}
+
 // copyLacking copies those of n tracks that the target lacks, and returns how
 // many it copied and did not clone. They are locked.
 func (r *relationship) copyLacking(first, n int64) (copied int64, err error) {
@@ -250,7 +251,7 @@ const minClone = 16
 // be copied. They are locked.
 func (r *relationship) cloneTracks(first, n int64) int64 {
 	n = min(n, r.source.data.Size/trackSize-first)
-	if n < minClone || r.array.cannotClone.Load() || r.array.spare.Spent() || !r.noteSharing() {
+	if n < minClone || r.array.cannotClone.Load() || r.array.store.Spare.Spent() || !r.noteSharing() {
 		return 0
 	}
 	err := r.target.data.Clone(r.source.data, first*trackSize, n*trackSize)
@@ -270,11 +271,9 @@ func (r *relationship) noteSharing() bool {
 		return true
 	}
 	a := r.array
-	a.stateMu.RLock()
-	rec := a.state.Relationships[r.uid]
-	noted := rec != nil && a.state.Shares(rec)
-	a.stateMu.RUnlock()
-	if !noted && (rec == nil || a.commitRecord(disk.JSONRecord(disk.RecSharing, r.uid), nil) != nil) {
+	noted, known := a.store.SharingNoted(r.uid)
+	record := disk.JSONRecord(disk.RecSharing, r.uid)
+	if !noted && (!known || a.store.CommitRecord(record, nil) != nil) {
 		return false
 	}
 	r.mayShare.Store(true)

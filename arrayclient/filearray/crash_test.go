@@ -96,7 +96,7 @@ func (r *crashRun) setUp() {
 		r.t.Fatal(err)
 	}
 	r.array = openStagingArray(r.t, r.fsys, crashStaging)
-	r.array.folder.Stamps.After = 0 // each sync gives stamps
+	r.array.store.Folder.Stamps.After = 0 // each sync gives stamps
 	r.serials = mustCreate(r.t, r.array, crashVolume, 4)
 	r.now = map[arrayclient.Serial]*oracle{}
 	for _, s := range r.serials {
@@ -269,7 +269,7 @@ func (r *crashRun) endsByItself(p arrayclient.Pair) {
 // waitCopied waits until no relationship copies any more.
 func (r *crashRun) waitCopied() bool {
 	r.array.copies.Wait()
-	return r.array.committer.commit(nil, nil, nil) == nil
+	return r.array.store.Commit(nil, nil, nil) == nil
 }
 
 // script is the workload: every kind of change, in an order that has each
@@ -373,12 +373,6 @@ func (r *crashRun) run(steps []func() bool) {
 		}
 	}
 	r.t.Log("the script came to its end")
-}
-
-func (a *Array) commitCheckpoint() bool {
-	var err error
-	committed := a.committer.commit(nil, nil, func() { err = a.beginCheckpoint() })
-	return committed == nil && err == nil
 }
 
 // verify opens what the disk holds after the crash and checks all of it.

@@ -8,6 +8,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/parallel"
+	"copyservices/arrayclient/filearray/records"
 	"copyservices/arrayclient/filearray/writelog"
 )
 
@@ -29,7 +30,7 @@ type logged struct{ *volume }
 func (a *Array) newLog(v *volume, rec *disk.VolumeRecord) *writelog.Log {
 	return writelog.New(writelog.Config{
 		Name: string(v.serial), Array: a.serial, ID: v.id, UID: v.uid, Stamp: rec.StageStamp,
-		FS: a.fsys, Folder: a.folder, Logger: a.log, Measures: a.measures,
+		FS: a.fsys, Folder: a.store.Folder, Logger: a.log, Measures: a.measures,
 		Context: a.ctx, Go: a.destages.Go,
 	}, logged{v})
 }
@@ -41,7 +42,7 @@ func (l logged) Err() error { return l.data.Err() }
 func (l logged) Fail(cause error) { l.data.Fail(cause) }
 
 // Stuck returns why the journal cannot be written any more.
-func (l logged) Stuck() error { return l.array.committer.err() }
+func (l logged) Stuck() error { return l.array.store.Err() }
 
 // Expose notes that what was applied is in no log any more.
 func (l logged) Expose() { l.data.Expose() }
@@ -52,14 +53,14 @@ func (l logged) Sync() error { return l.syncFiles() }
 // Announced reports whether the journal has it that the log's file must be there. It
 // need not be of a volume that is deleted.
 func (l logged) Announced() bool {
-	rec := l.array.volumeRecord(l.id)
+	rec := l.array.store.VolumeRecord(l.id)
 	return rec != nil && rec.Staged
 }
 
 // Announce notes in the journal that the log's file must be there.
 func (l logged) Announce() error {
 	changes := []disk.StageChange{{ID: l.id, Staged: true}}
-	return l.array.commitRecord(disk.JSONRecord(disk.RecStageChanged, changes), nil)
+	return l.array.store.CommitRecord(disk.JSONRecord(disk.RecStageChanged, changes), nil)
 }
 
 // IfUnused calls f with the gate held if the volume is no source.
@@ -75,7 +76,7 @@ func (l logged) IfUnused(f func() error) error {
 // Save copies what tracks hold to the targets that lack them, a part at a time, while the
 // next one is being read.
 func (l logged) Save(tracks []int64) (func() error, error) {
-	var marks []mark
+	var marks []records.Mark
 	ahead := 0 // tracks up to there are being read
 	synced, copies, targets := 0, int64(0), int64(0)
 	for done := 0; done < len(tracks); done += destageTracks {
@@ -92,7 +93,7 @@ func (l logged) Save(tracks []int64) (func() error, error) {
 			return nil, err
 		}
 		if copies += int64(next-done) * targets; copies >= maxUnsynced {
-			syncTargets(marks[synced:])
+			records.SyncTargets(marks[synced:])
 			synced, copies = len(marks), 0
 		}
 	}
@@ -101,8 +102,8 @@ func (l logged) Save(tracks []int64) (func() error, error) {
 
 // markSaved makes marks durable, and before that the data that they speak of. It tells
 // too that nothing can be marked any more where there is nothing to mark.
-func (v *volume) markSaved(marks []mark) error {
-	syncTargets(marks)
+func (v *volume) markSaved(marks []records.Mark) error {
+	records.SyncTargets(marks)
 	return v.withGate(func() error { return v.commitLinked(marks) })
 }
 
@@ -283,12 +284,12 @@ func (a *Array) openLogs() error {
 func (a *Array) retireLogs() error {
 	var changes []disk.StageChange
 	for _, id := range sortedKeys(a.volumes) {
-		if l := a.volumes[id].log; a.volumeRecord(id).Staged && l.IsRetired() {
+		if l := a.volumes[id].log; a.store.VolumeRecord(id).Staged && l.IsRetired() {
 			changes = append(changes, disk.StageChange{ID: id})
 		}
 	}
 	if len(changes) == 0 {
 		return nil
 	}
-	return a.commitRecord(disk.JSONRecord(disk.RecStageChanged, changes), nil)
+	return a.store.CommitRecord(disk.JSONRecord(disk.RecStageChanged, changes), nil)
 }

@@ -69,7 +69,7 @@
 //	committer             the journal and what it records      the journal
 //	Array.mu              the maps of volumes and              nothing
 //	                      relationships, who has one open
-//	Array.stateMu         the state                            nothing
+//	Store.stateMu         the state                            nothing
 //
 // A gate that somebody waits for to write lets no reader in; therefore the hold of
 // a reader is short. Several gates are locked by acts alone, in the order of the
@@ -94,7 +94,7 @@
 //	stages/ID.UID         writes that are not in the volume's files yet (writelog)
 //
 // A checkpoint switches to the other journal, writes the changed pages of the
-// bitmaps, then the other meta file (checkpoint.go). Opening reads the newer
+// bitmaps, then the other meta file (package records). Opening reads the newer
 // meta file and replays the journals behind it (package recovery); there is nothing to
 // repair.
 // What a crash can leave half written is never needed. A file that was whole

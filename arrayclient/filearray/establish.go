@@ -4,13 +4,13 @@ import (
 	"context"
 	"maps"
 	"slices"
-
-	"copyservices/arrayclient/filearray/bitmap"
-	"copyservices/arrayclient/filearray/disk"
-	"copyservices/arrayclient/filearray/parallel"
+	"time"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/parallel"
 )
 
 // Establish starts relationships for all pairs or for none; see
@@ -41,7 +41,7 @@ func (a *Array) Establish(
 		return a.undoEstablish(rels, err)
 	}
 	for _, r := range rels {
-		a.resume(r)
+		resume(r)
 	}
 	return nil
 }
@@ -79,19 +79,6 @@ func (a *Array) establishPairs(
 	return rels, nil
 }
 
-// newRelationships makes the relationships of planned records, to which it gives
-// uids. They are not linked yet.
-func (a *Array) newRelationships(recs []disk.RelationshipRecord) []*relationship {
-	rels := make([]*relationship, len(recs))
-	uid := a.takeUIDs(len(recs))
-	for i := range recs {
-		recs[i].UID = uid + uint64(i)
-		bits := bitmap.NewPair(&recs[i], a.volumes[recs[i].Source].data.Size)
-		rels[i] = a.newRelationship(&recs[i], bits)
-	}
-	return rels
-}
-
 // establish makes rels durable and visible at one instant.
 func (a *Array) establish(rels []*relationship, recs []disk.RelationshipRecord) error {
 	unlock := lockGates(rels)
@@ -103,9 +90,9 @@ func (a *Array) establish(rels []*relationship, recs []disk.RelationshipRecord) 
 	for i := range recs {
 		recs[i].Established = now
 	}
-	return a.commitRecord(disk.JSONRecord(disk.RecEstablished, recs), func() {
+	return a.store.CommitRecord(disk.JSONRecord(disk.RecEstablished, recs), func() {
 		for _, r := range rels {
-			r.link()
+			link(r)
 		}
 	})
 }
@@ -203,16 +190,118 @@ func (a *Array) noteImages(rels []*relationship) {
 	for i, r := range rels {
 		uids[i] = r.uid
 	}
-	note := disk.JSONRecord(disk.RecImagesDurable, uids)
-	// An error means that nothing is committed any more.
-	a.committer.commit(nil, nil, func() {
-		a.applyState(note)
-		j := a.committer.journal
-		if !j.Room(1, len(note.Payload)) {
-			return // the next checkpoint writes it down
+	a.store.Note(disk.JSONRecord(disk.RecImagesDurable, uids))
+}
+
+// newRelationships makes the relationships of planned records, to which it gives
+// uids. They are not linked yet.
+func (a *Array) newRelationships(recs []disk.RelationshipRecord) []*relationship {
+	rels := make([]*relationship, len(recs))
+	uid := a.takeUIDs(len(recs))
+	for i := range recs {
+		recs[i].UID = uid + uint64(i)
+		bits := bitmap.NewPair(&recs[i], a.volumes[recs[i].Source].data.Size)
+		rels[i] = a.newRelationship(&recs[i], bits)
+	}
+	return rels
+}
+
+// newRelationship makes the relationship of rec, not yet linked, with its bitmaps.
+func (a *Array) newRelationship(rec *disk.RelationshipRecord, bits bitmap.Pair) *relationship {
+	r := &relationship{
+		array:   a,
+		uid:     rec.UID,
+		source:  a.volumes[rec.Source],
+		target:  a.volumes[rec.Target],
+		opts:    rec.Options,
+		copied:  bits.Copied,
+		changed: bits.Changed,
+	}
+	r.ctx, r.cancel = context.WithCancel(a.ctx)
+	r.rate.set(rec.CopyRate)
+	if rec.Failed != "" {
+		r.failed.Store(&rec.Failed)
+	}
+	return r
+}
+
+// link makes r known to its volumes. Array.mu and the gates of both are locked.
+func link(r *relationship) {
+	r.array.rels[r.uid] = r
+	r.source.sources = append(r.source.sources[:len(r.source.sources):len(r.source.sources)], r)
+	r.target.target = r
+}
+
+// unlink undoes link. Array.mu and the gates of both volumes are locked.
+func unlink(r *relationship) {
+	r.cancel()
+	delete(r.array.rels, r.uid)
+	var rest []*relationship
+	for _, other := range r.source.sources {
+		if other != r {
+			rest = append(rest, other)
 		}
-		if err := j.Note(note); err != nil {
-			a.log.Warn("it is not noted that images are durable", "error", err)
+	}
+	r.source.sources = rest
+	r.target.target = nil
+}
+
+// endRelationships takes rels away. The gates of their volumes are locked.
+func (a *Array) endRelationships(rels []*relationship, now time.Time) error {
+	ends := make([]disk.End, len(rels))
+	for i, r := range rels {
+		ends[i] = disk.End{UID: r.uid, Time: now, Outcome: r.outcome()}
+	}
+	return a.store.CommitRecord(disk.JSONRecord(disk.RecEnded, ends), func() {
+		for _, r := range rels {
+			unlink(r)
+			a.store.End(r.bits())
+			r.source.thawIfUnneeded()
 		}
 	})
+}
+
+// begin begins an act, unless the array is closed; end ends it. Closing waits
+// for that.
+func (c *configuration) begin() (end func(), err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.errClosed(); err != nil {
+		return nil, err
+	}
+	c.underWay.Add(1)
+	return c.underWay.Done, nil
+}
+
+// takeUIDs returns the first of n uids that nobody else gets.
+func (c *configuration) takeUIDs(n int) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first := c.nextUID
+	c.nextUID += uint64(n)
+	return first
+}
+
+// volumesOf returns the volumes of rels in the order of their ids.
+func volumesOf(rels []*relationship) []*volume {
+	var list []*volume
+	for _, r := range rels {
+		list = append(list, r.source, r.target)
+	}
+	slices.SortFunc(list, func(a, b *volume) int { return int(a.id) - int(b.id) })
+	return slices.Compact(list)
+}
+
+// lockGates locks the gates of all volumes of rels, in order, and returns what
+// unlocks them. The caller holds Array.acts.
+func lockGates(rels []*relationship) (unlock func()) {
+	list := volumesOf(rels)
+	for _, v := range list {
+		v.gate.Lock()
+	}
+	return func() {
+		for _, v := range list {
+			v.gate.Unlock()
+		}
+	}
 }

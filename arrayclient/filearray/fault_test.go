@@ -10,94 +10,11 @@ import (
 	"syscall"
 	"testing"
 
-	"copyservices/arrayclient/filearray/bitmap"
-	"copyservices/arrayclient/filearray/disk"
-	"copyservices/arrayclient/filearray/writelog"
-
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/disk"
 )
-
-// pairUp makes an array with a source full of ones and an established target.
-func pairUp(t *testing.T, opts arrayclient.Options) (*crashFS, *Array, []arrayclient.Serial) {
-	t.Helper()
-	return pairUpStaging(t, opts, writelog.Default)
-}
-
-func pairUpStaging(
-	t *testing.T, opts arrayclient.Options, s writelog.Measures,
-) (*crashFS, *Array, []arrayclient.Serial) {
-	t.Helper()
-	fsys := newCrashFS()
-	a := createStagingArray(t, fsys, s)
-	return fsys, a, pairIn(t, a, opts)
-}
-
-// pairIn makes the volumes of pairUp.
-func pairIn(t *testing.T, a *Array, opts arrayclient.Options) []arrayclient.Serial {
-	t.Helper()
-	serials := mustCreate(t, a, 1<<20, 3)
-	writeOnes(t, a, serials[0], 1)
-	err := a.Establish(context.Background(),
-		[]arrayclient.Pair{{Source: serials[0], Target: serials[1]}}, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return serials
-}
-
-func writeOnes(t *testing.T, a *Array, s arrayclient.Serial, with byte) {
-	t.Helper()
-	v := mustOpen(t, a, s)
-	defer v.Close()
-	if _, err := v.WriteAt(bytes.Repeat([]byte{with}, int(v.Size())), 0); err != nil {
-		t.Fatalf("write to %s: %v", s, err)
-	}
-}
-
-// failing makes op on the files of the volume with the given id fail.
-func failing(op, id string, err error) func(string, string) error {
-	return func(o, name string) error {
-		if o == op && strings.HasPrefix(name, disk.VolumeDir+"/"+id) {
-			return err
-		}
-		return nil
-	}
-}
-
-func (c *crashFS) setFault(f func(op, name string) error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.fault = f
-}
-
-func relOf(t *testing.T, a *Array, s arrayclient.Serial) arrayclient.Relationship {
-	t.Helper()
-	rels, err := a.Relationships(context.Background(), s)
-	if err != nil || len(rels) != 1 {
-		t.Fatalf("relationships of %s: %v, %v", s, rels, err)
-	}
-	return rels[0]
-}
-
-// volumeOf returns the volume itself.
-func volumeOf(t *testing.T, a *Array, s arrayclient.Serial) *volume {
-	t.Helper()
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	v, err := a.lookup(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
-func mustDestage(t *testing.T, a *Array, s arrayclient.Serial) {
-	t.Helper()
-	if err := volumeOf(t, a, s).log.Destage(); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // TestTargetFails has the target of a copy fail in every way: the source does
 // not notice, the relationship says so, also after a restart.
@@ -261,21 +178,6 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-// damage changes one file of a closed array.
-func damage(fsys *crashFS, name string, f func(ino *inode)) {
-	fsys.mu.Lock()
-	defer fsys.mu.Unlock()
-	f(fsys.live[name])
-}
-
-func flip(off int64) func(*inode) {
-	return func(ino *inode) {
-		b := bytes.Clone(ino.newest(off / blockSize))
-		b[off%blockSize] ^= 0x10
-		ino.blocks[off/blockSize] = []*diskBlock{{versions: [][]byte{b}, owners: 1}}
-	}
-}
-
 // closedArray returns an array that was closed with a relationship half done.
 func closedArray(t *testing.T) *crashFS {
 	t.Helper()
@@ -319,68 +221,6 @@ func mustRefuse(t *testing.T, fsys *crashFS, name string) {
 	if problems := Check(fsys); len(problems) == 0 {
 		t.Fatal("check finds nothing")
 	}
-}
-
-// mustFail holds that the damage of the file of that name fails volume 000 alone,
-// that check finds it, and that opening and closing leave the file as it is.
-func mustFail(t *testing.T, fsys *crashFS, name string) {
-	t.Helper()
-	before := fsys.content(name)
-	var a *Array
-	for range 2 {
-		if a != nil {
-			if err := a.Close(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		a = openTestArray(t, fsys)
-		for i, v := range mustList(t, a) {
-			if failed := strings.Contains(v.Failed, name); failed != (i == 0) {
-				t.Fatalf("volume %s is listed with failure %q", v.Serial, v.Failed)
-			}
-		}
-	}
-	defer a.Close()
-	list := mustList(t, a)
-	if r := relOf(t, a, list[1].Serial); r.State != arrayclient.StateFailed ||
-		!strings.Contains(r.Reason, name) {
-		t.Fatalf("the relationship is %+v", r)
-	}
-	if _, err := mustOpen(t, a, list[1].Serial).ReadAt(make([]byte, 1<<20), 0); err == nil ||
-		!strings.Contains(err.Error(), name) {
-		t.Fatalf("reading the image: %v", err)
-	}
-	other := mustOpen(t, a, list[2].Serial)
-	mustWrite(t, other, 0, 512, 7)
-	mustFlush(t, other)
-	if !bytes.Equal(fsys.content(name), before) {
-		t.Fatalf("%s was changed", name)
-	}
-	if problems := Check(fsys); len(problems) != 1 || !strings.Contains(problems[0].Error(), name) ||
-		fault.HintOf(problems[0]) == "" {
-		t.Fatalf("check finds %v", problems)
-	}
-}
-
-// content returns all of a file, nil when it is missing.
-func (c *crashFS) content(name string) []byte {
-	f, err := c.Open(name)
-	if err != nil {
-		return nil
-	}
-	size, _ := f.Size()
-	p := make([]byte, size)
-	f.ReadAt(p, 0)
-	return p
-}
-
-func mustList(t *testing.T, a *Array) []arrayclient.Volume {
-	t.Helper()
-	list, err := a.Volumes(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
 }
 
 // TestFailedVolumeComesBack: a volume whose file was away is as before when the
@@ -532,7 +372,7 @@ func TestDamagedJournal(t *testing.T) {
 	build := func() (*crashFS, string, int64) {
 		fsys, a, _ := pairUp(t, arrayclient.Options{NoCopy: true})
 		a.kill()
-		j := a.committer.journal
+		j := a.store.Journal
 		return fsys, disk.JournalName(j.Gen), j.Durable
 	}
 	rng := rand.New(rand.NewPCG(1, 1))

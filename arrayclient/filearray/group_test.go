@@ -236,3 +236,43 @@ func TestThawMeetsEstablish(t *testing.T) {
 		}
 	}
 }
+
+// TestFreezeOutlivesCopy: a copy that is complete does not release the writes
+// that a consistency group holds.
+func TestFreezeOutlivesCopy(t *testing.T) {
+	for _, persistent := range []bool{false, true} {
+		a := createTestArray(t, newCrashFS())
+		v := mustCreate(t, a, 1<<20, 2)
+		pairs := []arrayclient.Pair{{Source: v[0], Target: v[1]}}
+		opts := arrayclient.Options{Freeze: true, Persistent: persistent}
+		if err := a.Establish(context.Background(), pairs, opts); err != nil {
+			t.Fatal(err)
+		}
+		waitComplete(t, a, v[1])
+		time.Sleep(20 * time.Millisecond)
+		if r := relOf(t, a, v[1]); r.State != arrayclient.StateFrozen {
+			t.Fatalf("the relationship is %+v", r)
+		}
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			writeOnes(t, a, v[0], 1)
+		}()
+		select {
+		case <-written:
+			t.Fatal("the write does not wait")
+		case <-time.After(50 * time.Millisecond):
+		}
+		if err := a.ConsistencyCreated(context.Background(), pairs); err != nil {
+			t.Fatal(err)
+		}
+		<-written
+		a.copies.Wait()
+		if rels, _ := a.Relationships(context.Background()); len(rels) == 1 != persistent {
+			t.Fatalf("after the release there is %v", rels)
+		}
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

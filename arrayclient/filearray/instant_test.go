@@ -75,58 +75,6 @@ func (w *writer) prefix(image []byte) (uint64, error) {
 	return last, nil
 }
 
-func mustOpen(t *testing.T, a *Array, s arrayclient.Serial) arrayclient.VolumeIO {
-	t.Helper()
-	v, err := a.OpenVolume(context.Background(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { v.Close() })
-	return v
-}
-
-func readAll(t *testing.T, v arrayclient.VolumeIO) []byte {
-	t.Helper()
-	p := make([]byte, v.Size())
-	if _, err := v.ReadAt(p, 0); err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func realArray(t *testing.T) *Array {
-	t.Helper()
-	fsys, err := disk.OS(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := createTestArray(t, fsys)
-	t.Cleanup(func() {
-		if err := a.Close(); err != nil {
-			t.Error(err)
-		}
-		if problems := Check(fsys); problems != nil {
-			t.Error(problems)
-		}
-	})
-	return a
-}
-
-func waitComplete(t *testing.T, a *Array, target arrayclient.Serial) {
-	t.Helper()
-	for range 3000 {
-		rels, err := a.Relationships(context.Background(), target)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(rels) == 0 || rels[0].OutOfSync == 0 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("the copy does not end")
-}
-
 // TestInstant copies a volume again and again while writers are at work on
 // it. Every image holds a prefix of each writer's writes, the same however
 // much has been copied.

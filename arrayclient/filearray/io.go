@@ -1,6 +1,7 @@
 package filearray
 
 import (
+	"copyservices/arrayclient/filearray/records"
 	"slices"
 
 	"copyservices/arrayclient/filearray/bitmap"
@@ -233,7 +234,7 @@ func (v *volume) tryZero(off, n int64, punch, polite bool) (int64, outcome, erro
 	if err := v.roomFor(off, n); err != nil && !punch {
 		return 0, direct, err
 	}
-	defer v.array.spare.Hope()
+	defer v.array.store.Spare.Hope()
 	if v.target != nil {
 		if polite && v.data.Blocked(off, n) {
 			return n, partnerBefore, nil
@@ -335,23 +336,24 @@ func (v *volume) someExtents(list []extent, off, n int64) ([]extent, error) {
 
 // commitLinked makes marks durable, those excepted whose relationship has ended
 // meanwhile. Their targets are synced, the gate is held.
-func (v *volume) commitLinked(marks []mark) error {
-	marks = slices.DeleteFunc(marks, func(m mark) bool {
-		return v.target != m.rel && !slices.Contains(v.sources, m.rel)
+func (v *volume) commitLinked(marks []records.Mark) error {
+	marks = slices.DeleteFunc(marks, func(m records.Mark) bool {
+		r, _ := m.Rel.(*relationship)
+		return v.target != r && !slices.Contains(v.sources, r)
 	})
 	if len(marks) == 0 {
-		return v.array.committer.err()
+		return v.array.store.Err()
 	}
-	return v.array.committer.commit(marks, nil, nil)
+	return v.array.store.Commit(marks, nil, nil)
 }
 
 // commitMarks makes marks of relationships of v durable, and before that the
 // data that they speak of. No gate is held.
-func (v *volume) commitMarks(marks []mark) error {
+func (v *volume) commitMarks(marks []records.Mark) error {
 	if len(marks) == 0 {
 		return nil
 	}
-	syncTargets(marks)
+	records.SyncTargets(marks)
 	v.gate.RLock()
 	defer v.gate.RUnlock()
 	return v.commitLinked(marks)

@@ -5,74 +5,19 @@ import (
 	"context"
 	"encoding/binary"
 	"flag"
-	"io"
-	"log/slog"
 	"math/rand/v2"
 	"testing"
 	"time"
 
-	"copyservices/arrayclient/filearray/disk"
-	"copyservices/arrayclient/filearray/writelog"
-
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/writelog"
 )
 
 var (
 	seedFlag = flag.Uint64("seed", 0, "seed of the random tests, 0 for a new one")
 	opsFlag  = flag.Int("ops", 6000, "operations of the model test")
 )
-
-func newRand(t *testing.T) *rand.Rand {
-	seed := *seedFlag
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
-	}
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
-}
-
-func createTestArray(t *testing.T, fsys disk.FS) *Array {
-	t.Helper()
-	return createStagingArray(t, fsys, writelog.Default)
-}
-
-func createStagingArray(t *testing.T, fsys disk.FS, s writelog.Measures) *Array {
-	t.Helper()
-	if err := Create(fsys, CreateOptions{Serial: "13698"}); err != nil {
-		t.Fatal(err)
-	}
-	return openStagingArray(t, fsys, s)
-}
-
-func openTestArray(t *testing.T, fsys disk.FS) *Array {
-	t.Helper()
-	return openStagingArray(t, fsys, writelog.Default)
-}
-
-func openStagingArray(t *testing.T, fsys disk.FS, s writelog.Measures) *Array {
-	t.Helper()
-	logger := slog.New(slog.NewTextHandler(io.Discard, nil))
-	a, err := Open(fsys, OpenOptions{Logger: logger, measures: s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-func mustCreate(t *testing.T, a *Array, size int64, count int) []arrayclient.Serial {
-	t.Helper()
-	list, err := a.CreateVolumes(context.Background(),
-		arrayclient.VolumeSpec{Size: size, Count: count})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var serials []arrayclient.Serial
-	for _, v := range list {
-		serials = append(serials, v.Serial)
-	}
-	return serials
-}
 
 // model keeps a full copy of every volume's content.
 type model struct {
@@ -358,20 +303,6 @@ func (m *model) restart() {
 	}
 	m.array = openStagingArray(m.t, m.fsys, m.measures)
 	m.done["restarted"]++
-}
-
-// kill leaves the array as a killed process would: no checkpoint.
-func (a *Array) kill() {
-	a.mu.Lock()
-	a.closed = true
-	a.mu.Unlock()
-	a.cancel()
-	a.copies.Wait()
-	a.destages.Wait()
-	a.committer.commit(nil, nil, nil) // waits for what goes on in the background
-	if c := a.current; c != nil {
-		<-c.done
-	}
 }
 
 func (m *model) step() {

@@ -11,12 +11,12 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/parallel"
+	"copyservices/arrayclient/filearray/records"
 	"copyservices/arrayclient/filearray/recovery"
 	"copyservices/arrayclient/filearray/segments"
 	"copyservices/arrayclient/filearray/writelog"
-
-	"copyservices/arrayclient/filearray/disk"
 )
 
 // OpenOptions say how to open an array.
@@ -54,7 +54,7 @@ func Open(fsys disk.FS, opts OpenOptions) (*Array, error) {
 		v.log.Resume()
 	}
 	for _, uid := range sortedKeys(a.rels) {
-		a.resume(a.rels[uid])
+		resume(a.rels[uid])
 	}
 	return a, nil
 }
@@ -63,20 +63,18 @@ func Open(fsys disk.FS, opts OpenOptions) (*Array, error) {
 // nothing is appended behind the torn end of a journal.
 func openLoaded(fsys disk.FS, l *recovery.Loaded, opts OpenOptions) (*Array, error) {
 	a := &Array{
-		fsys: fsys, serial: l.Serial, log: opts.Logger, now: time.Now,
-		volumes: map[uint16]*volume{}, rels: map[uint64]*relationship{},
-		creating: map[uint16]bool{}, nextUID: l.State.NextUID,
-		state: l.State, slots: make(chan struct{}, copySlots),
+		configuration: configuration{
+			serial: l.Serial, volumes: map[uint16]*volume{}, rels: map[uint64]*relationship{},
+			creating: map[uint16]bool{}, nextUID: l.State.NextUID,
+		},
+		fsys: fsys, log: opts.Logger, now: time.Now,
+		slots:         make(chan struct{}, copySlots),
 		freezeTimeout: opts.FreezeTimeout, measures: opts.measures,
 	}
 	a.rate.set(l.State.CopyRate)
 	a.ctx, a.cancel = context.WithCancel(context.Background())
-	a.committer.journal = l.Journal
-	a.committer.between = a.makeRoom
-	a.committer.release = a.spare.Release
-	a.folder = segments.NewFolder(a.fsys, a.serial, a.applyState)
-	a.committer.stamps = &a.folder.Stamps
-	a.spare.Open(a.fsys)
+	a.store = records.New(fsys, l, a.log, &a.mu, a.bitmaps)
+	a.store.Spare.Open(fsys)
 	if err := a.fsys.Mkdir(disk.StageDir); err != nil {
 		return nil, err
 	}
@@ -96,7 +94,7 @@ func openLoaded(fsys disk.FS, l *recovery.Loaded, opts OpenOptions) (*Array, err
 		return nil, err
 	}
 	a.finishExpansions()
-	if a.first != nil {
+	if !a.store.Started() {
 		return a, nil // what follows would need it, and can wait
 	}
 	if err := l.Sweep(); err != nil {
@@ -106,12 +104,21 @@ func openLoaded(fsys disk.FS, l *recovery.Loaded, opts OpenOptions) (*Array, err
 	return a, nil
 }
 
+// bitmaps returns those of all relationships, between two batches of the committer.
+func (a *Array) bitmaps() map[uint64]bitmap.Pair {
+	list := make(map[uint64]bitmap.Pair, len(a.rels))
+	for uid, r := range a.rels {
+		list[uid] = r.bits()
+	}
+	return list
+}
+
 func (a *Array) addRelationship(l *recovery.Loaded, rec *disk.RelationshipRecord) error {
 	if a.volumes[rec.Source] == nil || a.volumes[rec.Target] == nil {
 		return disk.Corrupt(disk.JournalName(l.Gen),
 			"relationship %d has a volume that does not exist", rec.UID)
 	}
-	a.newRelationship(rec, l.Relationships[rec.UID]).link()
+	link(a.newRelationship(rec, l.Relationships[rec.UID]))
 	return nil
 }
 
@@ -125,9 +132,7 @@ func (a *Array) firstCheckpoint(l *recovery.Loaded) error {
 	}
 	a.syncImages()
 	gen := disk.OpeningAfter(l.Gen)
-	a.state.Session = gen
-	a.first = &firstCheckpoint{a.newCheckpoint(gen), l}
-	err := a.writeFirst()
+	err := a.store.Start(l, gen)
 	if err == nil || !disk.IsFull(err) {
 		return err
 	}
@@ -135,67 +140,15 @@ func (a *Array) firstCheckpoint(l *recovery.Loaded) error {
 	return l.Journal.Sync()
 }
 
-// resume starts the copying of r if it has to be copied in the background.
-func (a *Array) resume(r *relationship) {
-	rec := a.RelationshipRecord(r.uid)
-	if r.lost() != nil {
-		return // it could only fail, for good
-	}
-	if rec != nil && !rec.Options.NoCopy && rec.Failed == "" && rec.Completed.IsZero() {
-		a.startCopy(r)
-	}
-}
-
-// firstCheckpoint is the checkpoint of an opening.
-type firstCheckpoint struct {
-	*checkpoint
-	from *recovery.Loaded
-}
-
-// writeFirst writes the checkpoint of the opening unless that was done. On a full
-// disk the array is opened without. What was replayed is made durable by syncing
-// the journals then, and stays there alone.
-func (a *Array) writeFirst() error {
-	c := a.first
-	if c == nil {
-		return nil
-	}
-	err := a.spare.Spend(func() error { return c.from.BeginSession(c.gen) })
-	if err == nil {
-		err = a.writeCheckpoint(c.checkpoint)
-	}
-	if err != nil {
-		if disk.IsFull(err) {
-			err = disk.FullError(err)
-		}
-		return err
-	}
-	for _, b := range c.from.Ended {
-		if err := b.Each(func(b *bitmap.Bitmap) error { return b.Remove(a.fsys) }); err != nil {
-			a.log.Warn("bitmap file not removed", "error", err)
-		}
-	}
-	j := a.committer.journal
-	j.Start(c.gen, disk.HeaderSize)
-	err = j.Note(disk.Record{Kind: disk.RecCheckpointed})
-	if errors.Is(err, disk.ErrNoRoom) {
-		err = nil
-	}
-	if err == nil {
-		a.first = nil
-	}
-	return err
-}
-
 // probeSharing finds out whether volumes can share blocks. Those that were made
 // before it was noted who does are taken to share with each other.
 func (a *Array) probeSharing() {
 	err := disk.ProbeClone(a.fsys, disk.StageDir)
 	a.cannotClone.Store(err != nil)
-	if a.state.SharingSince == 0 {
-		a.state.SharingSince = a.state.NextUID
+	if a.store.State.SharingSince == 0 {
+		a.store.State.SharingSince = a.store.State.NextUID
 		if errors.Is(err, errors.ErrUnsupported) {
-			a.state.SharingSince = 1
+			a.store.State.SharingSince = 1
 		}
 	}
 }
@@ -204,7 +157,7 @@ func (a *Array) probeSharing() {
 // where nothing says that the establish did: it may have been cut off.
 func (a *Array) syncImages() {
 	unsure := func(r *relationship) bool {
-		return !r.copied.Full() && !a.RelationshipRecord(r.uid).ImageDurable
+		return !r.copied.Full() && !a.store.RelationshipRecord(r.uid).ImageDurable
 	}
 	sources := slices.DeleteFunc(a.allVolumes(), func(v *volume) bool {
 		return !slices.ContainsFunc(v.sources, unsure)
@@ -216,16 +169,16 @@ func (a *Array) syncImages() {
 			durable = append(durable, uid)
 		}
 	}
-	a.applyState(disk.JSONRecord(disk.RecImagesDurable, durable))
+	a.store.Apply(disk.JSONRecord(disk.RecImagesDurable, durable))
 }
 
 // openVolumes opens all volumes. One whose files are damaged takes no I/O and is
 // listed with the reason; the others have nothing to do with that.
 func (a *Array) openVolumes() error {
-	ids := sortedKeys(a.state.Volumes)
+	ids := sortedKeys(a.store.State.Volumes)
 	list := make([]*volume, len(ids))
 	err := parallel.Do(len(ids), func(i int) (err error) {
-		list[i], err = a.openOrGiveUp(a.state.Volumes[ids[i]])
+		list[i], err = a.openOrGiveUp(a.store.State.Volumes[ids[i]])
 		return err
 	})
 	for i, v := range list {
@@ -279,7 +232,7 @@ func lostVolume(serial arrayclient.Serial, cause error) error {
 }
 
 func (a *Array) openVolume(rec *disk.VolumeRecord) (*volume, error) {
-	files, err := a.folder.Open(rec, a.state)
+	files, err := a.store.Folder.Open(rec, a.store.State)
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +243,7 @@ func (a *Array) newVolume(rec *disk.VolumeRecord, files []*segments.File) *volum
 	v := &volume{
 		array: a, id: rec.ID, uid: rec.UID, serial: arrayclient.MakeSerial(rec.ID, a.serial),
 	}
-	v.data = a.folder.NewData(rec, a.state.SharingSince, v.syncFiles)
+	v.data = a.store.Folder.NewData(rec, a.store.State.SharingSince, v.syncFiles)
 	v.log = a.newLog(v, rec)
 	v.absent = files == nil
 	v.setFiles(rec.Size, files)
@@ -299,7 +252,7 @@ func (a *Array) newVolume(rec *disk.VolumeRecord, files []*segments.File) *volum
 
 func (a *Array) closeVolumes() {
 	a.cancel()
-	a.spare.Close()
+	a.store.Spare.Close()
 	for _, v := range a.volumes {
 		v.log.Drop()
 		v.data.Close()
@@ -313,22 +266,22 @@ func (a *Array) closeVolumes() {
 
 // purge removes the files of deleted volumes that are still there.
 func (a *Array) purge() {
-	for _, uid := range sortedKeys(a.state.Deleted) {
-		a.purgeVolume(a.state.Deleted[uid])
+	for _, uid := range sortedKeys(a.store.State.Deleted) {
+		a.purgeVolume(a.store.State.Deleted[uid])
 	}
 }
 
 func (a *Array) purgeVolume(rec *disk.VolumeRecord) {
-	err := a.folder.Remove(rec)
+	err := a.store.Folder.Remove(rec)
 	if rm := a.fsys.Remove(disk.StageName(rec.ID, rec.UID)); !disk.IsNotExist(rm) {
 		err = errors.Join(err, rm)
 	}
-	a.spare.Hope()
+	a.store.Spare.Hope()
 	if err == nil { // else a crash could bring them back, unknown to the state
 		err = a.fsys.SyncDir(disk.VolumeDir)
 	}
 	if err == nil {
-		err = a.commitRecord(disk.JSONRecord(disk.RecPurged, rec.UID), nil)
+		err = a.store.CommitRecord(disk.JSONRecord(disk.RecPurged, rec.UID), nil)
 	}
 	if err != nil {
 		a.log.Warn("files of a deleted volume not removed", "volume",
@@ -342,9 +295,40 @@ func (a *Array) takeOlder() {
 	for id, v := range a.volumes {
 		if v.data.Older() {
 			a.log.Warn("an older file is taken as it is", "volume", string(v.serial))
-			rec := *a.state.Volumes[id]
+			rec := *a.store.State.Volumes[id]
 			rec.Stamps = nil
-			a.state.Volumes[id] = &rec
+			a.store.State.Volumes[id] = &rec
 		}
 	}
+}
+
+// Check reads all that describes the array and returns what is wrong with it,
+// nothing for a sound one. It changes nothing; the array must not be open. A
+// meta file that a crash cut short is sound: the other one and the journals
+// hold all that it would.
+func Check(fsys disk.FS) []error {
+	l, err := recovery.Load(fsys)
+	if err != nil {
+		return []error{err}
+	}
+	defer l.Close()
+	var problems []error
+	folder := segments.NewFolder(fsys, l.Serial, nil)
+	for _, id := range sortedKeys(l.State.Volumes) {
+		rec := l.State.Volumes[id]
+		files, err := folder.Open(rec, l.State)
+		if err == nil {
+			a := &Array{configuration: configuration{serial: l.Serial}, fsys: fsys}
+			a.store = records.New(fsys, l, nil, nil, nil)
+			err = a.newVolume(rec, files).log.Check()
+			segments.CloseFiles(files)
+		}
+		if ofVolume(err) {
+			err = lostVolume(arrayclient.MakeSerial(id, l.Serial), err)
+		}
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return append(problems, l.Problems()...)
 }

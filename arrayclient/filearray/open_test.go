@@ -42,7 +42,7 @@ func TestDurableImages(t *testing.T) {
 		}},
 		{"checkpoint", func(a *Array, _ []arrayclient.Pair) error {
 			a.commitCheckpoint()
-			return a.committer.commit(nil, nil, func() { a.endCheckpoint() })
+			return a.store.Commit(nil, nil, func() { a.store.EndCheckpoint() })
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -84,15 +84,15 @@ func TestNewBitmapsListed(t *testing.T) {
 		return nil
 	})
 	a.commitCheckpoint()
-	for !a.current.finished() {
+	for !a.store.Current.Finished() {
 		time.Sleep(time.Millisecond)
 	}
-	if a.current.err == nil {
+	if a.store.Current.Err == nil {
 		t.Fatal("the checkpoint did not need the folder")
 	}
 	fsys.setFault(nil)
-	if err := a.committer.commit(nil, nil, func() {
-		if err := a.endCheckpoint(); err != nil {
+	if err := a.store.Commit(nil, nil, func() {
+		if err := a.store.EndCheckpoint(); err != nil {
 			t.Error(err)
 		}
 	}); err != nil {

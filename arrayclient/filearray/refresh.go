@@ -2,15 +2,13 @@ package filearray
 
 import (
 	"context"
+	"copyservices/arrayclient/filearray/records"
 	"errors"
 	"slices"
 
-	"copyservices/arrayclient/filearray/bitmap"
-
-	"copyservices/arrayclient/filearray/disk"
-
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/disk"
 )
 
 // Resync makes the targets images of their sources as they are now, by copying
@@ -24,12 +22,12 @@ func (a *Array) Resync(ctx context.Context, pairs []arrayclient.Pair) error {
 type nextRecord func(*relationship, disk.RelationshipRecord) (disk.RelationshipRecord, error)
 
 func refreshed(r *relationship, rec disk.RelationshipRecord) (disk.RelationshipRecord, error) {
-	return rec, r.checkRecording("refreshed")
+	return rec, checkRecording(r, "refreshed")
 }
 
 func reversed(r *relationship, rec disk.RelationshipRecord) (disk.RelationshipRecord, error) {
 	rec.Source, rec.Target = rec.Target, rec.Source
-	return rec, r.checkReversible()
+	return rec, checkReversible(r)
 }
 
 // Reverse makes the sources images of their targets as they are now, by copying
@@ -38,7 +36,8 @@ func (a *Array) Reverse(ctx context.Context, pairs []arrayclient.Pair) error {
 	return a.replacePairs(ctx, pairs, reversed)
 }
 
-func (r *relationship) checkRecording(what string) error {
+// checkRecording returns why a relationship cannot be refreshed or reversed, or nil.
+func checkRecording(r *relationship, what string) error {
 	if r.changed == nil {
 		return fault.New(fault.Refused, "relationship %s cannot be %s: it has no change recording",
 			r.pair(), what).WithHint("establish it with the option record")
@@ -55,8 +54,8 @@ func (r *relationship) checkRecording(what string) error {
 	return nil
 }
 
-func (r *relationship) checkReversible() error {
-	if err := r.checkRecording("reversed"); err != nil {
+func checkReversible(r *relationship) error {
+	if err := checkRecording(r, "reversed"); err != nil {
 		return err
 	}
 	switch {
@@ -97,16 +96,16 @@ func (a *Array) replacePairs(
 	for _, r := range fresh {
 		if cause := r.source.syncAll(); cause != nil {
 			err = fault.New(fault.Server, "source %s cannot be made durable: %w", r.source.serial, cause)
-			var b batch // a crash may change the image
-			b.fail(r, err)
-			err = errors.Join(err, a.committer.commit(nil, b.records, b.apply))
+			var failed records.Failures // a crash may change the image
+			failed.Add(r, err)
+			err = errors.Join(err, a.store.CommitFailures(&failed))
 		} else {
 			durable = append(durable, r)
 		}
 	}
 	a.noteImages(durable)
 	for _, r := range fresh {
-		a.resume(r)
+		resume(r)
 	}
 	return err
 }
@@ -172,7 +171,7 @@ func (a *Array) nextRecords(
 ) ([]disk.RelationshipRecord, error) {
 	recs := make([]disk.RelationshipRecord, len(rels))
 	for i, r := range rels {
-		rec, err := next(r, *a.RelationshipRecord(r.uid))
+		rec, err := next(r, *a.store.RelationshipRecord(r.uid))
 		if err != nil {
 			return nil, err
 		}
@@ -199,15 +198,14 @@ func (a *Array) replace(rels []*relationship, list []disk.Replacement) ([]*relat
 	// holds a gate. But for the background copy's; those come to nothing.
 	for i, r := range rels {
 		list[i].New.Established = now
-		old := bitmap.Pair{Copied: r.copied, Changed: r.changed}
-		fresh[i] = a.newRelationship(list[i].New, old.Next(list[i].New))
+		fresh[i] = a.newRelationship(list[i].New, r.bits().Next(list[i].New))
 	}
-	err := a.commitRecord(disk.JSONRecord(disk.RecReplaced, list), func() {
+	err := a.store.CommitRecord(disk.JSONRecord(disk.RecReplaced, list), func() {
 		for i, r := range rels {
-			r.unlink()
-			a.ended = append(a.ended, r)
+			unlink(r)
+			a.store.End(r.bits())
 			r.source.thawIfUnneeded()
-			fresh[i].link()
+			link(fresh[i])
 		}
 	})
 	return slices.Clip(fresh), err

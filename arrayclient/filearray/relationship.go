@@ -6,15 +6,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"copyservices/arrayclient/filearray/bitmap"
-	"copyservices/arrayclient/filearray/parallel"
-
-	"copyservices/arrayclient/filearray/disk"
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/disk"
+	"copyservices/arrayclient/filearray/parallel"
 )
 
 // relationship is an established pair at work. Which relationships a volume
@@ -47,61 +44,48 @@ type relationship struct {
 	rate   rate // of the background copy
 }
 
-// newRelationship makes the relationship of rec, not yet linked, with its bitmaps.
-func (a *Array) newRelationship(rec *disk.RelationshipRecord, bits bitmap.Pair) *relationship {
-	r := &relationship{
-		array:   a,
-		uid:     rec.UID,
-		source:  a.volumes[rec.Source],
-		target:  a.volumes[rec.Target],
-		opts:    rec.Options,
-		copied:  bits.Copied,
-		changed: bits.Changed,
-	}
-	r.ctx, r.cancel = context.WithCancel(a.ctx)
-	r.rate.set(rec.CopyRate)
-	if rec.Failed != "" {
-		r.failed.Store(&rec.Failed)
-	}
-	return r
+func (r *relationship) bits() bitmap.Pair {
+	return bitmap.Pair{Copied: r.copied, Changed: r.changed}
 }
 
-func (r *relationship) bitmaps() []*bitmap.Bitmap {
-	return bitmap.Pair{Copied: r.copied, Changed: r.changed}.List()
-}
-
-// link makes r known to its volumes. Array.mu and the gates of both are locked.
-func (r *relationship) link() {
-	r.array.rels[r.uid] = r
-	r.source.sources = append(r.source.sources[:len(r.source.sources):len(r.source.sources)], r)
-	r.target.target = r
-}
-
-// unlink undoes link. Array.mu and the gates of both volumes are locked.
-func (r *relationship) unlink() {
-	r.cancel()
-	delete(r.array.rels, r.uid)
-	var rest []*relationship
-	for _, other := range r.source.sources {
-		if other != r {
-			rest = append(rest, other)
-		}
-	}
-	r.source.sources = rest
-	r.target.target = nil
-}
+func (r *relationship) bitmaps() []*bitmap.Bitmap { return r.bits().List() }
 
 func (r *relationship) pair() arrayclient.Pair {
 	return arrayclient.Pair{Source: r.source.serial, Target: r.target.serial}
 }
 
-// fail is called by the committer when the failure is durable.
-func (r *relationship) fail(reason string) {
+// UID is that of the relationship.
+func (r *relationship) UID() uint64 { return r.uid }
+
+// SyncTarget makes durable what the target holds.
+func (r *relationship) SyncTarget() error {
+	if !disk.SyncsTargets {
+		return nil
+	}
+	return r.target.syncFiles()
+}
+
+// TargetErr is why nothing is known about what is in the target, nil for a good one.
+func (r *relationship) TargetErr() error { return r.target.data.Err() }
+
+// Marked sets the bits of tracks of which it is durable that the target holds them, or
+// that they were changed.
+func (r *relationship) Marked(first, n int64, changed bool) {
+	if changed {
+		r.changed.SetRange(first, n)
+		return
+	}
+	r.copied.SetRange(first, n)
+	r.stored.Remove(first, n)
+}
+
+// Failed is called by the committer when the failure is durable.
+func (r *relationship) Failed(reason string) {
 	if r.failed.CompareAndSwap(nil, &reason) {
 		r.array.log.Error("relationship failed", "pair", r.pair().String(), "reason", reason)
 		r.cancel()
 	}
-	r.array.applyState(disk.JSONRecord(disk.RecFailed, disk.Failure{UID: r.uid, Reason: reason}))
+	r.array.store.Apply(disk.JSONRecord(disk.RecFailed, disk.Failure{UID: r.uid, Reason: reason}))
 }
 
 // hasFailed reports whether the target is given up. Its content is undefined
@@ -188,14 +172,14 @@ func (a *Array) finish(r *relationship) error {
 // finishOne is finish for one relationship. Array.acts is held. Others are
 // finished at the same time; they lock gates in the same order.
 func (a *Array) finishOne(r *relationship) error {
-	rec := a.RelationshipRecord(r.uid)
+	rec := a.store.RelationshipRecord(r.uid)
 	if rec == nil || r.hasFailed() || !r.copied.Full() || !rec.Completed.IsZero() {
 		return nil
 	}
 	now := a.now()
 	if rec.Options.Persistent {
 		done := disk.RelationshipChange{UID: r.uid, Completed: now}
-		return a.commitRecord(disk.JSONRecord(disk.RecChanged, []disk.RelationshipChange{done}), nil)
+		return a.store.CommitRecord(disk.JSONRecord(disk.RecChanged, []disk.RelationshipChange{done}), nil)
 	}
 	unlock := lockGates([]*relationship{r})
 	defer unlock()
@@ -222,21 +206,6 @@ func (q *relQueue) take(n int) []*relationship {
 	taken := slices.Clone(q.list[:n])
 	q.list = slices.Delete(q.list, 0, n)
 	return taken
-}
-
-// endRelationships takes rels away. The gates of their volumes are locked.
-func (a *Array) endRelationships(rels []*relationship, now time.Time) error {
-	ends := make([]disk.End, len(rels))
-	for i, r := range rels {
-		ends[i] = disk.End{UID: r.uid, Time: now, Outcome: r.outcome()}
-	}
-	return a.commitRecord(disk.JSONRecord(disk.RecEnded, ends), func() {
-		for _, r := range rels {
-			r.unlink()
-			a.ended = append(a.ended, r)
-			r.source.thawIfUnneeded()
-		}
-	})
 }
 
 func (r *relationship) outcome() arrayclient.Outcome {
@@ -285,18 +254,18 @@ func (a *Array) BackgroundCopy(_ context.Context, pairs []arrayclient.Pair) erro
 	if err != nil {
 		return err
 	}
-	if err := a.copyable(rels); err != nil {
+	if err := copyable(rels); err != nil {
 		return err
 	}
 	changes := make([]disk.RelationshipChange, len(rels))
 	for i, r := range rels {
 		changes[i] = disk.RelationshipChange{UID: r.uid, Copy: true}
 	}
-	if err := a.commitRecord(disk.JSONRecord(disk.RecChanged, changes), nil); err != nil {
+	if err := a.store.CommitRecord(disk.JSONRecord(disk.RecChanged, changes), nil); err != nil {
 		return err
 	}
 	for _, r := range rels {
-		a.resume(r)
+		resume(r)
 	}
 	return nil
 }
@@ -336,8 +305,42 @@ func (a *Array) relationshipsOf(
 	}
 	for _, r := range a.rels {
 		if len(serials) == 0 || wanted[r.source] || wanted[r.target] {
-			rels, recs = append(rels, r), append(recs, a.RelationshipRecord(r.uid))
+			rels, recs = append(rels, r), append(recs, a.store.RelationshipRecord(r.uid))
 		}
 	}
 	return rels, recs, nil
+}
+
+// Rehearse holds pairs against the rules of an act; see arrayclient.Rehearser.
+func (a *Array) Rehearse(
+	_ context.Context, act arrayclient.Act, pairs []arrayclient.Pair, opts arrayclient.Options,
+) error {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if err := a.errClosed(); err != nil {
+		return err
+	}
+	if act == arrayclient.ActEstablish {
+		_, err := a.plan(pairs, opts)
+		return err
+	}
+	rels, err := a.lookupRelationships(pairs)
+	if err != nil {
+		return err
+	}
+	switch act {
+	case arrayclient.ActWithdraw:
+		return nil
+	case arrayclient.ActResync:
+		_, err = a.nextRecords(rels, refreshed)
+	case arrayclient.ActReverse:
+		_, err = a.nextRecords(rels, reversed)
+	case arrayclient.ActBackgroundCopy:
+		err = copyable(rels)
+	case arrayclient.ActConsistencyCreated:
+		err = consistent(rels)
+	default:
+		err = fault.New(fault.Usage, "%q is no act of an array", act)
+	}
+	return err
 }

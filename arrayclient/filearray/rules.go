@@ -1,50 +1,14 @@
 package filearray
 
 import (
-	"context"
-
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/disk"
 )
 
-// Rehearse holds pairs against the rules of an act; see arrayclient.Rehearser.
-func (a *Array) Rehearse(
-	_ context.Context, act arrayclient.Act, pairs []arrayclient.Pair, opts arrayclient.Options,
-) error {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	if err := a.errClosed(); err != nil {
-		return err
-	}
-	if act == arrayclient.ActEstablish {
-		_, err := a.plan(pairs, opts)
-		return err
-	}
-	rels, err := a.lookupRelationships(pairs)
-	if err != nil {
-		return err
-	}
-	switch act {
-	case arrayclient.ActWithdraw:
-		return nil
-	case arrayclient.ActResync:
-		_, err = a.nextRecords(rels, refreshed)
-	case arrayclient.ActReverse:
-		_, err = a.nextRecords(rels, reversed)
-	case arrayclient.ActBackgroundCopy:
-		err = a.copyable(rels)
-	case arrayclient.ActConsistencyCreated:
-		err = consistent(rels)
-	default:
-		err = fault.New(fault.Usage, "%q is no act of an array", act)
-	}
-	return err
-}
-
 // plan checks pairs against each other and against what exists, and returns
 // the records of their relationships, without uids. Array.acts or Array.mu is held.
-func (a *Array) plan(
+func (c *configuration) plan(
 	pairs []arrayclient.Pair, opts arrayclient.Options,
 ) ([]disk.RelationshipRecord, error) {
 	if len(pairs) == 0 {
@@ -55,7 +19,7 @@ func (a *Array) plan(
 	}
 	recs := make([]disk.RelationshipRecord, 0, len(pairs))
 	for _, pair := range pairs {
-		src, tgt, err := a.lookupPair(pair)
+		src, tgt, err := c.lookupPair(pair)
 		if err != nil {
 			return nil, err
 		}
@@ -67,11 +31,11 @@ func (a *Array) plan(
 	return recs, nil
 }
 
-func (a *Array) lookupPair(p arrayclient.Pair) (src, tgt *volume, err error) {
-	if src, err = a.lookup(p.Source); err != nil {
+func (c *configuration) lookupPair(p arrayclient.Pair) (src, tgt *volume, err error) {
+	if src, err = c.lookup(p.Source); err != nil {
 		return nil, nil, err
 	}
-	tgt, err = a.lookup(p.Target)
+	tgt, err = c.lookup(p.Target)
 	return src, tgt, err
 }
 
@@ -107,7 +71,7 @@ func (p *planner) add(src, tgt *volume) error {
 			src.serial, arrayclient.MaxTargets, tgt.serial).
 			WithHint("%s", wayOut(len(src.sources) > 0))
 	}
-	if p.record && (p.sources[src] > 0 || src.recording() != nil) {
+	if p.record && (p.sources[src] > 0 || recordingOf(src) != nil) {
 		return refuse("volume %s can have one relationship with change recording, not another to %s",
 			src.serial, tgt.serial)
 	}
@@ -116,10 +80,10 @@ func (p *planner) add(src, tgt *volume) error {
 			tgt.serial, tgt.data.Size, src.serial, src.data.Size).
 			WithHint("take a target that is at least as large as its source")
 	}
-	if err := src.usable(); err != nil {
+	if err := usable(src); err != nil {
 		return refuse("source %s cannot be used: %w", src.serial, err)
 	}
-	if err := tgt.usable(); err != nil {
+	if err := usable(tgt); err != nil {
 		return refuse("target %s cannot be used: %w", tgt.serial, err)
 	}
 	p.sources[src]++
@@ -136,9 +100,9 @@ func wayOut(established bool) string {
 	return "it collides with another pair of the same request: take one of them out"
 }
 
-// recording returns the relationship with change recording whose source v is,
+// recordingOf returns the relationship with change recording whose source v is,
 // or nil.
-func (v *volume) recording() *relationship {
+func recordingOf(v *volume) *relationship {
 	for _, r := range v.sources {
 		if r.changed != nil {
 			return r
@@ -157,13 +121,13 @@ func (p *planner) targetOf(v *volume) *volume {
 
 // lookupRelationships finds the relationships of all pairs. Array.acts or
 // Array.mu is held.
-func (a *Array) lookupRelationships(pairs []arrayclient.Pair) ([]*relationship, error) {
+func (c *configuration) lookupRelationships(pairs []arrayclient.Pair) ([]*relationship, error) {
 	if len(pairs) == 0 {
 		return nil, fault.New(fault.Usage, "no pair is given")
 	}
 	var rels []*relationship
 	for _, p := range dedupe(pairs) {
-		src, tgt, err := a.lookupPair(p)
+		src, tgt, err := c.lookupPair(p)
 		if err != nil {
 			return nil, err
 		}
@@ -185,9 +149,9 @@ func noRelationship(p arrayclient.Pair, src, tgt *volume) error {
 }
 
 // copyable returns why the copying of rels cannot be started, or nil.
-func (a *Array) copyable(rels []*relationship) error {
+func copyable(rels []*relationship) error {
 	for _, r := range rels {
-		rec := a.RelationshipRecord(r.uid)
+		rec := r.array.store.RelationshipRecord(r.uid)
 		if !rec.Options.NoCopy || rec.Failed != "" {
 			return fault.New(fault.Refused, "relationship %s is not a nocopy relationship", r.pair())
 		}

@@ -1,5 +1,9 @@
 package filearray
 
+import (
+	"copyservices/arrayclient/filearray/records"
+)
+
 // savedPart returns how much of the beginning of a source's range may change at
 // once: every target has it. The gate is held.
 func (v *volume) savedPart(off, n int64) int64 {
@@ -51,7 +55,7 @@ func (r *relationship) recorded(first, n int64) bool {
 // cannot take a track fails, the source goes on.
 func (v *volume) saveAhead(off, n int64) error {
 	first, end := off/trackSize, (off+n-1)/trackSize+1
-	var marks []mark
+	var marks []records.Mark
 	for work := int64(0); first < end && work < saveAtOnce; {
 		step, err := v.saveSome(first, end-first, &marks, &work)
 		if err != nil {
@@ -64,7 +68,7 @@ func (v *volume) saveAhead(off, n int64) error {
 
 // saveSome saves some of n tracks from first on and returns how many. It adds to
 // work how many tracks were copied.
-func (v *volume) saveSome(first, n int64, marks *[]mark, work *int64) (int64, error) {
+func (v *volume) saveSome(first, n int64, marks *[]records.Mark, work *int64) (int64, error) {
 	v.gate.RLock()
 	defer v.gate.RUnlock()
 	if err := v.data.Err(); err != nil {
@@ -75,15 +79,15 @@ func (v *volume) saveSome(first, n int64, marks *[]mark, work *int64) (int64, er
 	}
 	n, copies := v.saveStep(first, n)
 	*work += copies
-	var failures batch
+	var failures records.Failures
 	v.saveTogether(first, n, marks, &failures)
 	return n, v.commitFailures(&failures)
 }
 
 // saveTracks saves tracks, which are in order, and appends to marks what is
 // to be committed. The gate is held.
-func (v *volume) saveTracks(marks []mark, tracks []int64) ([]mark, error) {
-	var failures batch
+func (v *volume) saveTracks(marks []records.Mark, tracks []int64) ([]records.Mark, error) {
+	var failures records.Failures
 	for len(tracks) > 0 {
 		n := int64(1)
 		for n < int64(len(tracks)) && tracks[n] == tracks[0]+n {
@@ -97,18 +101,15 @@ func (v *volume) saveTracks(marks []mark, tracks []int64) ([]mark, error) {
 
 // saveTogether saves n tracks from first on that no target may change
 // meanwhile.
-func (v *volume) saveTogether(first, n int64, marks *[]mark, failures *batch) {
+func (v *volume) saveTogether(first, n int64, marks *[]records.Mark, failures *records.Failures) {
 	v.tracks.Lock(first, n)
 	defer v.tracks.Unlock(first, n)
 	v.saveRuns(first, n, marks, failures)
 }
 
 // commitFailures notes the failures of relationships that a batch has.
-func (v *volume) commitFailures(failures *batch) error {
-	if len(failures.records) == 0 {
-		return nil
-	}
-	return v.array.committer.commit(nil, failures.records, failures.apply)
+func (v *volume) commitFailures(failures *records.Failures) error {
+	return v.array.store.CommitFailures(failures)
 }
 
 // saveStep returns how many of n tracks are saved in one piece, and how much

@@ -28,7 +28,7 @@ func (a *Array) SetCopyRate(
 	a.acts.Lock()
 	defer a.acts.Unlock()
 	if len(pairs) == 0 {
-		return a.commitRecord(disk.JSONRecord(disk.RecCopyRate, bytesPerSecond), func() {
+		return a.store.CommitRecord(disk.JSONRecord(disk.RecCopyRate, bytesPerSecond), func() {
 			a.rate.set(bytesPerSecond)
 		})
 	}
@@ -40,7 +40,7 @@ func (a *Array) SetCopyRate(
 	for i, r := range rels {
 		changes[i] = disk.RelationshipChange{UID: r.uid, CopyRate: &bytesPerSecond}
 	}
-	return a.commitRecord(disk.JSONRecord(disk.RecChanged, changes), func() {
+	return a.store.CommitRecord(disk.JSONRecord(disk.RecChanged, changes), func() {
 		for _, r := range rels {
 			r.rate.set(bytesPerSecond)
 		}
@@ -67,7 +67,7 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 	if err := checkSpec(&arrayclient.VolumeSpec{Size: size}); err != nil {
 		return err
 	}
-	old := a.volumeRecord(v.id)
+	old := a.store.VolumeRecord(v.id)
 	if size < old.Size {
 		return fault.New(fault.Refused, "volume %s has %d bytes and cannot be made smaller",
 			serial, old.Size)
@@ -86,7 +86,7 @@ func (a *Array) ExpandVolume(_ context.Context, serial arrayclient.Serial, size 
 		if err := a.finishExpansion(v, old); err != nil || size == old.Size {
 			return err
 		}
-		old = a.volumeRecord(v.id)
+		old = a.store.VolumeRecord(v.id)
 	}
 	return a.expand(v, old, size)
 }
@@ -111,9 +111,9 @@ func (a *Array) settleVolume(serial arrayclient.Serial) error {
 func (a *Array) expand(v *volume, old *disk.VolumeRecord, size int64) error {
 	grown := *old
 	grown.Size, grown.ZeroFrom = size, old.Size
-	files, err := a.folder.Grow(v.data, &grown)
+	files, err := a.store.Folder.Grow(v.data, &grown)
 	if err == nil {
-		err = a.commitRecord(disk.JSONRecord(disk.RecVolumeExpanded, grown), nil)
+		err = a.store.CommitRecord(disk.JSONRecord(disk.RecVolumeExpanded, grown), nil)
 	}
 	if err != nil {
 		segments.CloseFiles(files)
@@ -121,7 +121,7 @@ func (a *Array) expand(v *volume, old *disk.VolumeRecord, size int64) error {
 		v.data.HoldStamps(false)
 		return err
 	}
-	v.replaceFiles(v.data.Size, files)
+	replaceFiles(v, v.data.Size, files)
 	return a.finishExpansion(v, &grown)
 }
 
@@ -132,12 +132,12 @@ func (a *Array) finishExpansion(v *volume, rec *disk.VolumeRecord) error {
 		return fault.New(fault.KindOf(err), "volume %s is not expanded yet: %w", v.serial, err).
 			WithHint("expand it once more, or start copyserver again")
 	}
-	v.replaceFiles(rec.Size, v.data.Files())
+	replaceFiles(v, rec.Size, v.data.Files())
 	return nil
 }
 
 // replaceFiles gives the volume other files, or another size. Array.acts is held.
-func (v *volume) replaceFiles(size int64, files []*segments.File) {
+func replaceFiles(v *volume, size int64, files []*segments.File) {
 	v.gate.Lock()
 	defer v.gate.Unlock()
 	v.files.Lock()
@@ -146,8 +146,8 @@ func (v *volume) replaceFiles(size int64, files []*segments.File) {
 }
 
 // usable returns why v cannot be in a relationship, or nil.
-func (v *volume) usable() error {
-	if v.array.volumeRecord(v.id).ZeroFrom > 0 {
+func usable(v *volume) error {
+	if v.array.store.VolumeRecord(v.id).ZeroFrom > 0 {
 		return fault.New(fault.Refused, "its expansion is not finished").
 			WithHint("expand it once more to the same size")
 	}
@@ -157,7 +157,7 @@ func (v *volume) usable() error {
 // dropSegments removes the files from number n on, unless it is not known
 // whether the record that makes them count is in the journal.
 func (a *Array) dropSegments(rec *disk.VolumeRecord, n int) {
-	if a.committer.err() != nil {
+	if a.store.Err() != nil {
 		return
 	}
 	for i := n; i < disk.Segments(rec.Size); i++ {
@@ -170,7 +170,7 @@ func (a *Array) dropSegments(rec *disk.VolumeRecord, n int) {
 // finishExpansions does what a crash left to do.
 func (a *Array) finishExpansions() {
 	for _, id := range sortedKeys(a.volumes) {
-		v, rec := a.volumes[id], a.volumeRecord(id)
+		v, rec := a.volumes[id], a.store.VolumeRecord(id)
 		if rec.ZeroFrom > 0 && v.data.Err() == nil {
 			v.setFiles(rec.ZeroFrom, v.data.Files())
 			if err := a.finishExpansion(v, rec); err != nil {
@@ -196,5 +196,5 @@ func (a *Array) zeroOldHeader(v *volume, rec *disk.VolumeRecord) error {
 	}
 	done := *rec
 	done.ZeroFrom = 0
-	return a.commitRecord(disk.JSONRecord(disk.RecVolumeChanged, done), nil)
+	return a.store.CommitRecord(disk.JSONRecord(disk.RecVolumeChanged, done), nil)
 }

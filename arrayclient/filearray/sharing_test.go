@@ -36,7 +36,7 @@ func TestPartnerIsSyncedWithoutGate(t *testing.T) {
 		mustFlush(t, vol)
 		mustFlush(t, partner)
 		mustWrite(t, partner, 3, 512, 2)
-		begun, release := fsys.arm("sync", disk.SegmentName(a.volumeRecord(uint16(1-i)), 0))
+		begun, release := fsys.arm("sync", disk.SegmentName(a.store.VolumeRecord(uint16(1-i)), 0))
 		done, locked := make(chan error, 1), make(chan struct{})
 		go func() { done <- do(vol) }()
 		<-begun
@@ -119,7 +119,7 @@ func TestSharingOutlivesTheProcess(t *testing.T) {
 	}
 	a = openTestArray(t, fsys)
 	expect("opened again", false)
-	a.state.SharingSince = 0 // as versions left it that did not know of sharing
+	a.store.State.SharingSince = 0 // as versions left it that did not know of sharing
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestSharingOutlivesTheProcess(t *testing.T) {
 	fsys.noClone = true
 	a = openTestArray(t, fsys)
 	defer a.Close()
-	if !a.cannotClone.Load() || a.state.SharingSince == 0 {
+	if !a.cannotClone.Load() || a.store.State.SharingSince == 0 {
 		t.Error("it is not noticed that the file system shares no blocks")
 	}
 }

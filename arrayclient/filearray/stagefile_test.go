@@ -1,46 +1,13 @@
 package filearray
 
 import (
-	"bytes"
-	"fmt"
-	"math/rand/v2"
 	"testing"
 	"time"
 
+	"copyservices/arrayclient"
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/writelog"
-
-	"copyservices/arrayclient"
 )
-
-// stay stages and destages only when it is told to.
-var stay = writelog.Measures{Areas: 2, Area: 1 << 20, Longest: 64 << 10, After: -1}
-
-// oneBlock is the length of a write whose record fills a block of the disk.
-const oneBlock = blockSize - disk.RecordHeaderSize - 8
-
-func mustWrite(t *testing.T, vol arrayclient.VolumeIO, track int64, n int, b byte) {
-	t.Helper()
-	if _, err := vol.WriteAt(bytes.Repeat([]byte{b}, n), track*trackSize); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func mustFlush(t *testing.T, vol arrayclient.VolumeIO) {
-	t.Helper()
-	if err := vol.Flush(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eachDisk opens what may be left when the power goes.
-func eachDisk(t *testing.T, fsys *crashFS, draws uint64, f func(what string, disk *crashFS, a *Array)) {
-	t.Helper()
-	for seed := range draws {
-		disk := fsys.afterCrash(rand.New(rand.NewPCG(seed, 1)))
-		f(fmt.Sprintf("seed %d", seed), disk, openStagingArray(t, disk, stay))
-	}
-}
 
 // TestAreaReused: an area that was emptied, and written to again, leaves
 // nothing of what was flushed in it to a power cut, neither half of it nor

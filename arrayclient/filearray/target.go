@@ -3,6 +3,7 @@ package filearray
 import (
 	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/bitmap"
+	"copyservices/arrayclient/filearray/records"
 )
 
 // writeTarget lets write change the target's range, unless something else has
@@ -96,7 +97,7 @@ func (v *volume) readyTarget(off, n int64) error {
 	return v.commitMarks(marks)
 }
 
-func (v *volume) makeReady(off, n int64) (marks []mark, err error) {
+func (v *volume) makeReady(off, n int64) (marks []records.Mark, err error) {
 	v.gate.RLock()
 	defer v.gate.RUnlock()
 	r := v.target
@@ -104,7 +105,7 @@ func (v *volume) makeReady(off, n int64) (marks []mark, err error) {
 		return nil, nil
 	}
 	if first, tracks := r.tracksOfRange(off, n); tracks > 0 && !r.recorded(first, tracks) {
-		marks = append(marks, mark{rel: r, first: first, n: tracks, changed: true})
+		marks = append(marks, records.Mark{Rel: r, First: first, N: tracks, Changed: true})
 	}
 	for _, t := range r.inPart(nil, off, n) {
 		if r.copied.IsSet(t) {
@@ -113,7 +114,7 @@ func (v *volume) makeReady(off, n int64) (marks []mark, err error) {
 		if _, err := r.copyLocked(t, 1); err != nil {
 			return nil, err
 		}
-		marks = append(marks, mark{rel: r, first: t, n: 1})
+		marks = append(marks, records.Mark{Rel: r, First: t, N: 1})
 	}
 	return marks, nil
 }
@@ -132,7 +133,7 @@ func (v *volume) markWritten(off, n int64) error {
 
 // unmarked returns the relationship whose target v is, and marks for what the
 // target's files have of a range and are not marked to have.
-func (v *volume) unmarked(off, n int64) (r *relationship, marks []mark) {
+func (v *volume) unmarked(off, n int64) (r *relationship, marks []records.Mark) {
 	v.gate.RLock()
 	defer v.gate.RUnlock()
 	if r = v.target; r == nil {
@@ -142,7 +143,7 @@ func (v *volume) unmarked(off, n int64) (r *relationship, marks []mark) {
 	for end := first + tracks; first < end; {
 		stored, same := r.stored.Run(first, end-first)
 		if stored {
-			marks = append(marks, mark{rel: r, first: first, n: same})
+			marks = append(marks, records.Mark{Rel: r, First: first, N: same})
 		}
 		first += same
 	}

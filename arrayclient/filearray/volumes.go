@@ -48,7 +48,7 @@ func (a *Array) listVolumes() []listedVolume {
 	for _, id := range sortedKeys(a.volumes) {
 		v := a.volumes[id]
 		failed := v.target != nil && v.target.hasFailed()
-		list = append(list, listedVolume{v, a.volumeRecord(id), failed})
+		list = append(list, listedVolume{v, a.store.VolumeRecord(id), failed})
 	}
 	return list
 }
@@ -117,7 +117,7 @@ func (a *Array) CreateVolumes(
 // addVolumes makes volumes known whose files were made, or removes the files.
 func (a *Array) addVolumes(created []*volume, recs []disk.VolumeRecord) error {
 	a.acts.Lock()
-	err := a.commitRecord(disk.JSONRecord(disk.RecVolumesCreated, recs), func() {
+	err := a.store.CommitRecord(disk.JSONRecord(disk.RecVolumesCreated, recs), func() {
 		for _, v := range created {
 			a.volumes[v.id] = v
 		}
@@ -233,7 +233,7 @@ func (a *Array) createFiles(recs []disk.VolumeRecord) ([]*volume, error) {
 	for i, v := range list {
 		if v != nil {
 			v.data.Close()
-			a.folder.Remove(&recs[i])
+			a.store.Folder.Remove(&recs[i])
 		}
 	}
 	return nil, err
@@ -241,12 +241,12 @@ func (a *Array) createFiles(recs []disk.VolumeRecord) ([]*volume, error) {
 
 // createVolume makes the files of a volume, or none.
 func (a *Array) createVolume(rec *disk.VolumeRecord) (*volume, error) {
-	if err := a.folder.Create(rec); err != nil {
+	if err := a.store.Folder.Create(rec); err != nil {
 		return nil, err
 	}
 	v, err := a.openVolume(rec)
 	if err != nil {
-		a.folder.Remove(rec)
+		a.store.Folder.Remove(rec)
 	}
 	return v, err
 }
@@ -282,9 +282,9 @@ func (a *Array) forgetVolume(serial arrayclient.Serial) (*volume, *disk.VolumeRe
 	if err := a.setDeleting(v); err != nil {
 		return nil, nil, err
 	}
-	rec := a.volumeRecord(v.id)
+	rec := a.store.VolumeRecord(v.id)
 	deleted := disk.JSONRecord(disk.RecVolumeDeleted, rec)
-	err = a.commitRecord(deleted, func() { delete(a.volumes, v.id) })
+	err = a.store.CommitRecord(deleted, func() { delete(a.volumes, v.id) })
 	if err != nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -297,13 +297,13 @@ func (a *Array) forgetVolume(serial arrayclient.Serial) (*volume, *disk.VolumeRe
 func (a *Array) setDeleting(v *volume) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := v.unused()
+	err := unused(v)
 	v.deleting = err == nil
 	return err
 }
 
 // unused returns an error when v cannot be deleted. Array.mu is held.
-func (v *volume) unused() error {
+func unused(v *volume) error {
 	if r := v.target; r != nil {
 		return fault.New(fault.Refused, "volume %s is the target of %s", v.serial, r.source.serial).
 			WithHint("withdraw the relationship first")
@@ -332,13 +332,13 @@ func (a *Array) SetLabel(_ context.Context, serial arrayclient.Serial, label str
 	if err != nil {
 		return err
 	}
-	rec := *a.volumeRecord(v.id)
+	rec := *a.store.VolumeRecord(v.id)
 	rec.Label = label
 	spec := arrayclient.VolumeSpec{Size: rec.Size, Label: label}
 	if err := checkSpec(&spec); err != nil {
 		return err
 	}
-	return a.commitRecord(disk.JSONRecord(disk.RecVolumeChanged, rec), nil)
+	return a.store.CommitRecord(disk.JSONRecord(disk.RecVolumeChanged, rec), nil)
 }
 
 // OpenVolume opens a volume for I/O; see arrayclient.Opener.

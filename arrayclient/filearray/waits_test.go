@@ -385,7 +385,7 @@ func TestLongTrim(t *testing.T) {
 	a := createTestArray(t, fsys)
 	defer a.kill()
 	v := mustCreate(t, a, size, 4)
-	fsys.files[disk.SegmentName(a.state.Volumes[0], 0)].Add(0, size/trackSize)
+	fsys.files[disk.SegmentName(a.store.State.Volumes[0], 0)].Add(0, size/trackSize)
 	pairs := func(target int) []arrayclient.Pair {
 		return []arrayclient.Pair{{Source: v[0], Target: v[target]}}
 	}

@@ -113,6 +113,10 @@ var layers = []layer{
 	{"arrayclient/filearray/recovery", append([]string{"arrayclient/filearray/bitmap",
 		"arrayclient/filearray/disk", "arrayclient/filearray/parallel"}, driverImports...),
 		"what the files say is found out before there is an engine that could change them"},
+	{"arrayclient/filearray/records", append([]string{"arrayclient/filearray/bitmap",
+		"arrayclient/filearray/disk", "arrayclient/filearray/lockorder", "arrayclient/filearray/parallel",
+		"arrayclient/filearray/recovery", "arrayclient/filearray/segments"}, driverImports...),
+		"what is durable when is decided in one place, whatever act or host asks for it"},
 	{"arrayclient/filearray/segments", append([]string{"arrayclient/filearray/bitmap",
 		"arrayclient/filearray/disk"}, driverImports...),
 		"the bytes of a volume are kept without regard to what they are an image of: who may " +

@@ -20,7 +20,7 @@ type (
 	Committer struct{}
 	// Maps is the rank of Array.mu.
 	Maps struct{}
-	// State is the rank of Array.stateMu.
+	// State is the rank of the state of package records.
 	State struct{}
 )
 
@@ -43,7 +43,7 @@ func (Recycling) String() string { return "Log.recycling" }
 func (Log) String() string       { return "Log.mu" }
 func (Committer) String() string { return "committer" }
 func (Maps) String() string      { return "Array.mu" }
-func (State) String() string     { return "Array.stateMu" }
+func (State) String() string     { return "Store.stateMu" }
 
 // Many makes Gate a rank of which one goroutine may hold several.
 func (Gate) Many() {}

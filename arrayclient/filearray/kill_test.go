@@ -164,7 +164,7 @@ func TestCheckpointKilled(t *testing.T) {
 		fsys, a, v := pairUp(t, arrayclient.Options{NoCopy: true})
 		checkpoint := func() {
 			a.commitCheckpoint()
-			a.committer.commit(nil, nil, func() { a.endCheckpoint() })
+			a.store.Commit(nil, nil, func() { a.store.EndCheckpoint() })
 		}
 		mustOpen(t, a, v[0]).WriteAt(make([]byte, trackSize), 0)
 		checkpoint()
@@ -198,7 +198,7 @@ func TestCheckpointKilled(t *testing.T) {
 // power before the next process has synced the other: one of them is whole.
 func TestMetaKilled(t *testing.T) {
 	fsys, a, _ := pairUp(t, arrayclient.Options{NoCopy: true})
-	gen := a.committer.journal.Gen + 1
+	gen := a.store.Journal.Gen + 1
 	unsynced := func(gen uint64) func(op, name string) error {
 		return func(op, name string) error {
 			if op == "sync" && name == disk.MetaName(gen) {

@@ -15,19 +15,6 @@ import (
 
 const tebibyte = 1 << 40
 
-// nth makes the n-th op on files whose name begins with prefix fail, and those
-// after it.
-func nth(n int, op, prefix string, err error) func(string, string) error {
-	return func(o, name string) error {
-		if o == op && strings.HasPrefix(name, prefix) {
-			if n--; n <= 0 {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
 // TestExpandKeepsUnsynced: a flush after an expansion makes durable what was
 // written before it, also where the expansion itself syncs nothing.
 func TestExpandKeepsUnsynced(t *testing.T) {

@@ -1,16 +1,51 @@
-package filearray
+package records
 
 import (
 	"errors"
 	"sync"
 
+	"copyservices/arrayclient/fault"
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/lockorder"
 	"copyservices/arrayclient/filearray/parallel"
 	"copyservices/arrayclient/filearray/segments"
-
-	"copyservices/arrayclient/fault"
 )
+
+// Relationship is what the store has to know of one to commit its marks.
+type Relationship interface {
+	// UID is that of its record.
+	UID() uint64
+	// SyncTarget makes durable what the target holds. An error stays in the target.
+	SyncTarget() error
+	// TargetErr is why nothing is known about what is in the target, nil for a good one.
+	TargetErr() error
+	// Marked is called when the mark of n tracks is durable.
+	Marked(first, n int64, changed bool)
+	// Failed is called when it is durable that the relationship failed.
+	Failed(reason string)
+}
+
+// Mark says that the target of Rel holds N tracks from First, or that they
+// were changed.
+type Mark struct {
+	Rel      Relationship
+	First, N int64
+	Changed  bool
+}
+
+// Failures are those of relationships, to be committed. The zero value has none.
+type Failures struct {
+	records []disk.Record
+	applies []func()
+}
+
+// Add notes that a relationship failed.
+func (f *Failures) Add(rel Relationship, cause error) {
+	reason := cause.Error()
+	failure := disk.Failure{UID: rel.UID(), Reason: reason}
+	f.records = append(f.records, disk.JSONRecord(disk.RecFailed, failure))
+	f.applies = append(f.applies, func() { rel.Failed(reason) })
+}
 
 // committer makes changes durable and then visible. Requests that come while
 // a batch is being written share the next one, and with it the cost of its
@@ -18,14 +53,15 @@ import (
 // committer alone, between the sync of the journal and the answer; so between
 // two batches memory and journal agree, and a checkpoint can be taken.
 type committer struct {
-	journal *disk.Journal
+	// Journal belongs to who commits.
+	Journal *disk.Journal
 	// between is called before a batch of the given number of records and
 	// bytes; it makes room in the journal.
 	between func(records, bytes int) error
 	// release gives back room that was kept for the journal on a full disk, and
 	// reports whether there was any.
 	release func() bool
-	// stamps are taken down with what is committed. It may be nil.
+	// stamps are taken down with what is committed.
 	stamps *segments.Stamps
 
 	mu      sync.Mutex
@@ -38,23 +74,14 @@ type committer struct {
 
 // batch is what one round makes durable.
 type batch struct {
-	done    chan struct{}
-	err     error
-	marks   []mark
-	records []disk.Record
-	applies []func()
+	Failures
+	done  chan struct{}
+	err   error
+	marks []Mark
 }
 
-// mark says that the target of rel holds n tracks from first, or that they
-// were changed.
-type mark struct {
-	rel      *relationship
-	first, n int64
-	changed  bool
-}
-
-// commit makes marks and records durable, in this order, and calls apply
-// (which may be nil) when they are. The caller has called syncTargets for the
+// Commit makes marks and records durable, in this order, and calls apply
+// (which may be nil) when they are. The caller has called SyncTargets for the
 // marks: a mark on the disk without the data it speaks of would be a wrong
 // image. A target whose data could not be made durable fails, and its marks
 // with it; the caller's write goes on. So nil means no more than that each
@@ -63,7 +90,7 @@ type mark struct {
 //
 // No data is synced here: everybody who commits waits for the batch before, so
 // that a batch takes no longer than the journal.
-func (c *committer) commit(marks []mark, records []disk.Record, apply func()) error {
+func (c *committer) Commit(marks []Mark, records []disk.Record, apply func()) error {
 	c.mu.Lock()
 	b := c.next
 	if b == nil {
@@ -130,8 +157,8 @@ func (c *committer) breakDown(cause error) error {
 	return c.broken
 }
 
-// err returns why nothing can be committed any more, nil if it can.
-func (c *committer) err() error {
+// Err returns why nothing can be committed any more, nil if it can.
+func (c *committer) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.broken
@@ -156,7 +183,7 @@ func (c *committer) record(b *batch) error {
 	records, good := b.marksRecord()
 	records = append(records, b.records...)
 	var stamped []disk.StampChange
-	if len(records) > 0 && c.stamps != nil {
+	if len(records) > 0 {
 		stamped = c.stamps.Some()
 	}
 	if len(stamped) > 0 {
@@ -170,9 +197,9 @@ func (c *committer) record(b *batch) error {
 		if err := c.between(len(records), size); err != nil {
 			return err
 		}
-		err := c.journal.Commit(records)
+		err := c.Journal.Commit(records)
 		if errors.Is(err, disk.ErrNoRoom) && c.release() {
-			err = c.journal.Commit(records)
+			err = c.Journal.Commit(records)
 		}
 		if errors.Is(err, disk.ErrNoRoom) {
 			return disk.FullError(err)
@@ -183,12 +210,7 @@ func (c *committer) record(b *batch) error {
 		c.stamps.Noted(stamped)
 	}
 	for _, m := range good {
-		if m.changed {
-			m.rel.changed.SetRange(m.first, m.n)
-		} else {
-			m.rel.copied.SetRange(m.first, m.n)
-			m.rel.stored.Remove(m.first, m.n)
-		}
+		m.Rel.Marked(m.First, m.N, m.Changed)
 	}
 	for _, apply := range b.applies {
 		apply()
@@ -196,44 +218,36 @@ func (c *committer) record(b *batch) error {
 	return nil
 }
 
-// syncTargets makes the data behind marks durable, several targets at a time.
+// SyncTargets makes the data behind marks durable, several targets at a time.
 // It takes no gate. An error stays in the volume.
-func syncTargets(marks []mark) {
-	var targets []*volume
-	seen := map[*relationship]bool{}
+func SyncTargets(marks []Mark) {
+	var list []Relationship
+	seen := map[Relationship]bool{}
 	for _, m := range marks {
-		if !m.changed && !seen[m.rel] {
-			seen[m.rel] = true
-			targets = append(targets, m.rel.target)
+		if !m.Changed && !seen[m.Rel] {
+			seen[m.Rel] = true
+			list = append(list, m.Rel)
 		}
 	}
-	parallel.Each(targets, (*volume).syncTarget)
-}
-
-// syncTarget makes durable what the volume holds as a target.
-func (v *volume) syncTarget() error {
-	if !disk.SyncsTargets {
-		return nil
-	}
-	return v.syncFiles()
+	parallel.Each(list, Relationship.SyncTarget)
 }
 
 // marksRecord returns the marks as a record, together with the failures of
 // relationships whose target cannot hold them.
-func (b *batch) marksRecord() (records []disk.Record, good []mark) {
+func (b *batch) marksRecord() (records []disk.Record, good []Mark) {
 	var copied, changed []byte
-	failed := map[*relationship]bool{}
+	failed := map[Relationship]bool{}
 	for _, m := range b.marks {
-		if m.changed {
-			changed = disk.AppendMark(changed, m.rel.uid, m.first, m.n)
-		} else if err := m.rel.target.data.Err(); err != nil {
-			if !failed[m.rel] {
-				b.fail(m.rel, err)
+		if m.Changed {
+			changed = disk.AppendMark(changed, m.Rel.UID(), m.First, m.N)
+		} else if err := m.Rel.TargetErr(); err != nil {
+			if !failed[m.Rel] {
+				b.Add(m.Rel, err)
 			}
-			failed[m.rel] = true
+			failed[m.Rel] = true
 			continue
 		} else {
-			copied = disk.AppendMark(copied, m.rel.uid, m.first, m.n)
+			copied = disk.AppendMark(copied, m.Rel.UID(), m.First, m.N)
 		}
 		good = append(good, m)
 	}
@@ -246,10 +260,27 @@ func (b *batch) marksRecord() (records []disk.Record, good []mark) {
 	return records, good
 }
 
-// fail adds to the batch that rel failed.
-func (b *batch) fail(rel *relationship, cause error) {
-	reason := cause.Error()
-	failure := disk.Failure{UID: rel.uid, Reason: reason}
-	b.records = append(b.records, disk.JSONRecord(disk.RecFailed, failure))
-	b.applies = append(b.applies, func() { rel.fail(reason) })
+// CommitRecord makes r durable, applies it to the state and then calls apply,
+// which may be nil, both with visible held: the caller does not hold it.
+func (s *Store) CommitRecord(r disk.Record, apply func()) error {
+	return s.Commit(nil, []disk.Record{r}, func() {
+		s.visible.Lock()
+		defer s.visible.Unlock()
+		s.Apply(r)
+		if apply != nil {
+			apply()
+		}
+	})
+}
+
+// CommitFailures makes failures durable, if there are any.
+func (s *Store) CommitFailures(f *Failures) error {
+	if len(f.records) == 0 {
+		return nil
+	}
+	return s.Commit(nil, f.records, func() {
+		for _, apply := range f.applies {
+			apply()
+		}
+	})
 }
