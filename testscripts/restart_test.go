@@ -224,7 +224,7 @@ func (r *restartRun) verify(ctx context.Context) {
 	r.t.Helper()
 	for i := range copyingTasks + 1 {
 		task := fmt.Sprintf("T%d", i)
-		runs, err := r.client.Runs(ctx, task, 100000)
+		runs, _, err := r.client.Runs(ctx, task, 100000)
 		r.must(err)
 		slices.Reverse(runs)
 		var done []string
