@@ -21,18 +21,29 @@ type Through func(ctx context.Context, call Call, do func(context.Context) error
 // Around returns an array whose calls all go through the function, those of optional
 // acts too. It has the optional acts that array has. Close, and Thaw, which wait for
 // nothing, and the content of an open volume go past it.
-func Around(array Array, through Through) Array { return &around{array, through} }
+func Around(array Array, through Through) Array {
+	return AroundLater(func() Array { return array }, through)
+}
+
+// AroundLater is Around for an array that is not there yet: until it is, behind returns
+// nil, and the function lets no call through.
+func AroundLater(behind func() Array, through Through) Array { return &around{behind, through} }
 
 type around struct {
-	inner   Array
+	behind  func() Array
 	through Through
 }
 
 // Unwrap returns the array behind.
-func (a *around) Unwrap() Array { return a.inner }
+func (a *around) Unwrap() Array { return a.behind() }
 
 // Close closes the array behind.
-func (a *around) Close() error { return a.inner.Close() }
+func (a *around) Close() error {
+	if array := a.behind(); array != nil {
+		return array.Close()
+	}
+	return nil
+}
 
 func read(name string) Call   { return Call{name, true} }
 func change(name string) Call { return Call{name, false} }
@@ -58,7 +69,7 @@ func answer[T any](
 func optional[T any](
 	ctx context.Context, a *around, call Call, do func(context.Context, T) error,
 ) error {
-	act, ok := As[T](a.inner)
+	act, ok := As[T](a.behind())
 	if !ok {
 		return fault.New(fault.Refused, "the array does not support %s", call.Name)
 	}
@@ -66,40 +77,44 @@ func optional[T any](
 }
 
 func (a *around) Properties(ctx context.Context) (Properties, error) {
-	return answer(ctx, a, read("properties"), a.inner.Properties)
+	return answer(ctx, a, read("properties"), func(ctx context.Context) (Properties, error) {
+		return a.behind().Properties(ctx)
+	})
 }
 
 func (a *around) Volumes(ctx context.Context) ([]Volume, error) {
-	return answer(ctx, a, read("volumes"), a.inner.Volumes)
+	return answer(ctx, a, read("volumes"), func(ctx context.Context) ([]Volume, error) {
+		return a.behind().Volumes(ctx)
+	})
 }
 
 func (a *around) CreateVolumes(ctx context.Context, spec VolumeSpec) ([]Volume, error) {
 	return answer(ctx, a, change("create volumes"), func(ctx context.Context) ([]Volume, error) {
-		return a.inner.CreateVolumes(ctx, spec)
+		return a.behind().CreateVolumes(ctx, spec)
 	})
 }
 
 func (a *around) DeleteVolume(ctx context.Context, serial Serial) error {
 	return a.through(ctx, change("delete volume"), func(ctx context.Context) error {
-		return a.inner.DeleteVolume(ctx, serial)
+		return a.behind().DeleteVolume(ctx, serial)
 	})
 }
 
 func (a *around) Establish(ctx context.Context, pairs []Pair, opts Options) error {
 	return a.through(ctx, change(string(ActEstablish)), func(ctx context.Context) error {
-		return a.inner.Establish(ctx, pairs, opts)
+		return a.behind().Establish(ctx, pairs, opts)
 	})
 }
 
 func (a *around) Withdraw(ctx context.Context, pairs []Pair) ([]Pair, error) {
 	return answer(ctx, a, change(string(ActWithdraw)), func(ctx context.Context) ([]Pair, error) {
-		return a.inner.Withdraw(ctx, pairs)
+		return a.behind().Withdraw(ctx, pairs)
 	})
 }
 
 func (a *around) Relationships(ctx context.Context, serials ...Serial) ([]Relationship, error) {
 	return answer(ctx, a, read("relationships"), func(ctx context.Context) ([]Relationship, error) {
-		return a.inner.Relationships(ctx, serials...)
+		return a.behind().Relationships(ctx, serials...)
 	})
 }
 

@@ -11,7 +11,7 @@ type Unwrapper interface {
 // are; one that changes an act has that act itself.
 func As[T any](array Array) (act T, ok bool) {
 	for {
-		if a, ok := array.(*around); ok && !has[T](a.inner) {
+		if a, ok := array.(*around); ok && !has[T](a.behind()) {
 			return act, false // it has all acts on behalf of the one behind
 		}
 		if act, ok := array.(T); ok {

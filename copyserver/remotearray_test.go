@@ -2,6 +2,7 @@ package copyserver
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"log/slog"
 	"net/http"
@@ -37,7 +38,8 @@ func (w *world) drive(other *world) arrayclient.ArrayID {
 	p, err := a.Properties(w.Context())
 	must(w.T, err)
 	must(w.T, w.core.Arrays.Add(arrays.Added{
-		ID: p.ID, Array: a, Limits: arrays.Limits{Read: time.Minute, Act: time.Minute, Retry: time.Second},
+		ID: p.ID, Driver: p.Driver, Limits: arrays.Limits{Read: time.Minute, Act: time.Minute, Retry: time.Second},
+		Open:   func(context.Context) (arrayclient.Array, error) { return a, nil },
 		Logger: slog.New(slog.DiscardHandler),
 	}))
 	w.core.Arrays.Settle(w.Context())

@@ -71,6 +71,8 @@ type seams struct {
 	cost access.Cost
 	// wrap goes around the embedded array; nil for nothing.
 	wrap func(*filearray.Array) arrayclient.Array
+	// drivers are of registered arrays.
+	drivers map[string]arrays.Driver
 	// bodyTimeout, places and memory are those of rest.Options, where given.
 	bodyTimeout time.Duration
 	places      *quota.Places
@@ -82,7 +84,9 @@ type seams struct {
 // options that cannot be, Busy for a state folder that is in use, Failed for
 // one that cannot be taken.
 func New(opts Options) (*Server, error) {
-	return newServer(opts, seams{fsys: atomicfile.OS(), cost: access.DefaultCost()})
+	return newServer(opts, seams{
+		fsys: atomicfile.OS(), cost: access.DefaultCost(), drivers: drivers(),
+	})
 }
 
 func newServer(opts Options, seams seams) (*Server, error) {
@@ -121,7 +125,7 @@ func (s *Server) setUp(seams seams) error {
 		embedded = seams.wrap(folder.Array)
 	}
 	parts := core.Parts{
-		Store: folder.Store, Box: folder.Box, Attached: export.NewAttachments(),
+		Drivers: seams.drivers, Store: folder.Store, Box: folder.Box, Attached: export.NewAttachments(),
 		Passwords: access.New(folder.Store.Users(), seams.cost), Logger: s.logger,
 		Access: access.NewHosts(folder.Store, folder.Authority),
 	}
@@ -167,11 +171,25 @@ func (s *Server) setUpArrays(
 			WithHint("an array keeps the serial it was created with; leave --array-serial out")
 	}
 	s.onStop("arrays", parts.Arrays.Close)
+	if err := core.AddRegistered(*parts); err != nil {
+		return err
+	}
+	s.settleArrays(ctx, parts.Arrays)
 	if parts.Runner, err = runner.New(ctx, parts.Store, parts.Arrays, s.logger); err != nil {
 		return err
 	}
 	s.onStop("runs", parts.Runner.Stop)
 	return nil
+}
+
+// settleTime is how long a start waits for registered arrays to answer.
+const settleTime = 2 * time.Second
+
+// settleArrays gives registered arrays the chance to answer before they are needed.
+func (s *Server) settleArrays(ctx context.Context, all *arrays.Registry) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	all.Settle(ctx)
 }
 
 // Start begins to serve and returns at once. It is to be called once.

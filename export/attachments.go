@@ -85,6 +85,18 @@ func (a *Attachments) Of(serial arrayclient.Serial) []Attachment {
 	return a.ofLocked(serial)
 }
 
+// Any returns one of those volumes that hosts have attached, and them; nil where none is.
+func (a *Attachments) Any(of func(arrayclient.Serial) bool) (arrayclient.Serial, []Attachment) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for serial := range a.volumes {
+		if of(serial) {
+			return serial, a.ofLocked(serial)
+		}
+	}
+	return "", nil
+}
+
 func (a *Attachments) ofLocked(serial arrayclient.Serial) []Attachment {
 	type host struct {
 		address, credential string

@@ -175,9 +175,17 @@ type Entry struct {
 	Password string `yaml:"-"`
 	// Sealed is the encrypted password as it is stored.
 	Sealed string `yaml:"sealed"`
-	// Alternate is a second address of a server, may be empty.
+	// Alternate is a second address, may be empty.
 	Alternate string    `yaml:"alternate,omitempty"`
 	Added     time.Time `yaml:"added"`
+	// Driver is the word for what drives an array; empty: nothing does, and the entry is
+	// only kept.
+	Driver string `yaml:"driver,omitempty"`
+	// Array is the id that the array told when it was registered; empty without Driver.
+	Array string `yaml:"array,omitempty"`
+	// Fingerprint of the certificate at the address, sha256:HEX; empty: one that an
+	// authority has signed.
+	Fingerprint string `yaml:"fingerprint,omitempty"`
 }
 
 // KeyLifetime is how long a request with the same idempotency key is the same request.

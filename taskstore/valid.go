@@ -8,6 +8,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/taskstore/notation"
 )
 
 // Validate checks everything about t that needs no array and no host. The
@@ -142,7 +143,32 @@ func (e Entry) Validate() error {
 				WithHint("an address is a host name or an IP address, or one of them with a port")
 		}
 	}
+	if e.Driver != "" || e.Array != "" || e.Fingerprint != "" {
+		if err := e.validDriver(); err != nil {
+			return err
+		}
+	}
 	return ValidName("user", e.User)
+}
+
+// validDriver checks what only an array has that something drives.
+func (e Entry) validDriver() error {
+	if e.Kind != EntryESS || e.Driver == "" {
+		return fault.New(fault.Usage, "only an array with a driver has an id and a certificate")
+	}
+	if _, err := arrayclient.ParseArrayID(e.Array); err != nil {
+		return err
+	}
+	if e.Fingerprint != "" {
+		print, err := notation.ParseFingerprint(e.Fingerprint)
+		if err != nil {
+			return err
+		}
+		if print != e.Fingerprint {
+			return fault.New(fault.Usage, "%q is not as fingerprints are stored", e.Fingerprint)
+		}
+	}
+	return ValidName("driver", e.Driver)
 }
 
 func validAddress(s string) bool {

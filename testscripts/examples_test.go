@@ -83,10 +83,17 @@ var insteadOfExample = map[string]string{
 	"esscli login -s copyserver.example -u operator --password-file -": "esscli login -s copyserver.example -u operator --password-file - < FILE",
 }
 
+const noOtherArray = "there is no other array on the network"
+
 // exampleNotRun are the examples that are not run, each with its reason.
 var exampleNotRun = map[string]string{
 	`copyserver service install --state C:\ProgramData\copyserver`: "for Windows; make wine runs it",
 	"copyserver service remove":                                    "for Windows; make wine runs it",
+
+	"esscli create array 10.0.0.5 --driver copyserver --array-user admin":                            noOtherArray,
+	"esscli create array 10.0.0.5 --driver copyserver --array-user admin --array-password-file FILE": noOtherArray,
+	"esscli delete array 2105.75AB1":        noOtherArray,
+	"esscli delete array 2105.75AB1 --json": noOtherArray,
 }
 
 // examplePlaces are what stands for places and names of the examples.

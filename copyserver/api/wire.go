@@ -87,9 +87,15 @@ type Entry struct {
 	User    string    `json:"user"`
 	// Password in the clear, on its way in only.
 	Password string `json:"password,omitempty"`
-	// Alternate is a second address of a server, may be empty.
+	// Alternate is a second address, may be empty.
 	Alternate string    `json:"alternate,omitempty"`
 	Added     time.Time `json:"added,omitzero"`
+	// Driver is the word for what drives an array; empty: the entry is only kept.
+	Driver string `json:"driver,omitempty"`
+	// Array is the id that the array tells; may be given where there are more than one.
+	Array string `json:"array,omitempty"`
+	// Fingerprint of the certificate there; empty: one that an authority has signed.
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // Credential is a certificate that was issued to a host.

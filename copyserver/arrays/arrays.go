@@ -65,6 +65,12 @@ func (r *Registry) Settle(ctx context.Context) {
 	}
 }
 
+// Answers reports whether the array of that id answers, as far as that is known.
+func (r *Registry) Answers(id arrayclient.ArrayID) bool {
+	m, err := r.named(id)
+	return err == nil && m.there() == nil
+}
+
 // Remove forgets an array that was added, and closes it when its calls have ended; those
 // that only read are cut off. It is refused while one changes something or a volume is
 // open, and when idle, which is called with the array still there, returns an error.
@@ -194,6 +200,9 @@ func (r *Registry) Open(
 		return nil, err
 	}
 	opener, ok := arrayclient.As[arrayclient.Opener](m.array)
+	if err := m.there(); err != nil {
+		return nil, err
+	}
 	if !ok {
 		return nil, fault.New(fault.Refused, "the content of volumes of array %s is not within reach", m.id)
 	}

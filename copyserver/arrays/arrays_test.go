@@ -118,7 +118,7 @@ func (w *world) add(serial string, mood arraystest.Mood) (*shelf, *arraystest.Aw
 	away.Set(mood)
 	w.Cleanup(func() { away.Set(arraystest.Answering) })
 	must(w.T, w.Add(arrays.Added{
-		ID: inner.id, Array: away, Limits: quick, Logger: slog.New(slog.DiscardHandler),
+		ID: inner.id, Driver: "shelf", Open: away.Open, Limits: quick, Logger: slog.New(slog.DiscardHandler),
 	}))
 	w.Settle(w.Context())
 	return inner, away
@@ -463,7 +463,7 @@ func (w *world) addAndRemove(serial string, mood arraystest.Mood) {
 	away := arraystest.New(inner)
 	away.Set(mood)
 	if err := w.Add(arrays.Added{
-		ID: inner.id, Array: away, Limits: quick, Logger: slog.New(slog.DiscardHandler),
+		ID: inner.id, Driver: "shelf", Open: away.Open, Limits: quick, Logger: slog.New(slog.DiscardHandler),
 	}); err != nil {
 		w.Error(err)
 		return

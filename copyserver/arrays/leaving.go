@@ -36,7 +36,7 @@ func (m *member) refuseCalls() {
 func (m *member) close() {
 	m.end()
 	m.calls.Wait()
-	if err := m.Array.Close(); err != nil {
+	if err := m.array.Close(); err != nil {
 		m.Logger.Error("cannot close an array", "array", m.id.String(), "error", err)
 	}
 }

@@ -154,6 +154,7 @@ func (m *member) describe(ctx context.Context) (Description, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err == nil {
+		p.Driver = m.Driver
 		m.last = p
 	}
 	d.Properties, d.State = m.last, m.state

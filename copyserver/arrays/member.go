@@ -43,8 +43,12 @@ type State struct {
 // Added is an array that the server reaches over a network, and that may be away.
 type Added struct {
 	// ID is what the array said that it is when it was registered.
-	ID     arrayclient.ArrayID
-	Array  arrayclient.Array // which the Registry closes
+	ID arrayclient.ArrayID
+	// Driver is the word for what drives it.
+	Driver string
+	// Open returns the array, which the Registry closes. It is called again until it
+	// does; one that cannot be reached may also return an error later, in its acts.
+	Open   func(context.Context) (arrayclient.Array, error)
 	Limits Limits
 	Logger *slog.Logger
 }
@@ -65,6 +69,7 @@ type member struct {
 	question <-chan identity // that has no answer yet; of who asks the array again
 
 	mu      sync.Mutex
+	opened  arrayclient.Array // nil until it is
 	state   State
 	last    arrayclient.Properties // when it answered
 	leaving bool                   // no more calls
@@ -75,8 +80,8 @@ type member struct {
 func newMember(a Added) *member {
 	m := &member{id: a.ID, Added: &a, asked: make(chan struct{})}
 	m.alive, m.end = context.WithCancel(context.Background())
-	m.last.ID = a.ID
-	m.array = arrayclient.Around(a.Array, m.through)
+	m.last = arrayclient.Properties{ID: a.ID, Driver: a.Driver}
+	m.array = arrayclient.AroundLater(m.behind, m.through)
 	m.state = State{Since: time.Now().UTC(), Reason: "it has not been asked yet"}
 	m.calls.Go(func() {
 		there := m.try()
@@ -233,6 +238,7 @@ func (m *member) try() bool {
 		return false
 	}
 	m.Logger.Info("an array answers", "array", m.id.String(), "silent", time.Since(m.state.Since))
+	p.Driver = m.Driver
 	m.last, m.state = p, State{Answers: true, Since: time.Now().UTC()}
 	return true
 }
@@ -272,10 +278,45 @@ func (m *member) ask(ctx context.Context) <-chan identity {
 	m.calls.Go(func() {
 		var a identity
 		a.error = m.guarded(ctx, func(ctx context.Context) (err error) {
-			a.Properties, err = m.Array.Properties(ctx)
+			if err := m.open(ctx); err != nil {
+				return err
+			}
+			a.Properties, err = m.behind().Properties(ctx)
 			return err
 		})
 		answer <- a
 	})
 	return answer
+}
+
+// behind returns the array, nil until it is open.
+func (m *member) behind() arrayclient.Array {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.opened
+}
+
+// open opens the array if it is not open.
+func (m *member) open(ctx context.Context) error {
+	if m.behind() != nil {
+		return nil
+	}
+	array, err := m.Open(ctx)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.opened = array
+	return nil
+}
+
+// there returns the error of an array that does not answer.
+func (m *member) there() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.Added == nil || m.state.Answers {
+		return nil
+	}
+	return m.silenceLocked()
 }

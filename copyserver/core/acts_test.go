@@ -173,10 +173,10 @@ var acts = map[string]act{
 	}).ready},
 	"AddEntry": {taskstore.RoleAdmin, func(w *world) func(core.Caller) error {
 		e := entryOf(w.name())
-		return func(by core.Caller) error { return failed(w.AddEntry(by, e)) }
+		return func(by core.Caller) error { return failed(w.AddEntry(w.Context(), by, e)) }
 	}},
 	"ChangeEntry": {taskstore.RoleAdmin, onEntry(func(w *world, by core.Caller, address string) error {
-		return failed(w.ChangeEntry(by, taskstore.EntryESS, address, taskstore.Entry{User: "root"}))
+		return failed(w.ChangeEntry(w.Context(), by, taskstore.EntryESS, address, taskstore.Entry{User: "root"}))
 	})},
 	"DeleteEntry": {taskstore.RoleAdmin, onEntry(func(w *world, by core.Caller, address string) error {
 		return w.DeleteEntry(by, taskstore.EntryESS, address)
@@ -252,7 +252,7 @@ func onUser(do func(*world, core.Caller, string) error) ready {
 func onEntry(do func(*world, core.Caller, string) error) ready {
 	return on(func(w *world) string {
 		address := w.name()
-		must(w.T, failed(w.AddEntry(admin, entryOf(address))))
+		must(w.T, failed(w.AddEntry(w.Context(), admin, entryOf(address))))
 		return address
 	}, do)
 }

@@ -25,6 +25,7 @@ type Parts struct {
 	Store     taskstore.Store
 	Box       *secrets.Box // seals passwords of registered arrays and servers
 	Arrays    *arrays.Registry
+	Drivers   map[string]arrays.Driver // of registered arrays, by their words
 	Runner    *runner.Runner
 	Attached  *export.Attachments
 	Passwords *access.Authenticator

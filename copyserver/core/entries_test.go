@@ -16,7 +16,7 @@ func entryOf(address string) taskstore.Entry {
 // added wants e to be registered and returns the answer.
 func (w *world) added(e taskstore.Entry) taskstore.Entry {
 	w.Helper()
-	got, err := w.AddEntry(admin, e)
+	got, err := w.AddEntry(w.Context(), admin, e)
 	must(w.T, err)
 	return got
 }
@@ -41,23 +41,23 @@ func TestNoAnswerHoldsAPassword(t *testing.T) {
 	all, err := w.Entries(admin, "")
 	must(t, err)
 	wantNoPassword(t, all...)
-	changed, err := w.ChangeEntry(admin, taskstore.EntryESS, "ess1", taskstore.Entry{Password: "hunter3"})
+	changed, err := w.ChangeEntry(w.Context(), admin, taskstore.EntryESS, "ess1", taskstore.Entry{Password: "hunter3"})
 	must(t, err)
 	wantNoPassword(t, changed)
 	for _, e := range []taskstore.Entry{
 		entryOf("ess1"), entryOf("no address"), {Kind: "x", Address: "a", User: "u", Password: "hunter2"},
 	} {
-		answer, err := w.AddEntry(admin, e)
+		answer, err := w.AddEntry(w.Context(), admin, e)
 		wantFault(t, err, fault.Usage, "", "")
 		wantNoPassword(t, answer)
-		answer, err = w.AddEntry(operator, e)
+		answer, err = w.AddEntry(w.Context(), operator, e)
 		wantFault(t, err, fault.Denied, "", "")
 		wantNoPassword(t, answer)
 	}
 	for _, change := range []taskstore.Entry{
 		{Address: "ess2", Password: "hunter2"}, {Alternate: "a@b", Password: "hunter2"},
 	} {
-		answer, err := w.ChangeEntry(admin, taskstore.EntryESS, "ess1", change)
+		answer, err := w.ChangeEntry(w.Context(), admin, taskstore.EntryESS, "ess1", change)
 		wantFault(t, err, fault.Usage, "", "")
 		wantNoPassword(t, answer)
 	}
@@ -87,7 +87,7 @@ func TestEntriesByKind(t *testing.T) {
 		return failed(w.Entries(admin, "x"))
 	})
 	w.refused(fault.Usage, `"x" is no kind of entry`, "ess and essserver", func() error {
-		return failed(w.AddEntry(admin, taskstore.Entry{Kind: "x", Address: "a", User: "u", Password: "p"}))
+		return failed(w.AddEntry(w.Context(), admin, taskstore.Entry{Kind: "x", Address: "a", User: "u", Password: "p"}))
 	})
 }
 
@@ -108,7 +108,7 @@ func TestEntriesThatCannotBe(t *testing.T) {
 		{entryOf("ess1"), "an entry named ess/ESS1 exists already", ""},
 	} {
 		w.refused(fault.Usage, c.text, c.hint, func() error {
-			err := failed(w.AddEntry(admin, c.entry))
+			err := failed(w.AddEntry(w.Context(), admin, c.entry))
 			if errors.Is(err, fault.ErrExists) != strings.Contains(c.text, "exists already") {
 				t.Errorf("%v: it is ErrExists, or is not", err)
 			}
@@ -122,19 +122,19 @@ func TestAddressOfEntryStays(t *testing.T) {
 	w := newWorldWithoutArray(t)
 	w.added(entryOf("0:0::1"))
 	w.refused(fault.Usage, "the address of an entry does not change", "add one for the new", func() error {
-		return failed(w.ChangeEntry(admin, taskstore.EntryESS, "::1", taskstore.Entry{Address: "::2"}))
+		return failed(w.ChangeEntry(w.Context(), admin, taskstore.EntryESS, "::1", taskstore.Entry{Address: "::2"}))
 	})
 	w.refused(fault.Usage, "does not change", "", func() error {
 		change := taskstore.Entry{Kind: taskstore.EntryESSServer, User: "root"}
-		return failed(w.ChangeEntry(admin, taskstore.EntryESS, "::1", change))
+		return failed(w.ChangeEntry(w.Context(), admin, taskstore.EntryESS, "::1", change))
 	})
 	w.refused(fault.Usage, `"a@b" is no address`, "", func() error {
 		change := taskstore.Entry{Alternate: "a@b", User: "root", Password: "hunter3"}
-		return failed(w.ChangeEntry(admin, taskstore.EntryESS, "::1", change))
+		return failed(w.ChangeEntry(w.Context(), admin, taskstore.EntryESS, "::1", change))
 	})
 	before, err := w.Store.Entries().Get("ess/0:0::1")
 	must(t, err)
-	got, err := w.ChangeEntry(admin, taskstore.EntryESS, "::1",
+	got, err := w.ChangeEntry(w.Context(), admin, taskstore.EntryESS, "::1",
 		taskstore.Entry{Address: "0::0:1", User: "root", Alternate: "::3"})
 	must(t, err)
 	if got.Address != "0:0::1" || got.User != "root" || got.Alternate != "::3" {
@@ -150,7 +150,7 @@ func TestAddressOfEntryStays(t *testing.T) {
 func TestEntriesOfEarlierVersions(t *testing.T) {
 	w := newWorldWithoutArray(t)
 	must(t, w.Store.Entries().Put(taskstore.Entry{Kind: taskstore.EntryESS, Address: "a@b", User: "u"}))
-	must(t, failed(w.ChangeEntry(admin, taskstore.EntryESS, "A@b", taskstore.Entry{User: "root"})))
+	must(t, failed(w.ChangeEntry(w.Context(), admin, taskstore.EntryESS, "A@b", taskstore.Entry{User: "root"})))
 	must(t, w.DeleteEntry(admin, taskstore.EntryESS, "a@b"))
 }
 
@@ -161,7 +161,7 @@ func TestEntriesThatAreNotThere(t *testing.T) {
 	w.added(server)
 	const text, hint = `no entry named "ess/ess1"`, "lsess and lsessserver"
 	w.refused(fault.NotFound, text, hint, func() error {
-		return failed(w.ChangeEntry(admin, taskstore.EntryESS, "ess1", taskstore.Entry{User: "u"}))
+		return failed(w.ChangeEntry(w.Context(), admin, taskstore.EntryESS, "ess1", taskstore.Entry{User: "u"}))
 	})
 	w.refused(fault.NotFound, text, hint, func() error {
 		return w.DeleteEntry(admin, taskstore.EntryESS, "ess1")

@@ -48,6 +48,8 @@ type world struct {
 	log        bytes.Buffer // what core says, not the parts that work in the background
 	reassigned int          // how often it was told to look at the attached hosts again
 	names      int
+
+	network network
 }
 
 func newWorld(t *testing.T) *world {
@@ -98,7 +100,8 @@ func newWorldOn(t *testing.T, store taskstore.Store, list ...arrayclient.Array) 
 	must(t, err)
 	t.Cleanup(func() { must(t, tasks.Stop(context.Background())) })
 	w.Core = core.New(core.Parts{
-		Store: store, Box: empty.Box, Arrays: registry, Runner: tasks, Attached: export.NewAttachments(),
+		Drivers: map[string]arrays.Driver{"test": w.open},
+		Store:   store, Box: empty.Box, Arrays: registry, Runner: tasks, Attached: export.NewAttachments(),
 		Passwords: access.New(store.Users(), cheap), Access: access.NewHosts(store, empty.Authority),
 		Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
 	})

@@ -31,7 +31,7 @@ func (w *world) addAway() *arraystest.Away {
 	must(w.T, err)
 	away := arraystest.New(inner)
 	must(w.T, w.Arrays.Add(arrays.Added{
-		ID: p.ID, Array: away, Limits: quick, Logger: slog.New(slog.DiscardHandler),
+		ID: p.ID, Driver: p.Driver, Open: away.Open, Limits: quick, Logger: slog.New(slog.DiscardHandler),
 	}))
 	w.Cleanup(func() { must(w.T, w.Arrays.Close(context.Background())) })
 	w.Arrays.Settle(w.Context())

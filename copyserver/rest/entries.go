@@ -18,7 +18,7 @@ func (s *API) createEntry(q *call) (answer, error) {
 	if _, err := q.decode(&e); err != nil {
 		return answer{}, err
 	}
-	added, err := s.core.AddEntry(q.by, storedEntry(e))
+	added, err := s.core.AddEntry(q.Context(), q.by, storedEntry(e))
 	if err != nil {
 		return answer{}, err
 	}
@@ -36,7 +36,7 @@ func (s *API) changeEntry(q *call) (answer, error) {
 		return answer{}, err
 	}
 	kind, address := q.entry()
-	e, err := s.core.ChangeEntry(q.by, kind, address, storedEntry(change))
+	e, err := s.core.ChangeEntry(q.Context(), q.by, kind, address, storedEntry(change))
 	if err != nil {
 		return answer{}, err
 	}

@@ -36,6 +36,7 @@ func wireResolved(p taskstore.ResolvedPair) api.ResolvedPair {
 func wireEntry(e taskstore.Entry) api.Entry {
 	return api.Entry{
 		Kind: e.Kind, Address: e.Address, User: e.User, Alternate: e.Alternate, Added: e.Added,
+		Driver: e.Driver, Array: e.Array, Fingerprint: e.Fingerprint,
 	}
 }
 
@@ -43,6 +44,7 @@ func storedEntry(e api.Entry) taskstore.Entry {
 	return taskstore.Entry{
 		Kind: e.Kind, Address: e.Address, User: e.User, Password: e.Password,
 		Alternate: e.Alternate, Added: e.Added,
+		Driver: e.Driver, Array: e.Array, Fingerprint: e.Fingerprint,
 	}
 }
 

@@ -55,17 +55,18 @@ func (r *Runner) actOf(
 }
 
 // Unsupported is the refusal of an act that arr does not have.
+// One that does not answer may have it all the same.
 func Unsupported(arr arrayclient.Array, act string) error {
-	return fault.New(fault.Refused, "%s does not support %s", nameOf(arr), act).
-		WithHint("esscli show array lists what it does")
-}
-
-func nameOf(arr arrayclient.Array) string {
 	p, err := arr.Properties(context.Background())
-	if err != nil {
-		return "the array"
+	if isSilent(err) {
+		return err
 	}
-	return "array " + p.ID.String()
+	name := "array " + p.ID.String()
+	if err != nil {
+		name = "the array"
+	}
+	return fault.New(fault.Refused, "%s does not support %s", name, act).
+		WithHint("esscli show array lists what it does")
 }
 
 func establish(opts arrayclient.Options) act {

@@ -27,6 +27,21 @@ func (r *Runner) Get(ctx context.Context, id string, wait time.Duration) (taskst
 	return l.snapshot(), nil
 }
 
+// Working returns a run that goes on and works on one of those volumes.
+func (r *Runner) Working(on func(arrayclient.Serial) bool) (run taskstore.Run, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.live {
+		run := l.snapshot()
+		for _, p := range run.Pairs {
+			if run.State == taskstore.RunRunning && on(arrayclient.Serial(p.Source)) {
+				return run, true
+			}
+		}
+	}
+	return taskstore.Run{}, false
+}
+
 func (r *Runner) liveRun(id string) *live {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -31,7 +31,7 @@ func (w *world) addAway() {
 	p, err := w.array.Properties(w.t.Context())
 	must(w.t, err)
 	must(w.t, w.all.Add(arrays.Added{
-		ID: p.ID, Array: w.away, Logger: slog.New(slog.DiscardHandler),
+		ID: p.ID, Open: w.away.Open, Logger: slog.New(slog.DiscardHandler),
 		Limits: arrays.Limits{Read: time.Second, Act: 5 * time.Second, Retry: 5 * time.Millisecond},
 	}))
 	w.all.Settle(w.t.Context())

@@ -25,6 +25,7 @@ func (x *essCLI) deletes() []*program.Command {
 		x.deleting("run", "ID...", "20261122-020350-3d3aaf", (*api.Client).DeleteRun),
 		x.deleting("user", "NAME...", "backup watcher", (*api.Client).DeleteUser),
 		x.deleting("credential", "SERIAL...", "51c0ffee", (*api.Client).DeleteCredential),
+		x.deleting("array", "ARRAY...", "2105.75AB1", deleteArray),
 		x.withdraw(),
 	}
 }

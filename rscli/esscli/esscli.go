@@ -32,6 +32,7 @@ type essCLI struct {
 	options arrayclient.Options
 	host    hostOptions
 	user    userOptions
+	array   arrayOptions
 	runs    runOptions
 	set     setOptions
 
@@ -56,8 +57,8 @@ func New(*program.Env) *program.Command {
 			"esscli apply -f task.yaml",
 		},
 		Sub: []*program.Command{
-			x.branch("create", "Create a volume, task, relationship, host, user or credential",
-				x.createVolume(), x.createTask(), x.createRelationship(), x.createHost(), x.createUser(),
+			x.branch("create", "Create a volume, task, relationship, host, user, credential or array",
+				x.createVolume(), x.createTask(), x.createRelationship(), x.createHost(), x.createUser(), createArray(x),
 				x.createCredential()),
 			x.branch("list", "List what there is", x.lists()...),
 			x.branch("show", "Show one thing; a task as apply takes it", x.shows()...),

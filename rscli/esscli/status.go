@@ -45,6 +45,7 @@ func (x *essCLI) status() *program.Command {
 			if err != nil {
 				return err
 			}
+			e.Told() // by what is found to be wrong
 			return e.Result(r, r.print)
 		},
 	})

@@ -49,6 +49,9 @@ func (e *Env) Lack(text string) {
 	}
 }
 
+// Told says that the result itself tells what it lacks.
+func (e *Env) Told() { e.lacking = nil }
+
 // end reports err, which may be nil, and returns the exit code.
 func (e *Env) end(err error) int {
 	if err == nil && e.lacking != nil {

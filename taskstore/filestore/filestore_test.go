@@ -324,6 +324,41 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// TestFormatsOfEntries: one that earlier servers know has their format.
+func TestFormatsOfEntries(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir)
+	kept := taskstore.Entry{Kind: taskstore.EntryESS, Address: "ess1", User: "u", Sealed: "s"}
+	driven := kept
+	driven.Address, driven.Driver, driven.Array = "ess2", "copyserver", "2105.75AB1"
+	driven.Fingerprint = "sha256:" + strings.Repeat("ab", 32)
+	for want, e := range map[string]taskstore.Entry{"entry 1 ": kept, "entry 2 ": driven} {
+		must(t, d.Entries().Create(e))
+		files, err := filepath.Glob(filepath.Join(dir, "entries", "*"+e.Address+"*"))
+		must(t, err)
+		data, err := os.ReadFile(files[0])
+		if err != nil || len(files) != 1 || !strings.Contains(string(data), want) {
+			t.Errorf("%s: %v, the file is %.60q", e.Address, err, data)
+		}
+		got, err := open(t, dir).Entries().Get(taskstore.EntryName(e.Kind, e.Address))
+		if err != nil || got != e {
+			t.Errorf("read %+v, %v, want %+v", got, err, e)
+		}
+	}
+	for text, change := range map[string]func(*taskstore.Entry){
+		"only an array with a driver": func(e *taskstore.Entry) { e.Driver = "" },
+		"is not an array":             func(e *taskstore.Entry) { e.Array = "x" },
+		"fingerprint":                 func(e *taskstore.Entry) { e.Fingerprint = "ab" },
+		"as fingerprints are stored":  func(e *taskstore.Entry) { e.Fingerprint = strings.Repeat("ab", 32) },
+	} {
+		e := driven
+		change(&e)
+		if err := d.Entries().Put(e); fault.KindOf(err) != fault.Usage || !strings.Contains(err.Error(), text) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func TestRefusesStrangeAndRenamedFiles(t *testing.T) {
 	dir := t.TempDir()
 	must(t, open(t, dir).Tasks().Create(task))

@@ -49,6 +49,15 @@ var entryKind = kindOf[taskstore.Entry]{
 	word: "entry", folder: "entries",
 	name:     func(e taskstore.Entry) string { return taskstore.EntryName(e.Kind, e.Address) },
 	validate: taskstore.Entry.Validate, clone: itself[taskstore.Entry],
+	formats: 2, format: formatOfEntry,
+}
+
+// formatOfEntry: the second format has a place for arrays that something drives.
+func formatOfEntry(e taskstore.Entry) int {
+	if e.Driver != "" {
+		return 2
+	}
+	return firstFormat
 }
 
 var runKind = kindOf[taskstore.Run]{

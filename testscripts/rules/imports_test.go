@@ -77,8 +77,6 @@ var layers = []layer{
 		"the registry holds arrays of whatever driver, so it knows none"},
 	{"copyserver/runner", append([]string{"copyserver/arrays", "taskstore"}, driverImports...),
 		"tasks run the same whoever asks for them: the words of a protocol stay with it"},
-	{"copyserver/arrays", driverImports,
-		"which arrays there are is known without a driver, which is given to it, and without who asks"},
 	{"copyserver/rest", slices.Concat([]string{"copyserver/api", "copyserver/arrays", "copyserver/access", "copyserver/core",
 		"copyserver/runner", "export/quota"}, storeImports, driverImports),
 		"REST is one way in: it asks core for what may be done, and starts and opens nothing"},

@@ -44,6 +44,9 @@ func New(inner arrayclient.Array) *Away {
 	return a
 }
 
+// Open returns the Away, as one that drives it would.
+func (a *Away) Open(context.Context) (arrayclient.Array, error) { return a, nil }
+
 // Unwrap returns the array that the calls go through to.
 func (a *Away) Unwrap() arrayclient.Array { return a.Array }
 

@@ -1,0 +1,50 @@
+package copyserver
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"strings"
+
+	"copyservices/arrayclient"
+	"copyservices/arrayclient/fault"
+	"copyservices/copyserver/arrays"
+	"copyservices/copyserver/arrays/remote"
+	"copyservices/taskstore/notation"
+)
+
+// drivers returns the drivers of registered arrays, by the word that registers one.
+func drivers() map[string]arrays.Driver {
+	return map[string]arrays.Driver{"copyserver": openCopyserver}
+}
+
+// copyserverPort is that of the REST API of a copyserver where an address names none.
+const copyserverPort = "8452"
+
+func openCopyserver(ctx context.Context, at arrays.Login) (arrayclient.Array, error) {
+	config := remote.Config{User: at.User, Password: at.Password, Array: at.Array}
+	for _, address := range at.Addresses {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			address = net.JoinHostPort(strings.Trim(address, "[]"), copyserverPort)
+		}
+		config.Servers = append(config.Servers, address)
+	}
+	if at.Fingerprint != "" {
+		config.TLS = func(string) *tls.Config { return pinnedTo(at.Fingerprint) }
+	}
+	return remote.Open(ctx, config)
+}
+
+// pinnedTo trusts the one certificate with that fingerprint.
+func pinnedTo(fingerprint string) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // VerifyConnection does it
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if got := notation.Fingerprint(state.PeerCertificates[0].Raw); got != fingerprint {
+				return fault.New(fault.Connection, "its certificate has the fingerprint %s, not %s", got, fingerprint)
+			}
+			return nil
+		},
+	}
+}
