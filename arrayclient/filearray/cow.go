@@ -1,15 +1,11 @@
 package filearray
 
 import (
-	"copyservices/arrayclient/filearray/records"
 	"errors"
-	"fmt"
 	"sync"
 
-	"copyservices/arrayclient/filearray/disk"
-	"copyservices/arrayclient/filearray/segments"
-
 	"copyservices/arrayclient"
+	"copyservices/arrayclient/filearray/disk"
 )
 
 const trackSize = arrayclient.TrackSize
@@ -38,63 +34,6 @@ var trackBuffers = sync.Pool{New: func() any {
 // one go.
 const clearTracks = 1024
 
-// clearable returns how many of n tracks from first on can be cleared in one
-// piece.
-func (v *volume) clearable(first, n int64) int64 {
-	off := first * trackSize
-	length := min(n*trackSize, v.data.Size-off)
-	if part := v.data.Bound(off, length, clearTracks*trackSize); part < length {
-		return max(1, part/trackSize)
-	}
-	return n
-}
-
-// saveRuns saves n tracks, which are locked, and appends what is to be committed.
-func (v *volume) saveRuns(first, n int64, marks *[]records.Mark, failures *records.Failures) {
-	for t := first; t < first+n; {
-		t += v.saveRun(t, first+n-t, marks, failures)
-	}
-	for _, r := range v.sources {
-		if !r.hasFailed() && !r.recorded(first, n) {
-			*marks = append(*marks, records.Mark{Rel: r, First: first, N: n, Changed: true})
-		}
-	}
-}
-
-// saveRun copies tracks from t on that are alike for every relationship, at
-// most limit, to those targets that lack them, and returns how many.
-func (v *volume) saveRun(t, limit int64, marks *[]records.Mark, failures *records.Failures) int64 {
-	var lacking, unmarked []*relationship
-	for _, r := range v.sources {
-		state, same := r.run(t, limit)
-		limit = min(limit, same)
-		switch {
-		case r.hasFailed():
-		case state == trackLacking:
-			lacking = append(lacking, r)
-		case state == trackStored:
-			unmarked = append(unmarked, r)
-		}
-	}
-	n := limit
-	if len(lacking) > 0 {
-		var errs []error
-		n, errs = v.copyTracks(t, limit, lacking)
-		for i, r := range lacking {
-			if errs[i] != nil {
-				failures.Add(r, errs[i])
-				continue
-			}
-			r.stored.Add(t, n)
-			unmarked = append(unmarked, r)
-		}
-	}
-	for _, r := range unmarked {
-		*marks = append(*marks, records.Mark{Rel: r, First: t, N: n})
-	}
-	return n
-}
-
 // trackState is what a target has of a track.
 type trackState int
 
@@ -116,48 +55,6 @@ func (r *relationship) run(t, limit int64) (trackState, int64) {
 		return trackStored, n
 	}
 	return trackLacking, n
-}
-
-// copyTracks copies tracks from t on, at most limit, to the targets of rels
-// and returns how many, and the error of each. The tracks are locked.
-func (v *volume) copyTracks(t, limit int64, rels []*relationship) (int64, []error) {
-	errs := make([]error, len(rels))
-	off := t * trackSize
-	v.array.store.Spare.Hope() // refused, they fail for good
-	for i, r := range rels {
-		errs[i] = r.target.roomFor(off, min(limit*trackSize, v.data.Size-off))
-	}
-	each := func(f func(d *segments.Data) error) {
-		for i, r := range rels {
-			if errs[i] == nil {
-				errs[i] = f(r.target.data)
-			}
-		}
-	}
-	if limit > 1 {
-		if n := v.data.HoleTracks(t, limit); n > 0 {
-			each(func(d *segments.Data) error { return d.Clear(off, min(n*trackSize, v.data.Size-off)) })
-			return n, errs
-		}
-	}
-	n := min(limit, saveTracks)
-	pool := &buffers
-	if n == 1 {
-		pool = &trackBuffers
-	}
-	buf := pool.Get().(*[]byte)
-	defer pool.Put(buf)
-	for end := min(off+n*trackSize, v.data.Size); off < end; {
-		p := (*buf)[:min(int64(len(*buf)), end-off)]
-		if err := v.data.ReadAt(p, off); err != nil {
-			err = fmt.Errorf("source %s cannot be read: %w", v.serial, err)
-			each(func(*segments.Data) error { return err })
-			return n, errs
-		}
-		each(func(d *segments.Data) error { return d.Store(p, off) })
-		off += int64(len(p))
-	}
-	return n, errs
 }
 
 // readTarget reads from the target. A track that is not copied comes from the

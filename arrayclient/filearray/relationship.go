@@ -113,6 +113,11 @@ func (r *relationship) lost() error {
 	return r.source.data.Err()
 }
 
+// recorded reports whether changes of n tracks need not be recorded any more.
+func (r *relationship) recorded(first, n int64) bool {
+	return r.changed == nil || r.changed.AllSet(first, n)
+}
+
 // describe returns r as the interface shows it.
 func (r *relationship) describe(rec *disk.RelationshipRecord) arrayclient.Relationship {
 	d := arrayclient.Relationship{

@@ -35,9 +35,8 @@ var lineExceptions = map[string]exception{
 }
 
 var methodExceptions = map[string]exception{
-	"arrayclient/filearray.Array":        {9, "one door to many acts, a file for each kind; its state is configuration and records.Store"},
-	"arrayclient/filearray.volume":       {6, "what hosts do, what is saved before that, and where a target differs are looked for apart"},
-	"arrayclient/filearray.relationship": {4, "reads of a target, writes to it and what is recorded are looked for apart"},
+	"arrayclient/filearray.Array":  {9, "one door to many acts, a file for each kind; its state is configuration and records.Store"},
+	"arrayclient/filearray.volume": {5, "what hosts do, what is saved before that, and where a target differs are looked for apart"},
 
 	"copyserver/core.Core":   {10, roomReason},
 	"copyserver/rest.API":    {15, roomReason},
