@@ -20,8 +20,8 @@ import (
 	"copyservices/copyserver/api"
 )
 
-// Driver is the name of the driver in the array's Properties.
-const Driver = "remote"
+// Driver is the name of the driver, also in the Properties of its arrays.
+const Driver = "copyserver"
 
 // The times of a Config that says nothing of them.
 const (
