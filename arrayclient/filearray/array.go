@@ -69,21 +69,6 @@ type configuration struct {
 	nextUID  uint64          // for the next volume or relationship
 	closed   bool
 	underWay sync.WaitGroup // acts, from their begin to their end
-
-	ctx    context.Context // ends when the array closes
-	cancel context.CancelFunc
-	copies sync.WaitGroup
-	// destages are the goroutines that destage in the background.
-	destages sync.WaitGroup
-	measures writelog.Measures
-	// cannotClone is set when the file system turned out not to share blocks.
-	cannotClone atomic.Bool
-	slots       chan struct{} // background copies at work at a time
-	finishing   relQueue
-	rate        rate // of all background copying
-
-	freezeTimeout time.Duration
-	ending        atomic.Bool // Thaw was called: freezes hold nothing any more
 }
 
 // copySlots is how many pieces are copied in the background at a time.
