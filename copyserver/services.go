@@ -93,7 +93,7 @@ func (s *Server) restService(seams seams) service {
 				return err
 			}
 			s.api, err = rest.New(rest.Options{
-				Core: s.core, Auth: s.core.Passwords, Logger: s.logger, Cert: s.cert, Server: about,
+				Core: s.core, Cert: s.cert, Server: about,
 				Memory: cmp.Or(seams.memory, rest.NewMemory(s.opts.memory/restPart)),
 				Places: seams.places, BodyTimeout: seams.bodyTimeout,
 			})

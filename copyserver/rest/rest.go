@@ -28,10 +28,8 @@ const (
 
 // Options of an API. None may be left out but those that say so.
 type Options struct {
-	Core   *core.Core
-	Auth   *access.Authenticator
-	Logger *slog.Logger
-	Cert   tls.Certificate
+	Core *core.Core
+	Cert tls.Certificate
 	// Server describes the server, as far as that does not change; every answer carries
 	// its ID.
 	Server api.Server
@@ -65,7 +63,7 @@ type API struct {
 // long ago are dropped; the error is that of the store.
 func New(o Options) (*API, error) {
 	s := &API{
-		core: o.Core, auth: o.Auth, logger: o.Logger, server: o.Server, clock: newClock(),
+		core: o.Core, auth: o.Core.Passwords, logger: o.Core.Logger, server: o.Server, clock: newClock(),
 		bodyTimeout: cmp.Or(o.BodyTimeout, bodyTimeout), clients: newClients(o.Memory, o.Places),
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
