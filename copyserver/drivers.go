@@ -3,6 +3,7 @@ package copyserver
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"strings"
 
@@ -32,7 +33,13 @@ func openCopyserver(ctx context.Context, at arrays.Login) (arrayclient.Array, er
 	if at.Fingerprint != "" {
 		config.TLS = func(string) *tls.Config { return pinnedTo(at.Fingerprint) }
 	}
-	return remote.Open(ctx, config)
+	array, err := remote.Open(ctx, config)
+	var unknown *tls.CertificateVerificationError
+	if errors.As(err, &unknown) {
+		return nil, fault.New(fault.KindOf(err), "%w", err).
+			WithHint("compare its fingerprint with the one in the log of the server there, and give it")
+	}
+	return array, err
 }
 
 // pinnedTo trusts the one certificate with that fingerprint.
