@@ -90,10 +90,10 @@ var exampleNotRun = map[string]string{
 	`copyserver service install --state C:\ProgramData\copyserver`: "for Windows; make wine runs it",
 	"copyserver service remove":                                    "for Windows; make wine runs it",
 
-	"esscli create array 10.0.0.5 --driver copyserver --array-user admin":                            noOtherArray,
-	"esscli create array 10.0.0.5 --driver copyserver --array-user admin --array-password-file FILE": noOtherArray,
-	"esscli delete array 2105.75AB1":        noOtherArray,
-	"esscli delete array 2105.75AB1 --json": noOtherArray,
+	"esscli create array 10.0.0.5 --driver copyserver --array-user admin":  noOtherArray,
+	"esscli create array ess2:8453 --driver copyserver --array-user admin": noOtherArray,
+	"esscli delete array 2105.75AB1":                                       noOtherArray,
+	"esscli delete array 2105.75AB1 --json":                                noOtherArray,
 }
 
 // examplePlaces are what stands for places and names of the examples.

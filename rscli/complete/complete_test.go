@@ -200,7 +200,7 @@ func TestScripts(t *testing.T) {
 func TestKindsAreKnown(t *testing.T) {
 	free := []string{
 		"esscli create task", "esscli create host", "esscli create user", "esscli delete credential",
-		"esscli show credential",
+		"esscli show credential", "esscli create array",
 	}
 	var builders []program.Builder
 	for _, p := range esscli.Programs() {

@@ -31,8 +31,9 @@ func (o *arrayOptions) flags() []cli.Flag {
 		&cli.StringFlag{Name: "alternate", Destination: &o.alternate,
 			Usage: "tried where the first address does not answer `ADDRESS`"},
 		&cli.StringFlag{Name: "fingerprint", Destination: &o.fingerprint,
-			Usage: "of the certificate there, unless an authority signed it `SHA256`"},
-		&cli.StringFlag{Name: "array", Destination: &o.id, Usage: "which array, where there are more `ID`"},
+			Usage: "of its certificate, if no authority signed it `SHA256`"},
+		&cli.StringFlag{Name: "array", Category: program.KindArray, Destination: &o.id,
+			Usage: "which array, where there are more `ID`"},
 	}
 }
 
@@ -42,7 +43,7 @@ func createArray(x *essCLI) *program.Command {
 		Name: "array", Synopsis: "ADDRESS", Summary: "Register an array that the server then drives",
 		Examples: []string{
 			"esscli create array 10.0.0.5 --driver copyserver --array-user admin",
-			"esscli create array 10.0.0.5 --driver copyserver --array-user admin --array-password-file FILE",
+			"esscli create array ess2:8453 --driver copyserver --array-user admin",
 		},
 		Flags: o.flags(), Least: 1, Most: 1,
 		Run: func(ctx context.Context, e *program.Env, args []string) error {

@@ -57,7 +57,7 @@ func New(*program.Env) *program.Command {
 			"esscli apply -f task.yaml",
 		},
 		Sub: []*program.Command{
-			x.branch("create", "Create a volume, task, relationship, host, user, credential or array",
+			x.branch("create", "Create a volume, task, relationship, host, user, array, ...",
 				x.createVolume(), x.createTask(), x.createRelationship(), x.createHost(), x.createUser(), createArray(x),
 				x.createCredential()),
 			x.branch("list", "List what there is", x.lists()...),
