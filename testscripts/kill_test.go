@@ -22,6 +22,7 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
+	"copyservices/taskstore/notation"
 )
 
 var kills = flag.Int("kills", 20, "how often TestKills kills the server")
@@ -67,8 +68,9 @@ func startServerBy(t *testing.T, state string, change func(*exec.Cmd)) *server {
 		t.Fatal(err)
 	}
 	var addresses struct {
-		Address string `json:"address"`
-		NBD     string `json:"nbd_address"`
+		Address     string `json:"address"`
+		NBD         string `json:"nbd_address"`
+		Fingerprint string `json:"fingerprint"`
 	}
 	for end := time.Now().Add(readyTime); ; time.Sleep(2 * time.Millisecond) {
 		text, err := os.ReadFile(ready)
@@ -84,11 +86,24 @@ func startServerBy(t *testing.T, state string, change func(*exec.Cmd)) *server {
 	s.client = api.New(api.Options{
 		Servers: []string{addresses.Address}, User: "superuser", Password: "passw0rd",
 		Timeout: time.Minute,
-		TLS: func(string) *tls.Config {
-			return &tls.Config{InsecureSkipVerify: true} // a server on loopback, made here
-		},
+		TLS:     func(string) *tls.Config { return onlyOf(addresses.Fingerprint) },
 	})
 	return s
+}
+
+// onlyOf trusts the certificate with that fingerprint alone: when a server is killed, one
+// of another test may get its port.
+func onlyOf(fingerprint string) *tls.Config {
+	return &tls.Config{
+		InsecureSkipVerify: true, // VerifyConnection does it
+		VerifyConnection: func(state tls.ConnectionState) error {
+			got := notation.Fingerprint(state.PeerCertificates[0].Raw)
+			if got != fingerprint {
+				return fault.New(fault.Connection, "another server answers, of %s", got)
+			}
+			return nil
+		},
+	}
 }
 
 func (s *server) kill() {
