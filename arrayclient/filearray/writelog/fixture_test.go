@@ -17,9 +17,8 @@ import (
 type fakeVolume struct {
 	mu        sync.Mutex
 	content   []byte
-	announced bool
-	exposed   int // how often what was applied left the log
-	source    bool
+	announced atomic.Bool
+	source    atomic.Bool
 	saving    chan struct{} // unless nil, saving waits for it to be closed
 }
 
@@ -28,7 +27,7 @@ func (v *fakeVolume) Err() error   { return nil }
 func (v *fakeVolume) Stuck() error { return nil }
 func (v *fakeVolume) Fail(error)   {}
 func (v *fakeVolume) Sync() error  { return nil }
-func (v *fakeVolume) Expose()      { v.exposed++ }
+func (v *fakeVolume) Expose()      {}
 
 func (v *fakeVolume) Save([]int64) (func() error, error) {
 	if v.saving != nil {
@@ -54,15 +53,15 @@ func (v *fakeVolume) Apply(
 	return nil
 }
 
-func (v *fakeVolume) Announced() bool { return v.announced }
+func (v *fakeVolume) Announced() bool { return v.announced.Load() }
 
 func (v *fakeVolume) Announce() error {
-	v.announced = true
+	v.announced.Store(true)
 	return nil
 }
 
 func (v *fakeVolume) IfUnused(f func() error) error {
-	if v.source {
+	if v.source.Load() {
 		return nil
 	}
 	return f()
@@ -116,7 +115,8 @@ func newWorld(t *testing.T, m Measures) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, fsys: &shortFS{FS: fsys}, volume: &fakeVolume{content: make([]byte, 4<<20), source: true}}
+	w := &world{t: t, fsys: &shortFS{FS: fsys}, volume: &fakeVolume{content: make([]byte, 4<<20)}}
+	w.volume.source.Store(true)
 	w.begin(m)
 	return w
 }
@@ -135,7 +135,7 @@ func (w *world) begin(m Measures) {
 		Folder: segments.NewFolder(w.fsys, "12345", func(disk.Record) {}),
 		Logger: slog.New(slog.DiscardHandler),
 	}, w.volume)
-	if err := w.Open(map[string]bool{w.name(): w.volume.announced}); err != nil {
+	if err := w.Open(map[string]bool{w.name(): w.volume.announced.Load()}); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -172,9 +172,11 @@ func TestTrimSparesHeaders(t *testing.T) {
 	w := newWorld(t, fourAreas)
 	w.put(0, 2)
 	w.must(w.Sync())
-	w.must(w.Destage()) // which leaves a header that is not synced
+	w.must(w.Destage())
+	w.must(w.Sync())
+	w.begin(fourAreas) // gives all areas new headers, which are not synced
 	before := w.held()
-	w.volume.source = false
+	w.volume.source.Store(false)
 	w.must(w.trim())
 	if n := w.held(); n != before {
 		t.Fatalf("%d of %d bytes are left before the headers are durable", n, before)
