@@ -15,6 +15,7 @@ import (
 
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
+	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/lockorder"
 	"copyservices/arrayclient/filearray/parallel"
@@ -235,9 +236,7 @@ func (a *Array) lastCheckpoint() error {
 func (a *Array) closeFiles() error {
 	errs := []error{a.store.Journal.Close(), a.store.Spare.Close()}
 	for _, r := range a.rels {
-		for _, b := range r.bitmaps() {
-			errs = append(errs, b.Close())
-		}
+		errs = append(errs, r.bits().Each((*bitmap.Bitmap).Close))
 	}
 	errs = append(errs, parallel.Each(a.allVolumes(), func(v *volume) error {
 		return errors.Join(v.log.CloseFile(), v.data.Close())

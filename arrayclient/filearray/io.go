@@ -353,8 +353,5 @@ func (v *volume) commitMarks(marks []records.Mark) error {
 	if len(marks) == 0 {
 		return nil
 	}
-	records.SyncTargets(marks)
-	v.gate.RLock()
-	defer v.gate.RUnlock()
-	return v.commitLinked(marks)
+	return v.markSaved(marks)
 }

@@ -258,9 +258,7 @@ func (a *Array) closeVolumes() {
 		v.data.Close()
 	}
 	for _, r := range a.rels {
-		for _, b := range r.bitmaps() {
-			b.Close()
-		}
+		r.bits().Each((*bitmap.Bitmap).Close)
 	}
 }
 

@@ -79,7 +79,7 @@ func (v *volume) saveSome(first, n int64, marks *[]records.Mark, work *int64) (i
 	*work += copies
 	var failures records.Failures
 	v.saveTogether(first, n, marks, &failures)
-	return n, v.commitFailures(&failures)
+	return n, v.array.store.CommitFailures(&failures)
 }
 
 // saveTracks saves tracks, which are in order, and appends to marks what is
@@ -94,7 +94,7 @@ func (v *volume) saveTracks(marks []records.Mark, tracks []int64) ([]records.Mar
 		v.saveTogether(tracks[0], n, &marks, &failures)
 		tracks = tracks[n:]
 	}
-	return marks, v.commitFailures(&failures)
+	return marks, v.array.store.CommitFailures(&failures)
 }
 
 // saveTogether saves n tracks from first on that no target may change
@@ -103,11 +103,6 @@ func (v *volume) saveTogether(first, n int64, marks *[]records.Mark, failures *r
 	v.tracks.Lock(first, n)
 	defer v.tracks.Unlock(first, n)
 	v.saveRuns(first, n, marks, failures)
-}
-
-// commitFailures notes the failures of relationships that a batch has.
-func (v *volume) commitFailures(failures *records.Failures) error {
-	return v.array.store.CommitFailures(failures)
 }
 
 // saveStep returns how many of n tracks are saved in one piece, and how much

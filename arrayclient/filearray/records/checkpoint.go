@@ -157,14 +157,17 @@ func (s *Store) writeCheckpoint(c *checkpoint) error {
 	if err := disk.NoteDurable(s.fsys, s.serial, c.gen, c.state.Session); err != nil {
 		s.log.Warn("the generation is not noted", "error", err)
 	}
-	for _, bits := range c.ended {
-		for _, b := range bits.List() {
-			if err := b.Remove(s.fsys); err != nil {
-				s.log.Warn("bitmap file not removed", "error", err)
-			}
+	s.removeBitmaps(c.ended)
+	return nil
+}
+
+// removeBitmaps removes the files of relationships that are durably no more.
+func (s *Store) removeBitmaps(list []bitmap.Pair) {
+	for _, bits := range list {
+		if err := bits.Each(func(b *bitmap.Bitmap) error { return b.Remove(s.fsys) }); err != nil {
+			s.log.Warn("bitmap file not removed", "error", err)
 		}
 	}
-	return nil
 }
 
 // bitmapsAtOnce is how many bitmaps are written side by side, so that they
@@ -252,11 +255,7 @@ func (s *Store) writeFirst() error {
 		}
 		return err
 	}
-	for _, b := range c.from.Ended {
-		if err := b.Each(func(b *bitmap.Bitmap) error { return b.Remove(s.fsys) }); err != nil {
-			s.log.Warn("bitmap file not removed", "error", err)
-		}
-	}
+	s.removeBitmaps(c.from.Ended)
 	j := s.Journal
 	j.Start(c.gen, disk.HeaderSize)
 	err = j.Note(disk.Record{Kind: disk.RecCheckpointed})

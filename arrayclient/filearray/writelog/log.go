@@ -2,7 +2,6 @@ package writelog
 
 import (
 	"context"
-	"copyservices/arrayclient"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -10,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"copyservices/arrayclient"
 	"copyservices/arrayclient/filearray/bitmap"
 	"copyservices/arrayclient/filearray/disk"
 	"copyservices/arrayclient/filearray/lockorder"
