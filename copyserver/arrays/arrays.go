@@ -147,18 +147,22 @@ func (r *Registry) Names() []string {
 
 // Named returns the array of that id; the empty name stands for the server's own.
 func (r *Registry) Named(name string) (arrayclient.Array, arrayclient.ArrayID, error) {
+	m, err := r.find(name)
+	if err != nil {
+		return nil, arrayclient.ArrayID{}, err
+	}
+	return m.array, m.id, nil
+}
+
+func (r *Registry) find(name string) (*member, error) {
 	if all := r.all(); name == "" && len(all) > 0 {
-		return all[0].array, all[0].id, nil
+		return all[0], nil
 	}
 	id, err := arrayclient.ParseArrayID(name)
 	if err != nil {
-		return nil, id, err
+		return nil, err
 	}
-	m, err := r.named(id)
-	if err != nil {
-		return nil, id, err
-	}
-	return m.array, id, nil
+	return r.named(id)
 }
 
 func (r *Registry) named(id arrayclient.ArrayID) (*member, error) {
@@ -218,19 +222,7 @@ func (r *Registry) Open(
 	if m.Added == nil {
 		return v, nil
 	}
-	return &heldVolume{v, sync.OnceFunc(release)}, nil
-}
-
-// heldVolume is an open volume, whose array is not removed until it is closed.
-type heldVolume struct {
-	arrayclient.VolumeIO
-	release func()
-}
-
-// Close closes the volume.
-func (v *heldVolume) Close() error {
-	defer v.release()
-	return v.VolumeIO.Close()
+	return arrayclient.OnClose(v, release), nil // which is not removed until then
 }
 
 // NoVolume is the error for a volume that is in none of the arrays.

@@ -26,17 +26,21 @@ type Asked struct {
 // Collect asks all arrays at once for what they hold, and returns it in the order of the
 // arrays. The error is that of the server's own.
 func Collect[T any](r *Registry, ask func(Asked) ([]T, error)) (all Partial[T], err error) {
+	return collect(r, func(m *member) ([]T, error) { return ask(Asked{m.array, m.id}) })
+}
+
+func collect[T any](r *Registry, ask func(*member) ([]T, error)) (all Partial[T], err error) {
 	members := r.all()
 	answers, errs := make([][]T, len(members)), make([]error, len(members))
 	var asking sync.WaitGroup
 	for i, m := range members {
 		if m.Added != nil {
-			asking.Go(func() { answers[i], errs[i] = ask(Asked{m.array, m.id}) })
+			asking.Go(func() { answers[i], errs[i] = ask(m) })
 		}
 	}
 	for i, m := range members {
 		if m.Added == nil && err == nil {
-			answers[i], err = ask(Asked{m.array, m.id})
+			answers[i], err = ask(m)
 		}
 	}
 	asking.Wait()
@@ -69,14 +73,14 @@ type Found struct {
 
 // Volumes returns all volumes, ordered by array and serial.
 func (r *Registry) Volumes(ctx context.Context) (Partial[Found], error) {
-	return Collect(r, func(a Asked) ([]Found, error) { return volumesOf(ctx, a) })
+	return collect(r, func(m *member) ([]Found, error) { return m.volumes(ctx) })
 }
 
-func volumesOf(ctx context.Context, a Asked) ([]Found, error) {
-	volumes, err := a.Volumes(ctx)
+func (m *member) volumes(ctx context.Context) ([]Found, error) {
+	volumes, err := m.array.Volumes(ctx)
 	found := make([]Found, len(volumes))
 	for i, v := range volumes {
-		found[i] = Found{v, a.ID}
+		found[i] = Found{v, m.id}
 	}
 	return found, err
 }
@@ -95,7 +99,7 @@ func (r *Registry) VolumesOf(
 			return nil, err
 		}
 		if index[m.id] == nil {
-			found, err := volumesOf(ctx, Asked{m.array, m.id})
+			found, err := m.volumes(ctx)
 			if err != nil {
 				return nil, err
 			}
@@ -125,11 +129,7 @@ type Description struct {
 // Describe returns the description of the array of that id; the empty one stands for the
 // server's own. The error of an array that does not answer is in its state.
 func (r *Registry) Describe(ctx context.Context, name string) (Description, error) {
-	_, id, err := r.Named(name)
-	if err != nil {
-		return Description{}, err
-	}
-	m, err := r.named(id)
+	m, err := r.find(name)
 	if err != nil {
 		return Description{}, err
 	}
@@ -138,8 +138,8 @@ func (r *Registry) Describe(ctx context.Context, name string) (Description, erro
 
 // Descriptions returns those of all arrays, the server's own first.
 func (r *Registry) Descriptions(ctx context.Context) ([]Description, error) {
-	all, err := Collect(r, func(a Asked) ([]Description, error) {
-		d, err := r.Describe(ctx, a.ID.String())
+	all, err := collect(r, func(m *member) ([]Description, error) {
+		d, err := m.describe(ctx)
 		return []Description{d}, err
 	})
 	return all.All, err

@@ -36,19 +36,7 @@ func (c *Core) ReplaceContent(
 		release()
 		return nil, err
 	}
-	return &claimed{v, release}, nil
-}
-
-// claimed is a volume that no host can attach.
-type claimed struct {
-	arrayclient.VolumeIO
-	release func()
-}
-
-// Close closes the volume and lets hosts attach it.
-func (v *claimed) Close() error {
-	defer v.release()
-	return v.VolumeIO.Close()
+	return arrayclient.OnClose(v, release), nil
 }
 
 func (c *Core) importable(

@@ -87,21 +87,9 @@ func (e Volumes) Open(
 		detach()
 		return nil, false, err
 	}
-	return &attachedVolume{v, detach}, access.ReadOnly, nil
+	return arrayclient.OnClose(v, detach), access.ReadOnly, nil
 }
 
 func noVolume(serial arrayclient.Serial) error {
 	return fault.New(fault.NotFound, "no volume %s", serial)
-}
-
-// attachedVolume is a volume that a host has attached.
-type attachedVolume struct {
-	arrayclient.VolumeIO
-	detach func()
-}
-
-// Close detaches the volume once it is closed.
-func (v *attachedVolume) Close() error {
-	defer v.detach()
-	return v.VolumeIO.Close()
 }
