@@ -11,7 +11,7 @@ import (
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/arrays"
 	"copyservices/copyserver/arrays/remote"
-	"copyservices/taskstore/notation"
+	"copyservices/copyserver/secrets"
 )
 
 // drivers returns the drivers of registered arrays, by the word that registers one.
@@ -31,7 +31,7 @@ func openCopyserver(ctx context.Context, at arrays.Login) (arrayclient.Array, er
 		config.Servers = append(config.Servers, address)
 	}
 	if at.Fingerprint != "" {
-		config.TLS = func(string) *tls.Config { return pinnedTo(at.Fingerprint) }
+		config.TLS = func(string) *tls.Config { return secrets.PinnedTo(at.Fingerprint) }
 	}
 	array, err := remote.Open(ctx, config)
 	var unknown *tls.CertificateVerificationError
@@ -40,18 +40,4 @@ func openCopyserver(ctx context.Context, at arrays.Login) (arrayclient.Array, er
 			WithHint("compare its fingerprint with the one in the log of the server there, and give it")
 	}
 	return array, err
-}
-
-// pinnedTo trusts the one certificate with that fingerprint.
-func pinnedTo(fingerprint string) *tls.Config {
-	return &tls.Config{
-		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, // VerifyConnection does it
-		VerifyConnection: func(state tls.ConnectionState) error {
-			if got := notation.Fingerprint(state.PeerCertificates[0].Raw); got != fingerprint {
-				return fault.New(fault.Connection, "its certificate has the fingerprint %s, not %s", got, fingerprint)
-			}
-			return nil
-		},
-	}
 }

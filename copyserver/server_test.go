@@ -3,11 +3,9 @@ package copyserver
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -74,17 +72,9 @@ func (w *world) end() {
 
 // pinned returns a client that talks to s and nobody else.
 func pinned(s *Server) *http.Client {
-	want := secrets.Fingerprint(s.cert)
-	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{
-		InsecureSkipVerify: true, // VerifyConnection does it
-		VerifyConnection: func(state tls.ConnectionState) error {
-			got := tls.Certificate{Certificate: [][]byte{state.PeerCertificates[0].Raw}}
-			if secrets.Fingerprint(got) != want {
-				return net.ErrClosed
-			}
-			return nil
-		},
-	}}}
+	return &http.Client{Transport: &http.Transport{
+		TLSClientConfig: secrets.PinnedTo(secrets.Fingerprint(s.cert)),
+	}}
 }
 
 func must(t *testing.T, err error) {

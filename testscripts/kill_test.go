@@ -22,7 +22,7 @@ import (
 	"copyservices/arrayclient"
 	"copyservices/arrayclient/fault"
 	"copyservices/copyserver/api"
-	"copyservices/taskstore/notation"
+	"copyservices/copyserver/secrets"
 )
 
 var kills = flag.Int("kills", 20, "how often TestKills kills the server")
@@ -86,24 +86,10 @@ func startServerBy(t *testing.T, state string, change func(*exec.Cmd)) *server {
 	s.client = api.New(api.Options{
 		Servers: []string{addresses.Address}, User: "superuser", Password: "passw0rd",
 		Timeout: time.Minute,
-		TLS:     func(string) *tls.Config { return onlyOf(addresses.Fingerprint) },
+		// When a server is killed, one of another test may get its port.
+		TLS: func(string) *tls.Config { return secrets.PinnedTo(addresses.Fingerprint) },
 	})
 	return s
-}
-
-// onlyOf trusts the certificate with that fingerprint alone: when a server is killed, one
-// of another test may get its port.
-func onlyOf(fingerprint string) *tls.Config {
-	return &tls.Config{
-		InsecureSkipVerify: true, // VerifyConnection does it
-		VerifyConnection: func(state tls.ConnectionState) error {
-			got := notation.Fingerprint(state.PeerCertificates[0].Raw)
-			if got != fingerprint {
-				return fault.New(fault.Connection, "another server answers, of %s", got)
-			}
-			return nil
-		},
-	}
 }
 
 func (s *server) kill() {

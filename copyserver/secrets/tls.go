@@ -4,11 +4,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"io/fs"
@@ -20,6 +18,7 @@ import (
 
 	"copyservices/arrayclient/fault"
 	"copyservices/taskstore/atomicfile"
+	"copyservices/taskstore/notation"
 )
 
 // The files of a key pair in its folder. CertFile may be given to clients as
@@ -64,8 +63,22 @@ func KeyPair(fsys atomicfile.FS, dir string, names []string) (tls.Certificate, e
 
 // Fingerprint returns the SHA-256 of the certificate as clients pin it.
 func Fingerprint(cert tls.Certificate) string {
-	sum := sha256.Sum256(cert.Certificate[0])
-	return "sha256:" + hex.EncodeToString(sum[:])
+	return notation.Fingerprint(cert.Certificate[0])
+}
+
+// PinnedTo returns the configuration of a client that trusts the one certificate with
+// that fingerprint. Of another one the error is of kind Connection.
+func PinnedTo(fingerprint string) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // VerifyConnection does it
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if got := notation.Fingerprint(state.PeerCertificates[0].Raw); got != fingerprint {
+				return fault.New(fault.Connection, "its certificate has the fingerprint %s, not %s", got, fingerprint)
+			}
+			return nil
+		},
+	}
 }
 
 // writeKeyPair makes a key and the certificate of template, which it signs
