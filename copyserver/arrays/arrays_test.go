@@ -96,6 +96,15 @@ type world struct {
 	own *shelf
 }
 
+// ends closes the registry, with which an array that was removed is closed, once.
+func (w *world) ends(away *arraystest.Away) {
+	w.Helper()
+	must(w.T, w.Registry.Close(w.Context()))
+	if times, late := away.Closed(); times != 1 || late {
+		w.Errorf("closed %d times, late: %v", times, late)
+	}
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
@@ -355,10 +364,7 @@ func TestRemove(t *testing.T) {
 	if got, warnings := w.listed(); len(got) != 2 || warnings != "" {
 		t.Errorf("volumes %q, warnings %q", got, warnings)
 	}
-	must(t, w.Close(t.Context()))
-	if times, late := away.Closed(); times != 1 || late {
-		t.Errorf("closed %d times, late: %v", times, late)
-	}
+	w.ends(away)
 }
 
 // TestRemoveDuringCalls is refused while one changes something, be it that the array
@@ -383,10 +389,7 @@ func TestRemoveDuringCalls(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	must(t, err)
-	must(t, w.Close(t.Context()))
-	if times, late := away.Closed(); times != 1 || late {
-		t.Errorf("closed %d times, late: %v", times, late)
-	}
+	w.ends(away)
 }
 
 // TestLateVolumeIsClosed: an array may open a volume when nobody waits for it any more.

@@ -16,6 +16,18 @@ func (w *world) fill(first int64) (n int) {
 	return n
 }
 
+// waits checks that a write finds no room, and has some once that was waited for.
+func (w *world) waits(track int64, b byte) {
+	w.t.Helper()
+	if how := w.put(track, b); how != NoRoom {
+		w.t.Fatalf("a write before the headers are durable: %d", how)
+	}
+	w.must(w.Room(8 << 10))
+	if how := w.put(track, b); how != Logged {
+		w.t.Fatalf("a write after that: %d", how)
+	}
+}
+
 // TestHeldBack: while somebody is about to close a log, two areas are all that writes
 // get.
 func TestHeldBack(t *testing.T) {
@@ -114,13 +126,7 @@ func TestRoomOfHeaders(t *testing.T) {
 	w.must(w.Destage())
 	w.must(w.Sync())
 	w.begin(two) // gives both areas a new header
-	if how := w.put(1, 3); how != NoRoom {
-		t.Fatalf("a write before the headers are durable: %d", how)
-	}
-	w.must(w.Room(8 << 10))
-	if how := w.put(1, 3); how != Logged {
-		t.Fatalf("a write after that: %d", how)
-	}
+	w.waits(1, 3)
 }
 
 // TestHeaderWithoutRoom: an area that gets no new header on a full disk takes no writes:
@@ -134,13 +140,7 @@ func TestHeaderWithoutRoom(t *testing.T) {
 	w.fsys.full.Store(true)
 	w.begin(two)
 	w.fsys.full.Store(false)
-	if how := w.put(1, 3); how != NoRoom {
-		t.Fatalf("a write while no area has a new header: %d", how)
-	}
-	w.must(w.Room(8 << 10))
-	if how := w.put(1, 3); how != Logged {
-		t.Fatalf("a write when there is room for headers: %d", how)
-	}
+	w.waits(1, 3)
 	w.want(0, 2)
 	w.want(1, 3)
 }
